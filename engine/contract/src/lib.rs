@@ -1,0 +1,8 @@
+//! What the executor, the actions, the providers and the language promise each other.
+//!
+//! Only types and traits: nothing here reads a clock, a file or a socket, and nothing knows tokio, redb
+//! or YAML. It hears from nobody; everybody else depends on it.
+
+pub mod evaluate;
+pub mod list;
+pub mod spec;

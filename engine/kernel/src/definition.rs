@@ -1,0 +1,530 @@
+//! A workflow as the engine runs it: checked, lowered from YAML, pinned to a run by its digest.
+//!
+//! The kernel never reads an expression: it knows them by number and asks the host for their values.
+//! How they are written down is the language's matter. Lowering fills in every default.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Class;
+use crate::id::{Digest, ExpressionId, Millis, StepIndex};
+use crate::value::Value;
+
+/// The most steps one workflow may have.
+pub const MAX_STEPS: usize = 1_000;
+
+/// A workflow, ready to run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Definition {
+    /// The workflow's name: its identity.
+    pub name: String,
+    /// What kind of work it is.
+    pub operation: Operation,
+    /// For people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// For people and filters.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// What the run reads or writes; evaluated at submit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<ExpressionId>,
+    /// What of the target it is about; evaluated at submit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ExpressionId>,
+    /// How long a run may take from its start, down time included.
+    pub timeout: Millis,
+    /// The steps, in the order of the file.
+    pub steps: Vec<Step>,
+    /// The map of outputs, evaluated when every step is final.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<ExpressionId>,
+    /// Every expression and template, in the language's own stored form.
+    pub expressions: Vec<Value>,
+}
+
+/// What kind of work a workflow is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// Lists what a target has.
+    Inventory,
+    /// Captures and seals.
+    Backup,
+    /// Computes a plan.
+    Preview,
+    /// Applies a plan.
+    Restore,
+    /// Reads a backup set back.
+    Verify,
+    /// Everything else.
+    Maintenance,
+}
+
+impl Operation {
+    /// Every operation, in the order of the language's table.
+    pub const ALL: [Self; 6] = [
+        Self::Inventory,
+        Self::Backup,
+        Self::Preview,
+        Self::Restore,
+        Self::Verify,
+        Self::Maintenance,
+    ];
+
+    /// The word used in YAML and on pages.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Inventory => "inventory",
+            Self::Backup => "backup",
+            Self::Preview => "preview",
+            Self::Restore => "restore",
+            Self::Verify => "verify",
+            Self::Maintenance => "maintenance",
+        }
+    }
+
+    /// Whether a workflow of this operation may have a step that writes this.
+    pub const fn allows(self, writes: Writes) -> bool {
+        !matches!(
+            (self, writes),
+            (Self::Inventory | Self::Preview, Writes::Target)
+        )
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// One step of a workflow.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its id, unique in the workflow.
+    pub id: String,
+    /// What it does.
+    pub work: Work,
+    /// The steps it waits for, ascending.
+    pub needs: Vec<StepIndex>,
+    /// The steps that wait for it, ascending: `needs` turned round.
+    pub needed_by: Vec<StepIndex>,
+    /// Which ends of the steps before it let it run.
+    pub run_when: RunWhen,
+    /// The bare expression of `if`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<ExpressionId>,
+    /// Its fan-out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_each: Option<ForEach>,
+    /// When a failed attempt is followed by another.
+    pub retry: RetryPolicy,
+    /// How long one attempt may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Millis>,
+    /// Whether its failure counts as ok for what comes after.
+    pub on_failure: OnFailure,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// Runs an action in attempts.
+    Action(ActionUse),
+    /// Waits, without an attempt and without a place.
+    Pause {
+        /// The duration's template; its value is a duration.
+        duration: ExpressionId,
+    },
+}
+
+/// The use of an action by a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ActionUse {
+    /// The action's name, `backup_set.seal`.
+    pub action: String,
+    /// The version of its spec that the workflow was checked against.
+    pub version: u32,
+    /// What an unknown effect of it allows; the step's own promise included.
+    pub effect: EffectClass,
+    /// What it writes.
+    pub writes: Writes,
+    /// Whether its attempts take one of the target's places.
+    pub on_target: bool,
+    /// The template map of `with`, rendered when an attempt starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<ExpressionId>,
+    /// The template map of `env`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<ExpressionId>,
+}
+
+/// What an unknown effect allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EffectClass {
+    /// Reads only.
+    Pure,
+    /// Repeating is harmless.
+    Idempotent,
+    /// Passes the effect key to the target, which de-duplicates.
+    Keyed,
+    /// Can ask the target whether the effect is there.
+    Probed,
+    /// Cannot tell.
+    Once,
+}
+
+impl EffectClass {
+    /// Every class, from the most to the least lenient.
+    pub const ALL: [Self; 5] = [
+        Self::Pure,
+        Self::Idempotent,
+        Self::Keyed,
+        Self::Probed,
+        Self::Once,
+    ];
+
+    /// The word used in YAML and on pages.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pure => "pure",
+            Self::Idempotent => "idempotent",
+            Self::Keyed => "keyed",
+            Self::Probed => "probed",
+            Self::Once => "once",
+        }
+    }
+}
+
+/// What an action writes, from nothing to the target itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Writes {
+    /// Nothing.
+    Nothing,
+    /// The repository.
+    Repository,
+    /// Files of this machine.
+    Local,
+    /// Something elsewhere that is no target.
+    Outside,
+    /// The run's target.
+    Target,
+}
+
+impl Writes {
+    /// The word used in YAML and on pages.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Repository => "repository",
+            Self::Local => "local",
+            Self::Outside => "outside",
+            Self::Target => "target",
+        }
+    }
+}
+
+/// Which ends of the transitive needs let a step run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunWhen {
+    /// None failed or blocked.
+    Ok,
+    /// All succeeded or were skipped, and none that is needed directly was skipped.
+    Clean,
+    /// Always, but after a cancel or a run timeout.
+    Done,
+    /// One failed.
+    Failed,
+}
+
+/// What a step's failure means for the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// It fails the run.
+    Fail,
+    /// `continue_on_error: true`: it counts as ok for `run_when: ok`, and the run is partial at best.
+    Continue,
+}
+
+/// A step's fan-out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ForEach {
+    /// The template of the list.
+    pub items: ExpressionId,
+    /// The template of an item's key; none: the language's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<ExpressionId>,
+    /// The bare expression of `where`.
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    pub filter: Option<ExpressionId>,
+    /// The template of an item's stage; none: the language's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<ExpressionId>,
+    /// The template of `max_parallel`; none: 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_parallel: Option<ExpressionId>,
+    /// The name of the loop variable.
+    #[serde(rename = "as")]
+    pub variable: String,
+    /// How many ready items one attempt takes at most; at least 1.
+    pub batch: u32,
+    /// How many failed items make the whole step failed when exceeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_failed: Option<Share>,
+    /// Fewer items than this fail the step.
+    pub min_items: u32,
+    /// Whether the step stops once too many items failed.
+    pub fail_fast: bool,
+}
+
+/// A number of items: a count, or a percentage of all, rounded down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Share {
+    /// So many.
+    Count(u32),
+    /// So many of a hundred.
+    Percent(u32),
+}
+
+impl Share {
+    /// The number of items it is of `total`.
+    pub fn of(self, total: u32) -> u32 {
+        match self {
+            Self::Count(count) => count,
+            Self::Percent(percent) => {
+                let share = u64::from(total) * u64::from(percent) / 100;
+                u32::try_from(share).unwrap_or(u32::MAX)
+            }
+        }
+    }
+}
+
+/// When a failed attempt is followed by another, and after how long.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryPolicy {
+    /// How many attempts there may be, the first one counted; at least 1.
+    pub attempts: u32,
+    /// The longest wait before the second attempt.
+    pub delay: Millis,
+    /// What each further wait is multiplied by, in thousandths.
+    pub backoff_thousandths: u32,
+    /// The longest any wait may be.
+    pub max_delay: Millis,
+    /// No further attempt starts this long after the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_elapsed: Option<Millis>,
+    /// The classes of failures that are worth another attempt, ascending.
+    pub when: Vec<Class>,
+}
+
+impl RetryPolicy {
+    /// One attempt and no more, with the language's defaults for everything else.
+    pub fn once() -> Self {
+        Self {
+            attempts: 1,
+            delay: Millis::seconds(2),
+            backoff_thousandths: 2_000,
+            max_delay: Millis::seconds(60),
+            max_elapsed: None,
+            when: [Class::Transient, Class::Throttled, Class::Timeout].into(),
+        }
+    }
+}
+
+/// Why a definition cannot be run: a bug in lowering, or a damaged one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidDefinition {
+    /// The step at fault, if one is.
+    pub step: Option<StepIndex>,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
+
+impl fmt::Display for InvalidDefinition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.step {
+            Some(StepIndex(step)) => write!(f, "step number {step}: {}", self.reason),
+            None => f.write_str(self.reason),
+        }
+    }
+}
+
+impl core::error::Error for InvalidDefinition {}
+
+impl Definition {
+    /// The step with this index.
+    pub fn step(&self, index: StepIndex) -> Option<&Step> {
+        self.steps.get(index.place())
+    }
+
+    /// The step with this id.
+    pub fn step_named(&self, id: &str) -> Option<(StepIndex, &Step)> {
+        self.numbered().find(|(_, step)| step.id == id)
+    }
+
+    /// Every step with its index, in list order.
+    pub fn numbered(&self) -> impl Iterator<Item = (StepIndex, &Step)> {
+        (0..).map(StepIndex).zip(&self.steps)
+    }
+
+    /// SHA-256 of its stored form, as the host wrote it: what a run is pinned to.
+    pub fn digest_of(stored: &[u8]) -> Digest {
+        Digest::of_bytes(stored)
+    }
+
+    /// Checks what the kernel relies on: steps there, ids unique, edges in range, both ways and without
+    /// a cycle, expressions in range, nothing written that the operation may not write.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<(), InvalidDefinition> {
+        let fault = |step, reason| Err(InvalidDefinition { step, reason });
+        if self.steps.is_empty() || self.steps.len() > MAX_STEPS {
+            return fault(None, "a workflow has between 1 and 1,000 steps");
+        }
+        for expression in [self.target, self.object, self.outputs]
+            .into_iter()
+            .flatten()
+        {
+            if !self.has_expression(expression) {
+                return fault(None, "an expression of the workflow is missing");
+            }
+        }
+        let mut ids: Vec<&str> = self.steps.iter().map(|step| step.id.as_str()).collect();
+        ids.sort_unstable();
+        if ids.windows(2).any(|pair| pair.first() == pair.last()) {
+            return fault(None, "two steps have one id");
+        }
+        for (index, step) in self.numbered() {
+            self.check_step(index, step)
+                .or_else(|reason| fault(Some(index), reason))?;
+        }
+        if self.has_cycle() {
+            return fault(None, "the steps need each other in a circle");
+        }
+        Ok(())
+    }
+
+    fn check_step(&self, index: StepIndex, step: &Step) -> Result<(), &'static str> {
+        let ascending = |list: &[StepIndex]| list.windows(2).all(|pair| pair.first() < pair.last());
+        if !ascending(&step.needs) || !ascending(&step.needed_by) {
+            return Err("its needs are not in order");
+        }
+        let mirrored = |other: &StepIndex, list: fn(&Step) -> &Vec<StepIndex>| {
+            self.step(*other)
+                .is_some_and(|other| list(other).contains(&index))
+        };
+        let edges_agree = step
+            .needs
+            .iter()
+            .all(|other| mirrored(other, |step| &step.needed_by))
+            && step
+                .needed_by
+                .iter()
+                .all(|other| mirrored(other, |step| &step.needs));
+        if !edges_agree {
+            return Err("its needs name a step that is not there or does not know of it");
+        }
+        if step.retry.attempts == 0
+            || step
+                .for_each
+                .as_ref()
+                .is_some_and(|fan_out| fan_out.batch == 0)
+        {
+            return Err("it may not be attempted at all");
+        }
+        if let Work::Action(action) = &step.work
+            && !self.operation.allows(action.writes)
+        {
+            return Err("it writes the target, which the workflow's operation may not");
+        }
+        if step
+            .expressions()
+            .all(|expression| self.has_expression(expression))
+        {
+            Ok(())
+        } else {
+            Err("an expression of it is missing")
+        }
+    }
+
+    fn has_expression(&self, ExpressionId(id): ExpressionId) -> bool {
+        (id as usize) < self.expressions.len()
+    }
+
+    /// Takes away, again and again, the steps that need none that is left; a cycle is what stays.
+    fn has_cycle(&self) -> bool {
+        let mut open: Vec<usize> = self.steps.iter().map(|step| step.needs.len()).collect();
+        let mut free: Vec<StepIndex> = self.roots().collect();
+        let mut taken = 0;
+        while let Some(index) = free.pop() {
+            taken += 1;
+            for dependent in self
+                .step(index)
+                .into_iter()
+                .flat_map(|step| &step.needed_by)
+            {
+                if let Some(count) = open.get_mut(dependent.place()) {
+                    *count -= 1;
+                    if *count == 0 {
+                        free.push(*dependent);
+                    }
+                }
+            }
+        }
+        taken < self.steps.len()
+    }
+
+    /// The steps that start with the run.
+    pub fn roots(&self) -> impl Iterator<Item = StepIndex> {
+        self.numbered()
+            .filter(|(_, step)| step.needs.is_empty())
+            .map(|(index, _)| index)
+    }
+}
+
+impl Step {
+    /// How many ready items one attempt takes at most.
+    pub fn batch(&self) -> u32 {
+        self.for_each.as_ref().map_or(1, |fan_out| fan_out.batch)
+    }
+
+    /// The action it uses, if it uses one.
+    pub fn action(&self) -> Option<&ActionUse> {
+        match &self.work {
+            Work::Action(action) => Some(action),
+            Work::Pause { .. } => None,
+        }
+    }
+
+    fn expressions(&self) -> impl Iterator<Item = ExpressionId> {
+        let work = match &self.work {
+            Work::Action(action) => [action.with, action.env],
+            Work::Pause { duration } => [Some(*duration), None],
+        };
+        let fan_out = self.for_each.as_ref().map_or([None; 5], |fan_out| {
+            [
+                Some(fan_out.items),
+                fan_out.key,
+                fan_out.filter,
+                fan_out.stage,
+                fan_out.max_parallel,
+            ]
+        });
+        work.into_iter()
+            .chain(fan_out)
+            .chain([self.condition])
+            .flatten()
+    }
+}

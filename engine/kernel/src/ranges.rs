@@ -19,7 +19,9 @@ pub struct RangeMap<M> {
 
 impl<M> Default for RangeMap<M> {
     fn default() -> Self {
-        Self { runs: BTreeMap::new() }
+        Self {
+            runs: BTreeMap::new(),
+        }
     }
 }
 
@@ -57,6 +59,32 @@ impl<M: Copy + Eq> RangeMap<M> {
         self.runs
             .iter()
             .map(|(first, (end, mark))| (*first..*end, *mark))
+    }
+
+    /// The pieces that make up `range`, in ascending order: each all of one mark, or all without one.
+    pub fn pieces(&self, range: Range<u32>) -> Vec<(Range<u32>, Option<M>)> {
+        let mut pieces = Vec::new();
+        let mut at = range.start;
+        let first = self
+            .runs
+            .range(..=range.start)
+            .next_back()
+            .map_or(range.start, |(first, _)| *first);
+        for (start, (end, mark)) in self.runs.range(first..range.end) {
+            let part = (*start).max(at)..(*end).min(range.end);
+            if part.is_empty() {
+                continue;
+            }
+            if at < part.start {
+                pieces.push((at..part.start, None));
+            }
+            at = part.end;
+            pieces.push((part, Some(*mark)));
+        }
+        if at < range.end {
+            pieces.push((at..range.end, None));
+        }
+        pieces
     }
 
     /// How many runs it is kept in: what it costs in memory.
@@ -154,6 +182,9 @@ mod tests {
                 prop_assert_eq!(marks(&map), plain.to_vec());
                 prop_assert_eq!(map.count() as usize, plain.iter().flatten().count());
                 prop_assert_eq!(map.first(), (0..40).find(|number| plain[*number as usize].is_some()));
+                let pieces = map.pieces(first..end);
+                let spread: Vec<_> = pieces.iter().flat_map(|(part, mark)| part.clone().map(|_| *mark)).collect();
+                prop_assert_eq!(spread, plain[first as usize..end as usize].to_vec());
                 let runs: Vec<_> = map.iter().collect();
                 let merged = runs.windows(2).all(|pair| pair[0].0.end < pair[1].0.start || pair[0].1 != pair[1].1);
                 prop_assert!(merged, "neighbours with equal marks are one run: {:?}", runs);

@@ -89,6 +89,8 @@ pub struct StepState {
     pub phase: StepPhase,
     /// What all the steps behind it came to; fixed when its direct needs are final.
     pub behind: Behind,
+    /// Whether `items` is filled in: a list is evaluated once, whatever crashes or is done again.
+    pub listed: Listed,
     /// Its items: one for a step without a fan-out.
     pub items: Items,
     /// The output of a step without a fan-out, once it is succeeded or partial.
@@ -115,6 +117,16 @@ pub enum StepPhase {
     Halting,
     /// It ended.
     Final(StepEnd),
+}
+
+/// Whether the items of a step are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Listed {
+    /// Not yet.
+    No,
+    /// They are, and stay as they are.
+    Yes,
 }
 
 impl StepPhase {
@@ -164,6 +176,9 @@ pub struct Items {
     pub list: Option<Reference>,
     /// How many there are, excluded ones counted.
     pub total: u32,
+    /// The items that `where` left out.
+    #[serde(default, skip_serializing_if = "RangeSet::is_empty")]
+    pub excluded: RangeSet,
     /// The first item of each stage.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<ItemIndex>,
@@ -173,6 +188,8 @@ pub struct Items {
     pub queue: RangeSet,
     /// The items that started and have not ended.
     pub open: BTreeMap<ItemIndex, OpenItem>,
+    /// How many attempts are in flight for them.
+    pub in_flight: u32,
     /// The open items that only need a place.
     pub due: BTreeSet<ItemIndex>,
     /// The items that ended and are not ok, with how.
@@ -307,6 +324,7 @@ impl StepState {
         Self {
             phase: StepPhase::Pending,
             behind: Behind::default(),
+            listed: Listed::No,
             items: Items::default(),
             output: None,
             failure: None,
@@ -344,6 +362,7 @@ impl Items {
         Self {
             list: listing.list,
             total: listing.total,
+            excluded: listing.excluded.clone(),
             stages: listing.stages.clone(),
             max_parallel: listing.max_parallel.max(1),
             queue,
@@ -390,7 +409,7 @@ impl OpenItem {
 /// Why a step that never ran is blocked, from why the run stops.
 pub const fn block_cause(cause: StopCause) -> BlockCause {
     match cause {
-        StopCause::Timeout => BlockCause::Timeout,
+        StopCause::Timeout | StopCause::QueueTimeout => BlockCause::Timeout,
         StopCause::Cancelled => BlockCause::Cancelled,
     }
 }

@@ -73,6 +73,8 @@ impl fmt::Display for RunStatus {
 pub enum StopCause {
     /// The run's timeout passed.
     Timeout,
+    /// It was queued for too long.
+    QueueTimeout,
     /// Somebody cancelled it.
     Cancelled,
 }
@@ -241,6 +243,7 @@ pub fn run_outcome(definition: &Definition, state: &RunState) -> Outcome {
     match state.phase {
         Phase::Stopping(StopCause::Cancelled) => return Outcome::Failed(Reason::Cancelled),
         Phase::Stopping(StopCause::Timeout) => return Outcome::Failed(Reason::Timeout),
+        Phase::Stopping(StopCause::QueueTimeout) => return Outcome::Failed(Reason::QueueTimeout),
         Phase::Queued | Phase::Granted | Phase::Running | Phase::Finished(_) => {}
     }
     let mut worst = Outcome::Succeeded;

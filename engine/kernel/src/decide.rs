@@ -1,0 +1,604 @@
+//! What a run does next: an event comes in, events to journal and commands to carry out come back.
+//!
+//! A decision folds what it decides, so that one turn can reach a fixed point; the state is then that of a
+//! fold over the same events. If the commit fails the host drops the state. Items that could start wait
+//! for places, which the host reserves and hands in.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::ops::Bound::{Excluded, Unbounded};
+
+use crate::command::{Command, ItemTry};
+use crate::definition::{Definition, EffectClass, Step, Work};
+use crate::effect::{Case, GoesOn, Settlement, settle};
+use crate::event::{Answer, BadEnd, Event, Next, Question, Request, Timer};
+use crate::failure::{Class, Failure};
+use crate::fan_out;
+use crate::fold::{Change, Corrupt, begin, fold};
+use crate::id::{AttemptId, Instant, ItemIndex, Millis, StepIndex};
+use crate::order::{Gate, gate};
+use crate::queue::QUEUE_TIMEOUT;
+use crate::retry::Jitter;
+use crate::state::{Listed, OpenStage, OutputsState, Phase, RunState, StepPhase, block_cause};
+use crate::status::{StopCause, run_outcome};
+
+/// When a decision is made, and the places it may fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The instant that is journaled with the events.
+    pub at: Instant,
+    /// The places reserved for this run.
+    pub free: Places,
+}
+
+/// Places for attempts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// In the process.
+    pub process: u32,
+    /// At the run's target; needed besides by attempts that work on it.
+    pub target: u32,
+}
+
+/// What was decided.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decision {
+    /// To be journaled, in this order, before any command leaves.
+    pub events: Vec<Event>,
+    /// To be carried out, in this order, once the events are durable.
+    pub commands: Vec<Command>,
+}
+
+/// The first decision of a run: it is queued.
+pub fn queue(definition: &Definition, request: Request, stamp: Stamp) -> (RunState, Decision) {
+    let state = begin(definition, &request, stamp.at);
+    let events = [Event::RunQueued(alloc::boxed::Box::new(request))].into();
+    let commands = queue_commands().into();
+    (state, Decision { events, commands })
+}
+
+/// What follows from an event. The state is left as after all the events of the decision.
+///
+/// # Errors
+/// The event does not fit the state. The state is then not to be used any more.
+pub fn decide(
+    definition: &Definition,
+    state: &mut RunState,
+    event: Event,
+    stamp: Stamp,
+) -> Result<Decision, Corrupt> {
+    let mut turn = Turn::new(definition, state, stamp);
+    turn.emit(event)?;
+    turn.settle_and_issue()?;
+    Ok(turn.decision)
+}
+
+/// What follows from places that became free.
+///
+/// # Errors
+/// The state does not fit its definition.
+pub fn grant(
+    definition: &Definition,
+    state: &mut RunState,
+    stamp: Stamp,
+) -> Result<Decision, Corrupt> {
+    let mut turn = Turn::new(definition, state, stamp);
+    turn.settle_and_issue()?;
+    Ok(turn.decision)
+}
+
+/// The commands that are not answered yet, for a host that has just read the state: attempts in flight
+/// are not among them, they died with the last host and are told as interrupted.
+pub fn outstanding(
+    definition: &Definition,
+    state: &mut RunState,
+    at: Instant,
+) -> Result<Vec<Command>, Corrupt> {
+    let free = Places::default();
+    let queued = state.phase == Phase::Queued;
+    let mut turn = Turn::new(definition, state, Stamp { at, free });
+    if queued {
+        let left = QUEUE_TIMEOUT
+            .0
+            .saturating_sub(at.since(turn.state.queued_at).0);
+        turn.command(Command::SetTimer {
+            timer: Timer::Queue,
+            duration: Millis(left),
+        });
+        turn.command(Command::AcquireHold);
+        return Ok(turn.decision.commands);
+    }
+    if let (Phase::Running, Some(started)) = (&turn.state.phase, turn.state.started_at) {
+        let left = turn
+            .definition
+            .timeout
+            .0
+            .saturating_sub(at.since(started).0);
+        turn.command(Command::SetTimer {
+            timer: Timer::Run,
+            duration: Millis(left),
+        });
+    }
+    for (index, _) in definition.numbered() {
+        turn.outstanding_of_step(index)?;
+    }
+    turn.settle_and_issue()?;
+    debug_assert!(
+        turn.decision.events.is_empty(),
+        "reading a state decides nothing"
+    );
+    Ok(turn.decision.commands)
+}
+
+/// Whether the kernel still waits for the answer to a question.
+pub fn asks(definition: &Definition, state: &RunState, question: Question) -> bool {
+    let phase = |step| state.step(step).map(|step| step.phase);
+    match question {
+        Question::Gate(step) => phase(step) == Some(StepPhase::Gating),
+        Question::Items(step) => phase(step) == Some(StepPhase::Listing),
+        Question::Pause(step, item) => {
+            state.ready.contains(&step)
+                && state
+                    .step(step)
+                    .is_some_and(|step| fan_out::pick(&step.items, 1) == [item])
+        }
+        Question::Outputs => {
+            may_finish(state) && definition.outputs.is_some() && state.outputs.is_none()
+        }
+    }
+}
+
+const fn queue_commands() -> [Command; 2] {
+    [
+        Command::SetTimer {
+            timer: Timer::Queue,
+            duration: QUEUE_TIMEOUT,
+        },
+        Command::AcquireHold,
+    ]
+}
+
+fn may_finish(state: &RunState) -> bool {
+    state.open_steps == 0
+        && state.in_flight.is_empty()
+        && matches!(state.phase, Phase::Running | Phase::Stopping(_))
+}
+
+/// One decision in progress.
+struct Turn<'a> {
+    definition: &'a Definition,
+    state: &'a mut RunState,
+    stamp: Stamp,
+    agenda: VecDeque<Change>,
+    decision: Decision,
+}
+
+impl<'a> Turn<'a> {
+    fn new(definition: &'a Definition, state: &'a mut RunState, stamp: Stamp) -> Self {
+        Self {
+            definition,
+            state,
+            stamp,
+            agenda: VecDeque::new(),
+            decision: Decision::default(),
+        }
+    }
+
+    fn emit(&mut self, event: Event) -> Result<(), Corrupt> {
+        self.agenda
+            .extend(fold(self.definition, self.state, &event, self.stamp.at)?);
+        self.decision.events.push(event);
+        Ok(())
+    }
+
+    fn command(&mut self, command: Command) {
+        self.decision.commands.push(command);
+    }
+
+    /// Works off what changed, fills the free places, and ends the run if nothing is left to do.
+    fn settle_and_issue(&mut self) -> Result<(), Corrupt> {
+        while let Some(change) = self.agenda.pop_front() {
+            self.follow(change)?;
+        }
+        self.ask_pauses();
+        self.fill_places()?;
+        self.finish()
+    }
+
+    fn follow(&mut self, change: Change) -> Result<(), Corrupt> {
+        match change {
+            Change::Queued => {
+                queue_commands()
+                    .into_iter()
+                    .for_each(|command| self.command(command));
+                Ok(())
+            }
+            Change::Granted => self.emit(Event::RunStarted),
+            Change::Started => {
+                let duration = self.definition.timeout;
+                self.command(Command::SetTimer {
+                    timer: Timer::Run,
+                    duration,
+                });
+                Ok(())
+            }
+            Change::Gating(step) => self.ask_gate(step),
+            Change::GateOpen(step) => self.emit(Event::StepReady { step }),
+            Change::GateShut(step) => self.emit(Event::StepSkipped { step }),
+            Change::Listing(step) => {
+                self.command(Command::Evaluate(Question::Items(step)));
+                Ok(())
+            }
+            Change::Settling(step, item) => self.settle_item(step, item),
+            Change::Halted(step) => self.end_waiting(
+                step,
+                Class::Permanent,
+                "the step was stopped by `fail_fast`",
+            ),
+            Change::Stopped(cause) => self.stop(cause),
+            Change::Waiting(step, item) => {
+                self.set_item_timer(step, item);
+                Ok(())
+            }
+        }
+    }
+
+    fn ask_gate(&mut self, step: StepIndex) -> Result<(), Corrupt> {
+        let Some((definition, state)) = self.definition.step(step).zip(self.state.step(step))
+        else {
+            return Ok(());
+        };
+        if state.phase != StepPhase::Gating {
+            return Ok(());
+        }
+        match gate(self.definition, self.state, step) {
+            Gate::Skip => self.emit(Event::StepSkipped { step }),
+            Gate::Block(cause) => self.emit(Event::StepBlocked { step, cause }),
+            Gate::Open if definition.condition.is_some() && state.listed == Listed::No => {
+                self.command(Command::Evaluate(Question::Gate(step)));
+                Ok(())
+            }
+            Gate::Open => self.emit(Event::StepReady { step }),
+        }
+    }
+
+    fn set_item_timer(&mut self, step: StepIndex, item: ItemIndex) {
+        let open = self
+            .state
+            .step(step)
+            .and_then(|step| step.items.open.get(&item));
+        if let Some(OpenStage::Waiting { until, .. } | OpenStage::Sleeping { until }) =
+            open.map(|open| &open.stage)
+        {
+            let duration = until.since(self.stamp.at);
+            self.command(Command::SetTimer {
+                timer: Timer::Item(step, item),
+                duration,
+            });
+        }
+    }
+
+    fn settle_item(&mut self, step: StepIndex, item: ItemIndex) -> Result<(), Corrupt> {
+        let Some((definition, state)) = self.definition.step(step).zip(self.state.step(step))
+        else {
+            return Ok(());
+        };
+        let Some(open) = state.items.open.get(&item) else {
+            return Ok(());
+        };
+        let OpenStage::Settling {
+            failure,
+            effect,
+            asked,
+        } = &open.stage
+        else {
+            return Ok(());
+        };
+        let goes_on = if self.state.phase == Phase::Running && state.phase == StepPhase::Running {
+            GoesOn::Yes
+        } else {
+            GoesOn::No
+        };
+        let epoch = state.items.epoch(item);
+        let number = open.attempts + open.failed_probes;
+        let settlement = settle(&Case {
+            class: definition
+                .action()
+                .map_or(EffectClass::Pure, |action| action.effect),
+            policy: &definition.retry,
+            open,
+            failure,
+            effect: *effect,
+            asked: *asked,
+            goes_on,
+            at: self.stamp.at,
+            jitter: Jitter::of(self.state.run(), &definition.id, item, epoch, number),
+        });
+        match settlement {
+            Settlement::Probe => {
+                let item = state.items.as_try(item, open);
+                self.command(Command::Probe { step, item });
+                Ok(())
+            }
+            Settlement::Retry(next, wait) => self.emit(Event::RetryScheduled {
+                step,
+                item,
+                next,
+                wait,
+            }),
+            Settlement::End(end, failure) => self.emit(Event::ItemEnded {
+                step,
+                item,
+                end,
+                failure,
+            }),
+        }
+    }
+
+    /// Ends every item of a step that only waits: nothing of it is in flight, and nothing starts any more.
+    fn end_waiting(&mut self, step: StepIndex, class: Class, why: &str) -> Result<(), Corrupt> {
+        let Some(state) = self.state.step(step) else {
+            return Ok(());
+        };
+        let waiting = |stage: &OpenStage| match stage {
+            OpenStage::Running(_) | OpenStage::Settling { .. } => None,
+            OpenStage::Waiting {
+                failure,
+                effect,
+                next: Next::Attempt,
+                ..
+            } => Some((BadEnd::Failed, failure.clone().settled(*effect))),
+            OpenStage::Waiting {
+                failure,
+                effect,
+                next: Next::Probe,
+                ..
+            } => {
+                let failure = failure.clone().settled(*effect);
+                Some((
+                    BadEnd::Unknown,
+                    Failure {
+                        class: Class::UnknownEffect,
+                        ..failure
+                    },
+                ))
+            }
+            OpenStage::Due {
+                failure: Some(failure),
+            } => Some((BadEnd::Failed, failure.clone())),
+            OpenStage::Due { failure: None } | OpenStage::Sleeping { .. } => {
+                Some((BadEnd::Failed, Failure::without_effect(class, why)))
+            }
+        };
+        let ends: Vec<_> = state
+            .items
+            .open
+            .iter()
+            .filter_map(|(item, open)| waiting(&open.stage).map(|end| (*item, end)))
+            .collect();
+        for (item, (end, failure)) in ends {
+            self.emit(Event::ItemEnded {
+                step,
+                item,
+                end,
+                failure,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn stop(&mut self, cause: StopCause) -> Result<(), Corrupt> {
+        let (class, why) = match cause {
+            StopCause::Timeout => (Class::Timeout, "the run's timeout passed"),
+            StopCause::QueueTimeout => (Class::Timeout, "the run was queued for too long"),
+            StopCause::Cancelled => (Class::Cancelled, "the run was cancelled"),
+        };
+        let steps: Vec<_> = self.definition.numbered().map(|(index, _)| index).collect();
+        for step in steps {
+            match self.state.step(step).map(|step| step.phase) {
+                Some(StepPhase::Pending | StepPhase::Gating | StepPhase::Listing) => {
+                    self.emit(Event::StepBlocked {
+                        step,
+                        cause: block_cause(cause),
+                    })?;
+                }
+                Some(StepPhase::Running | StepPhase::Halting) => {
+                    self.end_waiting(step, class, why)?
+                }
+                Some(StepPhase::Final(_)) | None => {}
+            }
+        }
+        let in_flight: Vec<AttemptId> = self.state.in_flight.keys().copied().collect();
+        for attempt in in_flight {
+            self.command(Command::CancelAttempt { attempt, class });
+        }
+        Ok(())
+    }
+
+    /// A `sleep` needs no place, only its duration: one question at a time for each step.
+    fn ask_pauses(&mut self) {
+        if self.state.phase != Phase::Running {
+            return;
+        }
+        let pauses = |step: &StepIndex| {
+            let definition = self.definition.step(*step)?;
+            let picked = fan_out::pick(&self.state.step(*step)?.items, 1);
+            let is_pause = matches!(definition.work, Work::Pause { .. });
+            is_pause.then(|| picked.first().map(|item| Question::Pause(*step, *item)))?
+        };
+        let questions: Vec<Question> = self.state.ready.iter().filter_map(pauses).collect();
+        questions
+            .into_iter()
+            .for_each(|question| self.command(Command::Evaluate(question)));
+    }
+
+    /// Starts attempts, one for each ready step in turn, until the places or the items run out.
+    fn fill_places(&mut self) -> Result<(), Corrupt> {
+        let mut free = self.stamp.free;
+        while self.state.phase == Phase::Running {
+            let Some((step, definition)) = self.next_step(free) else {
+                break;
+            };
+            let Some(state) = self.state.step(step) else {
+                break;
+            };
+            let items = fan_out::pick(&state.items, definition.batch());
+            let attempt = self.state.next_attempt;
+            free.process -= 1;
+            if works_on_target(definition) {
+                free.target -= 1;
+            }
+            self.emit(Event::AttemptStarted {
+                attempt,
+                step,
+                items: items.clone(),
+            })?;
+            let items = self.tries(step, &items);
+            let timeout = definition.timeout;
+            self.command(Command::StartAttempt {
+                attempt,
+                step,
+                items,
+                timeout,
+            });
+        }
+        Ok(())
+    }
+
+    /// The next ready step in the round whose attempt fits the free places.
+    fn next_step(&self, free: Places) -> Option<(StepIndex, &'a Step)> {
+        if free.process == 0 {
+            return None;
+        }
+        let after = self
+            .state
+            .ready
+            .range((Excluded(self.state.cursor), Unbounded));
+        let until = self.state.ready.range(..=self.state.cursor);
+        after.chain(until).find_map(|index| {
+            let step = self.definition.step(*index)?;
+            let fits = step.action().is_some() && (free.target > 0 || !works_on_target(step));
+            fits.then_some((*index, step))
+        })
+    }
+
+    fn tries(&self, step: StepIndex, items: &[ItemIndex]) -> Vec<ItemTry> {
+        let Some(state) = self.state.step(step) else {
+            return Vec::new();
+        };
+        let of = |item: &ItemIndex| Some(state.items.as_try(*item, state.items.open.get(item)?));
+        items.iter().filter_map(of).collect()
+    }
+
+    fn finish(&mut self) -> Result<(), Corrupt> {
+        if !may_finish(self.state) {
+            return Ok(());
+        }
+        let outputs_open = self.definition.outputs.is_some() && self.state.outputs.is_none();
+        if outputs_open {
+            self.command(Command::Evaluate(Question::Outputs));
+            return Ok(());
+        }
+        let outcome = run_outcome(self.definition, self.state);
+        self.emit(Event::RunFinished { outcome })?;
+        self.command(Command::ReleaseHold);
+        Ok(())
+    }
+
+    fn outstanding_of_step(&mut self, step: StepIndex) -> Result<(), Corrupt> {
+        let Some(state) = self.state.step(step) else {
+            return Ok(());
+        };
+        match state.phase {
+            StepPhase::Gating => return self.ask_gate(step),
+            StepPhase::Listing => self.command(Command::Evaluate(Question::Items(step))),
+            StepPhase::Pending | StepPhase::Final(_) => {}
+            StepPhase::Running | StepPhase::Halting => {
+                let items: Vec<_> = state.items.open.keys().copied().collect();
+                for item in items {
+                    self.set_item_timer(step, item);
+                    self.agenda.push_back(Change::Settling(step, item));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether an attempt of the step takes one of the target's places.
+fn works_on_target(step: &Step) -> bool {
+    step.action().is_some_and(|action| action.on_target)
+}
+
+/// Whether the host may hand this event in now. Everything else is stale: told by an attempt that is over,
+/// a timer that was replaced, a question already answered.
+pub fn admits(definition: &Definition, state: &RunState, event: &Event) -> bool {
+    let running = |attempt: &AttemptId, item: &ItemIndex| {
+        state
+            .in_flight
+            .get(attempt)
+            .is_some_and(|flight| flight.items.contains(item))
+    };
+    let open = |step: &StepIndex, item: &ItemIndex| {
+        state
+            .step(*step)
+            .and_then(|step| step.items.open.get(item))
+            .map(|open| &open.stage)
+    };
+    match event {
+        Event::AttemptNoted { attempt, item, .. }
+        | Event::AttemptSucceeded { attempt, item, .. }
+        | Event::AttemptFailed { attempt, item, .. } => running(attempt, item),
+        Event::AttemptLost { attempt, .. } | Event::AttemptInterrupted { attempt, .. } => {
+            state.in_flight.contains_key(attempt)
+        }
+        Event::EffectProbed { step, item, .. } => {
+            matches!(open(step, item), Some(OpenStage::Settling { .. }))
+        }
+        Event::TimerFired {
+            timer: Timer::Item(step, item),
+        } => {
+            matches!(
+                open(step, item),
+                Some(OpenStage::Waiting { .. } | OpenStage::Sleeping { .. })
+            )
+        }
+        Event::TimerFired {
+            timer: Timer::Queue,
+        }
+        | Event::HoldGranted => state.phase == Phase::Queued,
+        Event::TimerFired { timer: Timer::Run } => state.phase == Phase::Running,
+        Event::Evaluated { question, .. } => asks(definition, state, *question),
+        Event::ItemsListed { step, .. } => asks(definition, state, Question::Items(*step)),
+        Event::EffectResolved { step, item, .. } => state
+            .step(*step)
+            .is_some_and(|step| step.items.not_ok.get(item.0) == Some(crate::state::Mark::Unknown)),
+        Event::RunJoined { .. } => !state.is_finished(),
+        Event::RunReopened { .. } => state.is_finished(),
+        Event::RunQueued(_)
+        | Event::RunStarted
+        | Event::StepReady { .. }
+        | Event::StepSkipped { .. }
+        | Event::StepBlocked { .. }
+        | Event::AttemptStarted { .. }
+        | Event::RetryScheduled { .. }
+        | Event::ItemEnded { .. }
+        | Event::RunFinished { .. } => false,
+    }
+}
+
+/// Whether outputs could be evaluated, for readers.
+pub fn outputs_failed(state: &RunState) -> Option<&Failure> {
+    match &state.outputs {
+        Some(OutputsState::Failed(failure)) => Some(failure),
+        Some(OutputsState::Known(_)) | None => None,
+    }
+}
+
+/// An answer that says that a question could not be answered.
+pub const fn unanswerable(question: Question, failure: Failure) -> Event {
+    Event::Evaluated {
+        question,
+        answer: Answer::Failed(failure),
+    }
+}

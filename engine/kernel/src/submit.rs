@@ -1,0 +1,73 @@
+//! What makes two submits the same request.
+//!
+//! The host holds the keys of the active runs; a key is never stored apart from its run.
+
+use alloc::string::String;
+
+use crate::definition::Operation;
+use crate::id::{DedupeKey, Digest};
+use crate::value::Value;
+
+/// The dedupe key of a request: target identity, operation, workflow, object and inputs.
+///
+/// `object` is sorted and without doubles; `inputs` is the map of resolved inputs.
+pub fn dedupe_key(
+    target_identity: Option<&str>,
+    operation: Operation,
+    workflow: &str,
+    object: &[String],
+    inputs: &Value,
+) -> DedupeKey {
+    let object = Value::List(
+        object
+            .iter()
+            .map(|part| Value::from(part.as_str()))
+            .collect(),
+    );
+    let target: [&[u8]; 2] = match target_identity {
+        Some(identity) => [b"target", identity.as_bytes()],
+        None => [b"no target", b""],
+    };
+    DedupeKey(Digest::of_parts(&[
+        b"holdfast request",
+        target[0],
+        target[1],
+        operation.word().as_bytes(),
+        workflow.as_bytes(),
+        object.canonical().as_bytes(),
+        inputs.canonical().as_bytes(),
+    ]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    #[test]
+    fn requests_differ_by_every_part_of_the_key() {
+        let object = ["a".to_string()];
+        let inputs = Value::from([("x", Value::from(1))]);
+        let base = dedupe_key(Some("t"), Operation::Backup, "w", &object, &inputs);
+        assert_eq!(
+            base,
+            dedupe_key(Some("t"), Operation::Backup, "w", &object, &inputs)
+        );
+        for other in [
+            dedupe_key(None, Operation::Backup, "w", &object, &inputs),
+            dedupe_key(Some("u"), Operation::Backup, "w", &object, &inputs),
+            dedupe_key(Some("t"), Operation::Verify, "w", &object, &inputs),
+            dedupe_key(Some("t"), Operation::Backup, "v", &object, &inputs),
+            dedupe_key(Some("t"), Operation::Backup, "w", &[], &inputs),
+            dedupe_key(
+                Some("t"),
+                Operation::Backup,
+                "w",
+                &object,
+                &Value::empty_map(),
+            ),
+        ] {
+            assert_ne!(base, other);
+        }
+    }
+}

@@ -90,10 +90,7 @@ impl Operation {
 
     /// Whether a workflow of this operation may have a step that writes this.
     pub const fn allows(self, writes: Writes) -> bool {
-        !matches!(
-            (self, writes),
-            (Self::Inventory | Self::Preview, Writes::Target)
-        )
+        !matches!((self, writes), (Self::Inventory | Self::Preview, Writes::Target))
     }
 }
 
@@ -183,13 +180,8 @@ pub enum EffectClass {
 
 impl EffectClass {
     /// Every class, from the most to the least lenient.
-    pub const ALL: [Self; 5] = [
-        Self::Pure,
-        Self::Idempotent,
-        Self::Keyed,
-        Self::Probed,
-        Self::Once,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Pure, Self::Idempotent, Self::Keyed, Self::Probed, Self::Once];
 
     /// The word used in YAML and on pages.
     pub const fn word(self) -> &'static str {
@@ -393,10 +385,7 @@ impl Definition {
         if self.steps.is_empty() || self.steps.len() > MAX_STEPS {
             return fault(None, "a workflow has between 1 and 1,000 steps");
         }
-        for expression in [self.target, self.object, self.outputs]
-            .into_iter()
-            .flatten()
-        {
+        for expression in [self.target, self.object, self.outputs].into_iter().flatten() {
             if !self.has_expression(expression) {
                 return fault(None, "an expression of the workflow is missing");
             }
@@ -407,8 +396,7 @@ impl Definition {
             return fault(None, "two steps have one id");
         }
         for (index, step) in self.numbered() {
-            self.check_step(index, step)
-                .or_else(|reason| fault(Some(index), reason))?;
+            self.check_step(index, step).or_else(|reason| fault(Some(index), reason))?;
         }
         if self.has_cycle() {
             return fault(None, "the steps need each other in a circle");
@@ -422,25 +410,15 @@ impl Definition {
             return Err("its needs are not in order");
         }
         let mirrored = |other: &StepIndex, list: fn(&Step) -> &Vec<StepIndex>| {
-            self.step(*other)
-                .is_some_and(|other| list(other).contains(&index))
+            self.step(*other).is_some_and(|other| list(other).contains(&index))
         };
-        let edges_agree = step
-            .needs
-            .iter()
-            .all(|other| mirrored(other, |step| &step.needed_by))
-            && step
-                .needed_by
-                .iter()
-                .all(|other| mirrored(other, |step| &step.needs));
+        let edges_agree = step.needs.iter().all(|other| mirrored(other, |step| &step.needed_by))
+            && step.needed_by.iter().all(|other| mirrored(other, |step| &step.needs));
         if !edges_agree {
             return Err("its needs name a step that is not there or does not know of it");
         }
         if step.retry.attempts == 0
-            || step
-                .for_each
-                .as_ref()
-                .is_some_and(|fan_out| fan_out.batch == 0)
+            || step.for_each.as_ref().is_some_and(|fan_out| fan_out.batch == 0)
         {
             return Err("it may not be attempted at all");
         }
@@ -449,10 +427,7 @@ impl Definition {
         {
             return Err("it writes the target, which the workflow's operation may not");
         }
-        if step
-            .expressions()
-            .all(|expression| self.has_expression(expression))
-        {
+        if step.expressions().all(|expression| self.has_expression(expression)) {
             Ok(())
         } else {
             Err("an expression of it is missing")
@@ -470,11 +445,7 @@ impl Definition {
         let mut taken = 0;
         while let Some(index) = free.pop() {
             taken += 1;
-            for dependent in self
-                .step(index)
-                .into_iter()
-                .flat_map(|step| &step.needed_by)
-            {
+            for dependent in self.step(index).into_iter().flat_map(|step| &step.needed_by) {
                 if let Some(count) = open.get_mut(dependent.place()) {
                     *count -= 1;
                     if *count == 0 {
@@ -488,9 +459,7 @@ impl Definition {
 
     /// The steps that start with the run.
     pub fn roots(&self) -> impl Iterator<Item = StepIndex> {
-        self.numbered()
-            .filter(|(_, step)| step.needs.is_empty())
-            .map(|(index, _)| index)
+        self.numbered().filter(|(_, step)| step.needs.is_empty()).map(|(index, _)| index)
     }
 }
 
@@ -514,17 +483,8 @@ impl Step {
             Work::Pause { duration } => [Some(*duration), None],
         };
         let fan_out = self.for_each.as_ref().map_or([None; 5], |fan_out| {
-            [
-                Some(fan_out.items),
-                fan_out.key,
-                fan_out.filter,
-                fan_out.stage,
-                fan_out.max_parallel,
-            ]
+            [Some(fan_out.items), fan_out.key, fan_out.filter, fan_out.stage, fan_out.max_parallel]
         });
-        work.into_iter()
-            .chain(fan_out)
-            .chain([self.condition])
-            .flatten()
+        work.into_iter().chain(fan_out).chain([self.condition]).flatten()
     }
 }

@@ -75,11 +75,7 @@ pub fn begin(definition: &Definition, request: &Request, at: Instant) -> RunStat
         queued_at: at,
         started_at: None,
         period: 0,
-        steps: definition
-            .steps
-            .iter()
-            .map(|_| StepState::pending())
-            .collect(),
+        steps: definition.steps.iter().map(|_| StepState::pending()).collect(),
         open_steps: u32::try_from(definition.steps.len()).unwrap_or(u32::MAX),
         in_flight: BTreeMap::new(),
         next_attempt: AttemptId(1),
@@ -100,12 +96,7 @@ pub fn fold(
     event: &Event,
     at: Instant,
 ) -> Result<Vec<Change>, Corrupt> {
-    let mut folding = Folding {
-        definition,
-        state,
-        at,
-        changes: Vec::new(),
-    };
+    let mut folding = Folding { definition, state, at, changes: Vec::new() };
     folding.event(event)?;
     Ok(folding.changes)
 }
@@ -130,17 +121,12 @@ impl Folding<'_> {
             Event::StepSkipped { step } => self.step_skipped(*step),
             Event::StepBlocked { step, cause } => self.step_blocked(*step, *cause),
             Event::ItemsListed { step, listing } => self.items_listed(*step, listing),
-            Event::TimerFired {
-                timer: Timer::Queue,
-            } => self.stop(StopCause::QueueTimeout),
+            Event::TimerFired { timer: Timer::Queue } => self.stop(StopCause::QueueTimeout),
             Event::TimerFired { timer: Timer::Run } => self.stop(StopCause::Timeout),
             Event::RunReopened { redo, by: _ } => self.reopened(redo),
             Event::RunFinished { outcome } => {
                 let idle = self.state.open_steps == 0 && self.state.in_flight.is_empty();
-                self.expect(
-                    idle && !self.state.is_finished(),
-                    "a run ended with a step open",
-                )?;
+                self.expect(idle && !self.state.is_finished(), "a run ended with a step open")?;
                 self.state.phase = Phase::Finished(*outcome);
                 Ok(())
             }
@@ -153,9 +139,7 @@ impl Folding<'_> {
             | Event::EffectProbed { .. }
             | Event::RetryScheduled { .. }
             | Event::ItemEnded { .. }
-            | Event::TimerFired {
-                timer: Timer::Item(..),
-            }
+            | Event::TimerFired { timer: Timer::Item(..) }
             | Event::EffectResolved { .. } => self.item_event(event),
         }
     }
@@ -166,30 +150,21 @@ impl Folding<'_> {
 
     /// A step's definition and state.
     pub(crate) fn step(&mut self, index: StepIndex) -> Result<(&Step, &mut StepState), Corrupt> {
-        match (
-            self.definition.step(index),
-            self.state.steps.get_mut(index.place()),
-        ) {
+        match (self.definition.step(index), self.state.steps.get_mut(index.place())) {
             (Some(step), Some(state)) => Ok((step, state)),
             _ => corrupt("an event names a step that is not there"),
         }
     }
 
     fn granted(&mut self) -> Result<(), Corrupt> {
-        self.expect(
-            self.state.phase == Phase::Queued,
-            "a hold was granted to a run not queued",
-        )?;
+        self.expect(self.state.phase == Phase::Queued, "a hold was granted to a run not queued")?;
         self.state.phase = Phase::Granted;
         self.changes.push(Change::Granted);
         Ok(())
     }
 
     fn started(&mut self) -> Result<(), Corrupt> {
-        self.expect(
-            self.state.phase == Phase::Granted,
-            "a run started without its hold",
-        )?;
+        self.expect(self.state.phase == Phase::Granted, "a run started without its hold")?;
         self.state.phase = Phase::Running;
         self.state.started_at = Some(self.at);
         self.changes.push(Change::Started);
@@ -212,9 +187,7 @@ impl Folding<'_> {
             let Some(end) = step.phase.end() else {
                 return Ok(());
             };
-            behind = behind
-                .with(step.behind)
-                .with(finding(end, definition.on_failure));
+            behind = behind.with(step.behind).with(finding(end, definition.on_failure));
         }
         let (_, step) = self.step(index)?;
         step.phase = StepPhase::Gating;
@@ -229,11 +202,7 @@ impl Folding<'_> {
                 let (_, state) = self.step(step)?;
                 let asked = state.phase == StepPhase::Gating;
                 self.expect(asked, "a gate was answered that was not asked")?;
-                let change = if *open {
-                    Change::GateOpen
-                } else {
-                    Change::GateShut
-                };
+                let change = if *open { Change::GateOpen } else { Change::GateShut };
                 self.changes.push(change(step));
                 Ok(())
             }
@@ -294,10 +263,8 @@ impl Folding<'_> {
 
     fn step_blocked(&mut self, index: StepIndex, cause: BlockCause) -> Result<(), Corrupt> {
         let (_, step) = self.step(index)?;
-        let fits = matches!(
-            step.phase,
-            StepPhase::Pending | StepPhase::Gating | StepPhase::Listing
-        );
+        let fits =
+            matches!(step.phase, StepPhase::Pending | StepPhase::Gating | StepPhase::Listing);
         self.expect(fits, "a step was blocked that had started or ended")?;
         self.end_step(index, StepEnd::Blocked(cause))
     }
@@ -322,9 +289,8 @@ impl Folding<'_> {
             return Ok(());
         }
         let halts = fan_out.is_some_and(|fan_out| {
-            let allowed = fan_out
-                .max_failed
-                .map_or(0, |share| share.of(step.items.counts.wanted()));
+            let allowed =
+                fan_out.max_failed.map_or(0, |share| share.of(step.items.counts.wanted()));
             fan_out.fail_fast && step.items.counts.bad() > allowed
         });
         let halts_now = halts && step.phase == StepPhase::Running;
@@ -358,6 +324,8 @@ impl Folding<'_> {
             return corrupt("a step ended twice");
         }
         step.phase = StepPhase::Final(end);
+        // A step that is done again may be blocked this time: what was queued for it never starts.
+        leave_untried(&mut step.items);
         if end == StepEnd::Failed && step.failure.is_none() {
             let message = "the fan-out has fewer items than `min_items` asks for";
             step.failure = Some(Failure::without_effect(Class::Invalid, message));

@@ -12,6 +12,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod admit;
 pub mod attempt;
 pub mod command;
 pub mod decide;

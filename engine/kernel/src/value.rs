@@ -122,9 +122,7 @@ impl Value {
             Self::Number(number) => write_plain(out, number),
             Self::Text(text) => write_quoted(out, text),
             Self::List(list) => {
-                write_joined(out, ['[', ']'], list.iter(), |out, value| {
-                    value.write_canonical(out)
-                });
+                write_joined(out, ['[', ']'], list.iter(), |out, value| value.write_canonical(out));
             }
             Self::Map(map) => write_joined(out, ['{', '}'], map.iter(), |out, (key, value)| {
                 write_quoted(out, key);
@@ -209,12 +207,7 @@ impl From<Vec<Value>> for Value {
 
 impl<const N: usize> From<[(&str, Value); N]> for Value {
     fn from(entries: [(&str, Value); N]) -> Self {
-        Self::Map(
-            entries
-                .into_iter()
-                .map(|(key, value)| (key.to_string(), value))
-                .collect(),
-        )
+        Self::Map(entries.into_iter().map(|(key, value)| (key.to_string(), value)).collect())
     }
 }
 
@@ -323,15 +316,9 @@ mod tests {
             Value::from([("b", Value::None), ("a", Value::from(true))]),
             r#"{"a":true,"b":null}"#,
         );
+        check(Value::from("ä\"\\\n\u{1}\u{1f}"), "\"ä\\\"\\\\\\n\\u0001\\u001f\"");
         check(
-            Value::from("ä\"\\\n\u{1}\u{1f}"),
-            "\"ä\\\"\\\\\\n\\u0001\\u001f\"",
-        );
-        check(
-            Value::List(vec![
-                Value::Integer(i128::from(u64::MAX)),
-                Value::Number(-0.5),
-            ]),
+            Value::List(vec![Value::Integer(i128::from(u64::MAX)), Value::Number(-0.5)]),
             "[18446744073709551615,-0.5]",
         );
     }
@@ -347,18 +334,12 @@ mod tests {
     #[test]
     fn values_read_back_from_json() {
         let value = Value::from([
-            (
-                "list",
-                Value::List(vec![Value::None, Value::Number(0.25), Value::Integer(-3)]),
-            ),
+            ("list", Value::List(vec![Value::None, Value::Number(0.25), Value::Integer(-3)])),
             ("big", Value::Integer(i128::from(u64::MAX))),
             ("text", Value::from("x\u{1}")),
         ]);
         let json = serde_json::to_string(&value).unwrap();
         assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), value);
-        assert_eq!(
-            serde_json::from_str::<Value>(&value.canonical()).unwrap(),
-            value
-        );
+        assert_eq!(serde_json::from_str::<Value>(&value.canonical()).unwrap(), value);
     }
 }

@@ -91,9 +91,9 @@ impl Folding<'_> {
         items: &[ItemIndex],
     ) -> Result<(), Corrupt> {
         let at = self.at;
-        self.expect(attempt == self.state.next_attempt, "an attempt is out of order")?;
-        self.expect(self.state.phase == Phase::Running, "an attempt started while none may")?;
-        self.expect(!items.is_empty(), "an attempt started without items")?;
+        Self::expect(attempt == self.state.next_attempt, "an attempt is out of order")?;
+        Self::expect(self.state.phase == Phase::Running, "an attempt started while none may")?;
+        Self::expect(!items.is_empty(), "an attempt started without items")?;
         let (_, step) = self.step(index)?;
         for item in items {
             let mut open = take_startable(&mut step.items, *item)?;

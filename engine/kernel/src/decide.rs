@@ -89,7 +89,10 @@ pub fn grant(
 }
 
 /// The commands that are not answered yet, for a host that has just read the state: attempts in flight
-/// are not among them, they died with the last host and are told as interrupted.
+/// are not among them: they died with the last host.
+///
+/// # Errors
+/// The state does not fit its definition.
 pub fn outstanding(
     definition: &Definition,
     state: &mut RunState,
@@ -157,7 +160,7 @@ impl<'a> Turn<'a> {
     fn follow(&mut self, change: Change) -> Result<(), Corrupt> {
         match change {
             Change::Queued => {
-                queue_commands().into_iter().for_each(|command| self.command(command));
+                self.decision.commands.extend(queue_commands());
                 Ok(())
             }
             Change::Granted => self.emit(Event::RunStarted),
@@ -303,7 +306,7 @@ impl<'a> Turn<'a> {
                     self.emit(Event::StepBlocked { step, cause: block_cause(cause) })?;
                 }
                 Some(StepPhase::Running | StepPhase::Halting) => {
-                    self.end_waiting(step, class, why)?
+                    self.end_waiting(step, class, why)?;
                 }
                 Some(StepPhase::Final(_)) | None => {}
             }
@@ -327,7 +330,7 @@ impl<'a> Turn<'a> {
             is_pause.then(|| picked.first().map(|item| Question::Pause(*step, *item)))?
         };
         let questions: Vec<Question> = self.state.ready.iter().filter_map(pauses).collect();
-        questions.into_iter().for_each(|question| self.command(Command::Evaluate(question)));
+        self.decision.commands.extend(questions.into_iter().map(Command::Evaluate));
     }
 
     /// Starts attempts, one for each ready step in turn, until the places or the items run out.

@@ -18,7 +18,7 @@ use crate::ranges::RangeSet;
 use crate::state::{
     Behind, Items, Listed, Mark, OutputsState, Phase, RunState, StepPhase, StepState,
 };
-use crate::status::{StepEnd, StopCause, step_end};
+use crate::status::{Outcome, Reason, StepEnd, StopCause, step_end};
 
 /// An event that does not fit the state: no kernel produced it after the events before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,9 +124,10 @@ impl Folding<'_> {
             Event::TimerFired { timer: Timer::Queue } => self.stop(StopCause::QueueTimeout),
             Event::TimerFired { timer: Timer::Run } => self.stop(StopCause::Timeout),
             Event::RunReopened { redo, by: _ } => self.reopened(redo),
+            Event::RunFinished { outcome: Outcome::Failed(Reason::Internal) } => self.abandoned(),
             Event::RunFinished { outcome } => {
                 let idle = self.state.open_steps == 0 && self.state.in_flight.is_empty();
-                self.expect(idle && !self.state.is_finished(), "a run ended with a step open")?;
+                Self::expect(idle && !self.state.is_finished(), "a run ended with a step open")?;
                 self.state.phase = Phase::Finished(*outcome);
                 Ok(())
             }
@@ -144,7 +145,7 @@ impl Folding<'_> {
         }
     }
 
-    pub(crate) fn expect(&self, holds: bool, reason: &'static str) -> Result<(), Corrupt> {
+    pub(crate) fn expect(holds: bool, reason: &'static str) -> Result<(), Corrupt> {
         if holds { Ok(()) } else { corrupt(reason) }
     }
 
@@ -157,14 +158,14 @@ impl Folding<'_> {
     }
 
     fn granted(&mut self) -> Result<(), Corrupt> {
-        self.expect(self.state.phase == Phase::Queued, "a hold was granted to a run not queued")?;
+        Self::expect(self.state.phase == Phase::Queued, "a hold was granted to a run not queued")?;
         self.state.phase = Phase::Granted;
         self.changes.push(Change::Granted);
         Ok(())
     }
 
     fn started(&mut self) -> Result<(), Corrupt> {
-        self.expect(self.state.phase == Phase::Granted, "a run started without its hold")?;
+        Self::expect(self.state.phase == Phase::Granted, "a run started without its hold")?;
         self.state.phase = Phase::Running;
         self.state.started_at = Some(self.at);
         self.changes.push(Change::Started);
@@ -201,7 +202,7 @@ impl Folding<'_> {
             (Question::Gate(step), Answer::Boolean(open)) => {
                 let (_, state) = self.step(step)?;
                 let asked = state.phase == StepPhase::Gating;
-                self.expect(asked, "a gate was answered that was not asked")?;
+                Self::expect(asked, "a gate was answered that was not asked")?;
                 let change = if *open { Change::GateOpen } else { Change::GateShut };
                 self.changes.push(change(step));
                 Ok(())
@@ -210,7 +211,7 @@ impl Folding<'_> {
                 let (_, state) = self.step(step)?;
                 let asked = matches!(state.phase, StepPhase::Gating | StepPhase::Listing);
                 state.failure = Some(failure.clone());
-                self.expect(asked, "an expression was answered that was not asked")?;
+                Self::expect(asked, "an expression was answered that was not asked")?;
                 self.end_step(step, StepEnd::Failed)
             }
             (Question::Pause(step, item), Answer::Duration(length)) => {
@@ -257,7 +258,7 @@ impl Folding<'_> {
     fn step_skipped(&mut self, index: StepIndex) -> Result<(), Corrupt> {
         let (_, step) = self.step(index)?;
         let fits = step.phase == StepPhase::Gating;
-        self.expect(fits, "a step was skipped that was not at its gate")?;
+        Self::expect(fits, "a step was skipped that was not at its gate")?;
         self.end_step(index, StepEnd::Skipped)
     }
 
@@ -265,7 +266,7 @@ impl Folding<'_> {
         let (_, step) = self.step(index)?;
         let fits =
             matches!(step.phase, StepPhase::Pending | StepPhase::Gating | StepPhase::Listing);
-        self.expect(fits, "a step was blocked that had started or ended")?;
+        Self::expect(fits, "a step was blocked that had started or ended")?;
         self.end_step(index, StepEnd::Blocked(cause))
     }
 
@@ -354,7 +355,7 @@ impl Folding<'_> {
                 _,
             ) => false,
         };
-        self.expect(fits, "a run stopped that could not")?;
+        Self::expect(fits, "a run stopped that could not")?;
         self.state.phase = Phase::Stopping(cause);
         self.changes.push(Change::Stopped(cause));
         for (index, _) in self.definition.numbered() {
@@ -377,7 +378,7 @@ fn finding(end: StepEnd, on_failure: OnFailure) -> Behind {
 }
 
 /// Every item that has not started is untried.
-fn leave_untried(items: &mut Items) {
+pub(crate) fn leave_untried(items: &mut Items) {
     let ranges: Vec<_> = items.queue.iter().map(|(range, ())| range).collect();
     for range in ranges {
         items.counts.untried += range.end - range.start;

@@ -3,7 +3,7 @@
 //! Every identifier is a type of its own, so that a step cannot be handed where an item is meant.
 //! Nothing here makes a new id or reads a clock: ids and instants are given by the host.
 
-use alloc::string::{String, ToString};
+use alloc::string::{String, ToString as _};
 use core::fmt;
 use core::str::FromStr;
 

@@ -88,12 +88,11 @@ fn extent(step: &StepState, stale: bool) -> Option<Extent> {
     let listed = step.listed == Listed::Yes;
     match (step.phase.end()?, stale) {
         (_, true) if listed => Some(Extent::All),
-        (_, true) => Some(Extent::FromGate),
         // A step that was listed in an earlier period keeps its list and its epochs.
         (StepEnd::Blocked(BlockCause::Timeout | BlockCause::Cancelled), false) if listed => {
             Some(Extent::NotOk)
         }
-        (StepEnd::Blocked(BlockCause::Timeout | BlockCause::Cancelled), false) => {
+        (_, true) | (StepEnd::Blocked(BlockCause::Timeout | BlockCause::Cancelled), false) => {
             Some(Extent::FromGate)
         }
         (StepEnd::Failed | StepEnd::Partial, false) if listed => {
@@ -108,7 +107,7 @@ fn extent(step: &StepState, stale: bool) -> Option<Extent> {
 impl Folding<'_> {
     /// Folds a reopening: resets what runs again, and queues the run.
     pub(crate) fn reopened(&mut self, redo: &[StepRedo]) -> Result<(), Corrupt> {
-        self.expect(self.state.is_finished(), "a run was reopened that had not ended")?;
+        Self::expect(self.state.is_finished(), "a run was reopened that had not ended")?;
         for StepRedo { step: index, extent } in redo {
             let (definition, step) = self.step(*index)?;
             if step.phase.end().is_none() {

@@ -38,7 +38,7 @@ pub fn backoff(policy: &RetryPolicy, done: u32, jitter: Jitter) -> Millis {
         }
         wait = next;
     }
-    let part = wait * u128::from(jitter.0 >> 32) >> 32;
+    let part = (wait * u128::from(jitter.0 >> 32)) >> 32;
     Millis(u64::try_from(part).unwrap_or(u64::MAX).max(1))
 }
 

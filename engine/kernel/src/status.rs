@@ -263,7 +263,7 @@ mod tests {
     use super::*;
     use crate::definition::Share;
     use crate::id::ExpressionId;
-    use alloc::string::ToString;
+    use alloc::borrow::ToOwned as _;
 
     fn fan_out(max_failed: Option<Share>, min_items: u32) -> ForEach {
         ForEach {
@@ -272,7 +272,7 @@ mod tests {
             filter: None,
             stage: None,
             max_parallel: None,
-            variable: "item".to_string(),
+            variable: "item".to_owned(),
             batch: 1,
             max_failed,
             min_items,

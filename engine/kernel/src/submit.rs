@@ -37,11 +37,11 @@ pub fn dedupe_key(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::ToString;
+    use alloc::borrow::ToOwned as _;
 
     #[test]
     fn requests_differ_by_every_part_of_the_key() {
-        let object = ["a".to_string()];
+        let object = ["a".to_owned()];
         let inputs = Value::from([("x", Value::from(1))]);
         let base = dedupe_key(Some("t"), Operation::Backup, "w", &object, &inputs);
         assert_eq!(base, dedupe_key(Some("t"), Operation::Backup, "w", &object, &inputs));

@@ -3,8 +3,9 @@
 //! The kernel has its own value type: a dependency that turned on another crate's insertion-ordered
 //! maps would otherwise change every dedupe key. Maps are sorted by the bytes of their keys.
 
+use alloc::borrow::ToOwned as _;
 use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
 
@@ -42,42 +43,27 @@ impl Value {
 
     /// The text, if it is text.
     pub fn as_text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            _ => None,
-        }
+        if let Self::Text(text) = self { Some(text) } else { None }
     }
 
     /// The whole number, if it is one.
     pub fn as_integer(&self) -> Option<i128> {
-        match self {
-            Self::Integer(number) => Some(*number),
-            _ => None,
-        }
+        if let Self::Integer(number) = self { Some(*number) } else { None }
     }
 
     /// The boolean, if it is one.
     pub fn as_boolean(&self) -> Option<bool> {
-        match self {
-            Self::Boolean(boolean) => Some(*boolean),
-            _ => None,
-        }
+        if let Self::Boolean(boolean) = self { Some(*boolean) } else { None }
     }
 
     /// The list, if it is one.
     pub fn as_list(&self) -> Option<&[Value]> {
-        match self {
-            Self::List(list) => Some(list),
-            _ => None,
-        }
+        if let Self::List(list) = self { Some(list) } else { None }
     }
 
     /// The map, if it is one.
     pub fn as_map(&self) -> Option<&BTreeMap<String, Value>> {
-        match self {
-            Self::Map(map) => Some(map),
-            _ => None,
-        }
+        if let Self::Map(map) = self { Some(map) } else { None }
     }
 
     /// The value under `key`, if this is a map that has it.
@@ -177,7 +163,7 @@ fn write_quoted(out: &mut String, text: &str) {
 
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
-        Self::Text(text.to_string())
+        Self::Text(text.to_owned())
     }
 }
 
@@ -207,7 +193,7 @@ impl From<Vec<Value>> for Value {
 
 impl<const N: usize> From<[(&str, Value); N]> for Value {
     fn from(entries: [(&str, Value); N]) -> Self {
-        Self::Map(entries.into_iter().map(|(key, value)| (key.to_string(), value)).collect())
+        Self::Map(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
     }
 }
 

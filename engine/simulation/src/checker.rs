@@ -126,7 +126,7 @@ fn check_step(
         Some(expect) if expect != end => {
             Err(format!("it ended {end:?}, `run_when` says {expect:?}"))
         }
-        None if !ran && !(end == StepEnd::Skipped && step.condition.is_some()) => {
+        None if !(ran || end == StepEnd::Skipped && step.condition.is_some()) => {
             Err(format!("it ended {end:?} though it may run"))
         }
         _ if ran && of.listed == Listed::Yes => check_counts(definition, index, of, end),

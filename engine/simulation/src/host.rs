@@ -74,7 +74,7 @@ impl Host {
     /// # Errors
     /// Something does not hold.
     pub fn step(&mut self) -> Result<bool, String> {
-        let Some((_, event)) = self.outside.next() else {
+        let Some((_, event)) = self.outside.happen() else {
             return Ok(false);
         };
         if admits(&self.definition, &self.state, &event) {

@@ -49,7 +49,7 @@ impl Outside {
     }
 
     /// The next thing that happens, with the clock moved there; none if nothing is on its way.
-    pub fn next(&mut self) -> Option<(RunId, Event)> {
+    pub fn happen(&mut self) -> Option<(RunId, Event)> {
         let ((at, _), (run, event)) = self.queue.pop_first()?;
         self.now = self.now.max(at);
         if let Event::TimerFired { timer } = &event {

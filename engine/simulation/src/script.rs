@@ -42,10 +42,10 @@ impl Script {
         let mut excluded = RangeSet::new();
         let mut stages = Vec::new();
         for item in 0..total {
-            if self.draw("where", step, item) % 6 == 0 {
+            if self.draw("where", step, item).is_multiple_of(6) {
                 excluded.set(item..item + 1, ());
             }
-            if item == 0 || self.draw("stage", step, item) % 5 == 0 {
+            if item == 0 || self.draw("stage", step, item).is_multiple_of(5) {
                 stages.push(ItemIndex(item));
             }
         }
@@ -64,7 +64,7 @@ impl Script {
     /// The gate is scripted to fail.
     pub fn open(&self, step: StepIndex) -> Result<bool, Failure> {
         self.sometimes_fails("gate fails", step, 0)?;
-        Ok(self.draw("gate", step, 0) % 3 != 0)
+        Ok(!self.draw("gate", step, 0).is_multiple_of(3))
     }
 
     /// How long a sleep lasts.

@@ -142,7 +142,7 @@ impl World {
 
     /// A request that was on its way lands, or never will.
     pub fn land(&mut self, key: EffectKey, class: EffectClass) {
-        let lands = self.draw("lands", key, 0) % 2 == 0;
+        let lands = self.draw("lands", key, 0).is_multiple_of(2);
         let truth = self.truths.entry(key).or_default();
         if truth.pending && lands {
             happen(truth, class);

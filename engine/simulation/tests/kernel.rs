@@ -1,14 +1,15 @@
 //! The kernel on random graphs and random outcomes: the invariants after every event, the final word against
 //! an independent reading of the rules, the items against the ground truth, and going on from any prefix.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::panic, reason = "a test fails by panicking")]
 
 use holdfast_kernel::decide::Places;
 use holdfast_kernel::event::{Event, Verdict};
-use holdfast_kernel::id::ItemIndex;
+use holdfast_kernel::id::{ItemIndex, Millis};
 use holdfast_kernel::payload::Payload;
 use holdfast_kernel::reopen::{NotReopenable, plan};
 use holdfast_kernel::state::Mark;
+use holdfast_kernel::status::{Outcome, Reason};
 use holdfast_simulation::chance::Chance;
 use holdfast_simulation::checker::{check_outcome, check_truth};
 use holdfast_simulation::graph::{Size, definition};
@@ -130,4 +131,28 @@ fn a_run_done_again_never_doubles_an_effect() {
         .map(|seed| done_again(seed).unwrap_or_else(|what| panic!("seed {seed}: {what}")))
         .sum();
     assert!(u64::from(periods) > SEEDS / 2, "most runs had something to do again: {periods}");
+}
+
+#[test]
+fn a_run_that_a_bug_stopped_is_done_again_without_doubling() {
+    for seed in 0..SEEDS {
+        let mut host = host(seed);
+        let fail = |what: String| -> ! { panic!("seed {seed}: {what}") };
+        for _ in 0..seed % 30 {
+            host.step().unwrap_or_else(|what| fail(what));
+        }
+        if host.state.is_finished() {
+            continue;
+        }
+        let outcome = Outcome::Failed(Reason::Internal);
+        host.arrive(Event::RunFinished { outcome }).unwrap_or_else(|what| fail(what));
+        host.outside.forget(Millis(10));
+        host.outside.settle_world();
+        resolve_all(&mut host).unwrap_or_else(|what| fail(what));
+        let Ok(redo) = plan(&host.definition, &host.state) else { continue };
+        let reopened = Event::RunReopened { by: "a person".to_owned(), redo };
+        host.arrive(reopened).unwrap_or_else(|what| fail(what));
+        host.arrive(Event::HoldGranted).unwrap_or_else(|what| fail(what));
+        check(host, seed);
+    }
 }

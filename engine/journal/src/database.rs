@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use redb::{BackendError, Builder, ReadTransaction, ReadableDatabase as _, StorageBackend, WriteTransaction};
+use redb::{
+    BackendError, Builder, ReadTransaction, ReadableDatabase as _, StorageBackend, WriteTransaction,
+};
 use thiserror::Error;
 
 use crate::codec::Damaged;
@@ -55,22 +57,23 @@ impl DatabaseError {
     /// What to do about it.
     pub const fn remedy(&self) -> &'static str {
         match self {
-            Self::Disk { .. } => "Make the disk readable and writable with free space, and start again.",
+            Self::Disk { .. } => {
+                "Make the disk readable and writable with free space, and start again."
+            }
             Self::Damaged { .. } => {
                 "Nothing was changed. Put the whole state directory back from a copy, or move it away \
                  and start with an empty one; sealed backup sets are in the repository and stay."
             }
-            Self::InUse { .. } => "Talk to the process that owns this state directory, or end it first.",
+            Self::InUse { .. } => {
+                "Talk to the process that owns this state directory, or end it first."
+            }
         }
     }
 }
 
 /// Whether an error says that there is no space left.
 pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// How much of a database file is verified when it is opened.
@@ -99,15 +102,11 @@ impl Database {
         check: Check,
     ) -> Result<Self, DatabaseError> {
         let path = disk.place(name);
-        let backend = disk.database(name).map_err(|cause| DatabaseError::Disk {
-            path: path.clone(),
-            cause,
-        })?;
+        let backend = disk
+            .database(name)
+            .map_err(|cause| DatabaseError::Disk { path: path.clone(), cause })?;
         let sync_failed = Arc::new(AtomicBool::new(false));
-        let watched = Watched {
-            inner: backend,
-            sync_failed: Arc::clone(&sync_failed),
-        };
+        let watched = Watched { inner: backend, sync_failed: Arc::clone(&sync_failed) };
         let opened = catch_unwind(AssertUnwindSafe(|| {
             Builder::new()
                 .set_cache_size(cache_bytes)
@@ -115,11 +114,7 @@ impl Database {
                 .create_with_backend(watched)
         }));
         match opened {
-            Ok(Ok(inner)) => Ok(Self {
-                path,
-                inner,
-                sync_failed,
-            }),
+            Ok(Ok(inner)) => Ok(Self { path, inner, sync_failed }),
             Ok(Err(error)) => Err(fault(&path, error.into())),
             Err(_) => Err(DatabaseError::Damaged {
                 path,
@@ -150,10 +145,7 @@ impl Database {
 
     /// A row that is not what was written.
     pub(crate) fn damaged(&self, row: &str, damage: &Damaged) -> DatabaseError {
-        DatabaseError::Damaged {
-            path: self.path.clone(),
-            what: format!("{row}: {damage}"),
-        }
+        DatabaseError::Damaged { path: self.path.clone(), what: format!("{row}: {damage}") }
     }
 }
 
@@ -164,10 +156,7 @@ fn fault(path: &Path, error: redb::Error) -> DatabaseError {
     }
     if let redb::Error::Io(cause) = error {
         return if cause.kind() == io::ErrorKind::InvalidData {
-            DatabaseError::Damaged {
-                path,
-                what: cause.to_string(),
-            }
+            DatabaseError::Damaged { path, what: cause.to_string() }
         } else {
             DatabaseError::Disk { path, cause }
         };
@@ -185,10 +174,7 @@ fn fault(path: &Path, error: redb::Error) -> DatabaseError {
         let cause = io::Error::other(error.to_string());
         DatabaseError::Disk { path, cause }
     } else {
-        DatabaseError::Damaged {
-            path,
-            what: error.to_string(),
-        }
+        DatabaseError::Damaged { path, what: error.to_string() }
     }
 }
 

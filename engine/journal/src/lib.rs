@@ -11,6 +11,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("holdfast runs on Linux only");
 
+mod absorb;
 pub mod codec;
 pub mod commit;
 pub mod database;
@@ -18,6 +19,7 @@ pub mod disk;
 pub mod filer;
 pub mod items;
 pub mod lists;
+mod live;
 mod mark;
 pub mod migrate;
 pub mod payloads;
@@ -26,8 +28,3 @@ pub mod query;
 pub mod record;
 pub mod resume;
 mod store;
-
-#[cfg(test)]
-mod memory;
-#[cfg(test)]
-mod script;

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use holdfast_contract::list::{ListedItem, MAX_ITEMS, StoredList};
 use holdfast_contract::evaluate::ListSink;
+use holdfast_contract::list::{ListedItem, MAX_ITEMS, StoredList};
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::RunId;
 use holdfast_kernel::payload::Reference;
@@ -80,14 +80,7 @@ pub struct ListWriter {
 impl ListWriter {
     /// A list in the payload file of `run`, without elements.
     pub const fn new(payloads: Arc<Payloads>, run: RunId) -> Self {
-        Self {
-            payloads,
-            run,
-            chunks: Vec::new(),
-            open: Vec::new(),
-            open_first: 0,
-            count: 0,
-        }
+        Self { payloads, run, chunks: Vec::new(), open: Vec::new(), open_first: 0, count: 0 }
     }
 
     /// Adds the next element.
@@ -98,7 +91,8 @@ impl ListWriter {
         if self.count >= MAX_ITEMS {
             return Err(ListError::TooLong);
         }
-        let json = serde_json::to_vec(element).map_err(|error| ListError::Element(error.to_string()))?;
+        let json =
+            serde_json::to_vec(element).map_err(|error| ListError::Element(error.to_string()))?;
         if !self.open.is_empty() && self.open.len() + json.len() > CHUNK_BYTES {
             self.close_chunk()?;
         }
@@ -119,10 +113,7 @@ impl ListWriter {
             self.open.pop();
         }
         let at = written?;
-        self.chunks.push(Chunk {
-            first: self.open_first,
-            at,
-        });
+        self.chunks.push(Chunk { first: self.open_first, at });
         self.open.clear();
         self.open_first = self.count;
         Ok(())
@@ -134,12 +125,9 @@ impl ListWriter {
     /// It could not be written.
     pub fn finish(mut self) -> Result<StoredList, ListError> {
         self.close_chunk()?;
-        let directory =
-            serde_json::to_vec(&self.chunks).map_err(|error| ListError::Element(error.to_string()))?;
-        Ok(StoredList {
-            directory: self.payloads.append(self.run, &directory)?,
-            count: self.count,
-        })
+        let directory = serde_json::to_vec(&self.chunks)
+            .map_err(|error| ListError::Element(error.to_string()))?;
+        Ok(StoredList { directory: self.payloads.append(self.run, &directory)?, count: self.count })
     }
 }
 
@@ -191,22 +179,15 @@ impl<T: DeserializeOwned + Clone> ListReader<T> {
     /// # Errors
     /// There is none, or its chunk is not what was written.
     pub fn get(&self, place: u32) -> Result<T, ListError> {
-        let missing = ListError::NoSuchPlace {
-            count: self.count,
-            place,
-        };
+        let missing = ListError::NoSuchPlace { count: self.count, place };
         let chunk = self.chunks.partition_point(|chunk| chunk.first <= place);
-        let Some((number, chunk)) = chunk
-            .checked_sub(1)
-            .and_then(|number| Some((number, self.chunks.get(number)?)))
+        let Some((number, chunk)) =
+            chunk.checked_sub(1).and_then(|number| Some((number, self.chunks.get(number)?)))
         else {
             return Err(missing);
         };
         let elements = self.chunk(number, chunk)?;
-        elements
-            .get((place - chunk.first) as usize)
-            .cloned()
-            .ok_or(missing)
+        elements.get((place - chunk.first) as usize).cloned().ok_or(missing)
     }
 
     fn chunk(&self, number: usize, chunk: &Chunk) -> Result<Arc<Vec<T>>, ListError> {

@@ -48,9 +48,8 @@ impl Mark {
         }
         let number = sequence.to_le_bytes();
         let mut entry = [0; ENTRY];
-        for (place, byte) in entry
-            .iter_mut()
-            .zip(number.into_iter().chain(checksum(&[NAME.as_bytes(), &number])))
+        for (place, byte) in
+            entry.iter_mut().zip(number.into_iter().chain(checksum(&[NAME.as_bytes(), &number])))
         {
             *place = byte;
         }

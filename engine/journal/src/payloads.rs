@@ -111,11 +111,7 @@ enum Novelty {
 
 impl Payloads {
     pub(crate) fn new(disk: Arc<dyn Disk>) -> Self {
-        Self {
-            disk,
-            ends: Mutex::default(),
-            unsynced: Mutex::default(),
-        }
+        Self { disk, ends: Mutex::default(), unsynced: Mutex::default() }
     }
 
     /// Appends a frame. It is durable with the next commit.
@@ -123,18 +119,15 @@ impl Payloads {
     /// # Errors
     /// It could not be written; the file is as it was.
     pub fn append(&self, run: RunId, content: &[u8]) -> Result<Reference, PayloadError> {
-        let too_long = |_| PayloadError::TooLong {
-            bytes: content.len(),
-        };
+        let too_long = |_| PayloadError::TooLong { bytes: content.len() };
         let length = u32::try_from(content.len()).map_err(too_long)?;
         let frame = frame(content)?;
         let path = path_of(run);
-        let end = Arc::clone(locked(&self.ends).entry(run).or_insert_with(|| {
-            Arc::new(Mutex::new(End {
-                offset: None,
-                tail: Tail::Clean,
-            }))
-        }));
+        let end = Arc::clone(
+            locked(&self.ends)
+                .entry(run)
+                .or_insert_with(|| Arc::new(Mutex::new(End { offset: None, tail: Tail::Clean }))),
+        );
         let mut end = locked(&end);
         let (offset, novelty) = self.settle(&path, &mut end)?;
         // Until the frame is whole, what stands behind the end is to be cut off again.
@@ -154,11 +147,7 @@ impl Payloads {
         if novelty == Novelty::New {
             *mark = Novelty::New;
         }
-        Ok(Reference {
-            offset,
-            length,
-            hash: Digest::of_bytes(content),
-        })
+        Ok(Reference { offset, length, hash: Digest::of_bytes(content) })
     }
 
     /// The offset of the next frame, and whether the file is new. Cuts off what a failed append left.
@@ -166,18 +155,13 @@ impl Payloads {
         let files = self.disk.files();
         if let Some(offset) = end.offset {
             if end.tail == Tail::PartOfAFrame {
-                files
-                    .truncate(path, offset)
-                    .map_err(|cause| self.disk_error(path, cause))?;
+                files.truncate(path, offset).map_err(|cause| self.disk_error(path, cause))?;
                 end.tail = Tail::Clean;
             }
             let novelty = if offset == 0 { Novelty::New } else { Novelty::Known };
             return Ok((offset, novelty));
         }
-        let length = files
-            .length(path)
-            .map_err(|cause| self.disk_error(path, cause))?
-            .unwrap_or(0);
+        let length = files.length(path).map_err(|cause| self.disk_error(path, cause))?.unwrap_or(0);
         end.offset = Some(length);
         // A file that is there may have been made by a process that died before it synced the folder.
         Ok((length, Novelty::New))
@@ -189,15 +173,11 @@ impl Payloads {
         let files = self.disk.files();
         for run in unsynced.keys() {
             let path = path_of(*run);
-            files
-                .sync(&path)
-                .map_err(|cause| self.sync_error(&path, cause))?;
+            files.sync(&path).map_err(|cause| self.sync_error(&path, cause))?;
         }
         if unsynced.values().any(|novelty| *novelty == Novelty::New) {
             let folder = Path::new(FOLDER);
-            files
-                .sync_folder(folder)
-                .map_err(|cause| self.sync_error(folder, cause))?;
+            files.sync_folder(folder).map_err(|cause| self.sync_error(folder, cause))?;
         }
         Ok(())
     }
@@ -234,10 +214,13 @@ impl Payloads {
             .map_err(|cause| self.disk_error(&path, cause))?
             .ok_or_else(|| damaged("the file is missing"))?;
         let read = |offset, into: &mut [u8]| {
-            let count = files
-                .read(&path, offset, into)
-                .map_err(|cause| self.disk_error(&path, cause))?;
-            if count == into.len() { Ok(()) } else { Err(damaged("the file ends within the frame")) }
+            let count =
+                files.read(&path, offset, into).map_err(|cause| self.disk_error(&path, cause))?;
+            if count == into.len() {
+                Ok(())
+            } else {
+                Err(damaged("the file ends within the frame"))
+            }
         };
         let mut header = [0; HEADER];
         read(offset, &mut header)?;
@@ -264,16 +247,10 @@ impl Payloads {
             Some(offset) => offset + (HEADER + self.stored(run, offset)?.1.len()) as u64,
             None => 0,
         };
-        let length = files
-            .length(&path)
-            .map_err(|cause| self.disk_error(&path, cause))?;
+        let length = files.length(&path).map_err(|cause| self.disk_error(&path, cause))?;
         if length.is_some_and(|length| length > end) {
-            files
-                .truncate(&path, end)
-                .map_err(|cause| self.disk_error(&path, cause))?;
-            files
-                .sync(&path)
-                .map_err(|cause| self.sync_error(&path, cause))?;
+            files.truncate(&path, end).map_err(|cause| self.disk_error(&path, cause))?;
+            files.sync(&path).map_err(|cause| self.sync_error(&path, cause))?;
         }
         Ok(())
     }
@@ -324,17 +301,11 @@ impl Payloads {
     }
 
     fn disk_error(&self, path: &Path, cause: io::Error) -> PayloadError {
-        PayloadError::Disk {
-            path: self.disk.place(path),
-            cause,
-        }
+        PayloadError::Disk { path: self.disk.place(path), cause }
     }
 
     fn sync_error(&self, path: &Path, cause: io::Error) -> PayloadError {
-        PayloadError::Sync {
-            path: self.disk.place(path),
-            cause,
-        }
+        PayloadError::Sync { path: self.disk.place(path), cause }
     }
 }
 
@@ -344,20 +315,17 @@ pub(crate) fn path_of(run: RunId) -> PathBuf {
 }
 
 fn frame(content: &[u8]) -> Result<Vec<u8>, PayloadError> {
+    let too_long = |_: std::num::TryFromIntError| PayloadError::TooLong { bytes: content.len() };
     let packed = if content.len() < WORTH_COMPRESSING {
         None
     } else {
-        zstd::bulk::compress(content, 1)
-            .ok()
-            .filter(|packed| packed.len() < content.len())
+        zstd::bulk::compress(content, 1).ok().filter(|packed| packed.len() < content.len())
     };
     let (form, stored) = match &packed {
         Some(packed) => (COMPRESSED, packed.as_slice()),
         None => (PLAIN, content),
     };
-    let length = u32::try_from(stored.len()).map_err(|_| PayloadError::TooLong {
-        bytes: content.len(),
-    })?;
+    let length = u32::try_from(stored.len()).map_err(too_long)?;
     let mut frame = Vec::with_capacity(HEADER + stored.len());
     frame.push(form);
     frame.extend_from_slice(&length.to_le_bytes());

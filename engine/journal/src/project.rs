@@ -56,9 +56,8 @@ pub(crate) fn new_record(definition: &Definition, request: &Request, at: Instant
 pub(crate) fn status(state: &RunState) -> RunStatus {
     match &state.phase {
         Phase::Queued | Phase::Granted => RunStatus::Queued,
-        Phase::Running => RunStatus::Running,
         Phase::Stopping(_) if state.started_at.is_none() => RunStatus::Queued,
-        Phase::Stopping(_) => RunStatus::Running,
+        Phase::Running | Phase::Stopping(_) => RunStatus::Running,
         Phase::Finished(outcome) => outcome.status(),
     }
 }
@@ -132,24 +131,24 @@ fn waits_for(state: &RunState) -> Option<WaitsFor> {
     })
 }
 
-/// The change of a run's status in words.
-pub(crate) fn notification_text(record: &RunRecord, event: &Event, status: RunStatus) -> String {
+/// The change of a run's status in words. `event` made it; none: the submit.
+pub(crate) fn notification_text(record: &RunRecord, event: Option<&Event>) -> String {
     let name = match &record.target {
         Some(target) => format!("The workflow {} on {}", record.workflow, target.name),
         None => format!("The workflow {}", record.workflow),
     };
-    if let Event::RunReopened { by, .. } = event {
+    if let Some(Event::RunReopened { by, .. }) = event {
         return format!("{name} was reopened by {by} and is queued.");
     }
-    match status {
-        RunStatus::Queued => format!("{name} is queued."),
-        RunStatus::Running => format!("{name} has started."),
-        RunStatus::Succeeded => format!("{name} has succeeded."),
-        RunStatus::Partial => format!("{name} is partial: something is missing, and it is listed."),
-        RunStatus::Failed => match record.reason {
-            Some(reason) => format!("{name} has failed: {}.", reason.word()),
-            None => format!("{name} has failed."),
-        },
+    match (record.status, record.reason) {
+        (RunStatus::Queued, _) => format!("{name} is queued."),
+        (RunStatus::Running, _) => format!("{name} has started."),
+        (RunStatus::Succeeded, _) => format!("{name} has succeeded."),
+        (RunStatus::Partial, _) => {
+            format!("{name} is partial: something is missing, and it is listed.")
+        }
+        (RunStatus::Failed, Some(reason)) => format!("{name} has failed: {}.", reason.word()),
+        (RunStatus::Failed, None) => format!("{name} has failed."),
     }
 }
 
@@ -186,10 +185,7 @@ pub(crate) fn row_changes(
 ) -> Vec<(StepIndex, ItemIndex, RowChange)> {
     let step_of = |attempt: &AttemptId| state.in_flight.get(attempt).map(|flight| flight.step);
     let of_attempt = |attempt, item: &ItemIndex, change| {
-        step_of(attempt)
-            .map(|step| (step, *item, change))
-            .into_iter()
-            .collect()
+        step_of(attempt).map(|step| (step, *item, change)).into_iter().collect()
     };
     let of_all = |attempt: &AttemptId, failure: &Failure| {
         let flight = state.in_flight.get(attempt).into_iter();
@@ -199,26 +195,18 @@ pub(crate) fn row_changes(
             .collect()
     };
     match event {
-        Event::AttemptStarted { step, items, .. } => items
-            .iter()
-            .map(|item| (*step, *item, RowChange::Started))
-            .collect(),
-        Event::AttemptNoted {
-            attempt,
-            item,
-            note,
-        } => of_attempt(attempt, item, RowChange::Noted(note.clone())),
-        Event::AttemptSucceeded {
-            attempt,
-            item,
-            output,
-            ..
-        } => of_attempt(attempt, item, RowChange::Returned(output.clone())),
-        Event::AttemptFailed {
-            attempt,
-            item,
-            failure,
-        } => of_attempt(attempt, item, RowChange::Failed(failure.clone())),
+        Event::AttemptStarted { step, items, .. } => {
+            items.iter().map(|item| (*step, *item, RowChange::Started)).collect()
+        }
+        Event::AttemptNoted { attempt, item, note } => {
+            of_attempt(attempt, item, RowChange::Noted(note.clone()))
+        }
+        Event::AttemptSucceeded { attempt, item, output, .. } => {
+            of_attempt(attempt, item, RowChange::Returned(output.clone()))
+        }
+        Event::AttemptFailed { attempt, item, failure } => {
+            of_attempt(attempt, item, RowChange::Failed(failure.clone()))
+        }
         Event::AttemptLost { attempt, failure } => of_all(attempt, failure),
         Event::AttemptInterrupted { attempt, death } => {
             of_all(attempt, &Failure::interrupted(*death))
@@ -228,18 +216,12 @@ pub(crate) fn row_changes(
             ProbeAnswer::Partial(note) => vec![(*step, *item, RowChange::Noted(note.clone()))],
             ProbeAnswer::Absent | ProbeAnswer::Unknown | ProbeAnswer::Failed(_) => Vec::new(),
         },
-        Event::ItemEnded {
-            step,
-            item,
-            failure,
-            ..
-        } => vec![(*step, *item, RowChange::Failed(failure.clone()))],
-        Event::EffectResolved {
-            step,
-            item,
-            verdict: Verdict::Done(output),
-            ..
-        } => vec![(*step, *item, RowChange::Returned(output.clone()))],
+        Event::ItemEnded { step, item, failure, .. } => {
+            vec![(*step, *item, RowChange::Failed(failure.clone()))]
+        }
+        Event::EffectResolved { step, item, verdict: Verdict::Done(output), .. } => {
+            vec![(*step, *item, RowChange::Returned(output.clone()))]
+        }
         Event::Evaluated {
             question: Question::Pause(step, item),
             answer: Answer::Failed(failure),
@@ -270,23 +252,11 @@ pub(crate) fn highest_offset(event: &Event) -> Option<u64> {
     match event {
         Event::ItemsListed { listing, .. } => listing.list.map(|list| list.offset),
         Event::AttemptSucceeded { output, .. }
-        | Event::Evaluated {
-            answer: Answer::Outputs(output),
-            ..
-        }
-        | Event::EffectProbed {
-            answer: ProbeAnswer::Done(output),
-            ..
-        }
-        | Event::EffectResolved {
-            verdict: Verdict::Done(output),
-            ..
-        } => of_payload(output),
+        | Event::Evaluated { answer: Answer::Outputs(output), .. }
+        | Event::EffectProbed { answer: ProbeAnswer::Done(output), .. }
+        | Event::EffectResolved { verdict: Verdict::Done(output), .. } => of_payload(output),
         Event::AttemptNoted { note, .. }
-        | Event::EffectProbed {
-            answer: ProbeAnswer::Partial(note),
-            ..
-        } => highest_mark(note),
+        | Event::EffectProbed { answer: ProbeAnswer::Partial(note), .. } => highest_mark(note),
         Event::EffectProbed { .. }
         | Event::EffectResolved { .. }
         | Event::Evaluated { .. }

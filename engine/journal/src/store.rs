@@ -8,7 +8,7 @@ use std::ops::Bound;
 
 use holdfast_kernel::id::{ItemIndex, RunId, StepIndex};
 use holdfast_kernel::status::RunStatus;
-use redb::{ReadTransaction, ReadableTable as _, TableDefinition, WriteTransaction};
+use redb::{ReadTransaction, TableDefinition, WriteTransaction};
 use serde::de::DeserializeOwned;
 
 use crate::codec::decode;
@@ -150,6 +150,11 @@ impl Keys {
         }
     }
 
+    /// Every key from this one on.
+    pub(crate) fn from(key: &[u8]) -> Self {
+        Self { from: Bound::Included(key.to_vec()), until: Bound::Unbounded }
+    }
+
     /// Those of them that come after `key`.
     #[must_use]
     pub(crate) fn after(mut self, key: &[u8]) -> Self {
@@ -166,19 +171,15 @@ impl Keys {
 
     fn is_empty(&self) -> bool {
         match (&self.from, &self.until) {
-            (Bound::Included(from), Bound::Excluded(until)) => from >= until,
-            (Bound::Excluded(from), Bound::Excluded(until)) => from >= until,
+            (Bound::Included(from) | Bound::Excluded(from), Bound::Excluded(until)) => {
+                from >= until
+            }
             (_, Bound::Unbounded | Bound::Included(_)) | (Bound::Unbounded, _) => false,
         }
     }
 
     fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
-        let of = |bound| match bound {
-            &Bound::Included(ref key) => Bound::Included(Vec::as_slice(key)),
-            &Bound::Excluded(ref key) => Bound::Excluded(Vec::as_slice(key)),
-            &Bound::Unbounded => Bound::Unbounded,
-        };
-        (of(&self.from), of(&self.until))
+        (self.from.as_ref().map(Vec::as_slice), self.until.as_ref().map(Vec::as_slice))
     }
 }
 
@@ -255,9 +256,7 @@ impl View<'_> {
         let fault = |error: redb::Error| self.database.fault(error);
         let opened = self.filed.open_table(table.definition());
         let opened = opened.map_err(|error| fault(error.into()))?;
-        let filed = opened
-            .range::<&[u8]>(keys.bounds())
-            .map_err(|error| fault(error.into()))?;
+        let filed = opened.range::<&[u8]>(keys.bounds()).map_err(|error| fault(error.into()))?;
         let filed = ordered(filed, order).map(|row| {
             let (key, row) = row.map_err(|error| fault(error.into()))?;
             Ok((key.value().to_vec(), Some(row.value().to_vec())))
@@ -291,33 +290,25 @@ fn merge(layers: Vec<Layer<'_>>, order: Order, limit: usize) -> Result<Vec<Row>,
     let mut layers: Vec<_> = layers.into_iter().map(Iterator::peekable).collect();
     let mut rows = Vec::new();
     while rows.len() < limit {
-        let mut next: Option<Vec<u8>> = None;
-        for layer in &mut layers {
-            let Some(Ok((key, _))) = layer.peek() else {
-                if let Some(Err(error)) = layer.next_if(Result::is_err) {
-                    return Err(error);
-                }
-                continue;
-            };
-            let sooner = next.as_ref().is_none_or(|next| match order {
-                Order::Ascending => key < next,
-                Order::Descending => key > next,
-            });
-            if sooner {
-                next = Some(key.clone());
-            }
+        if let Some(Err(error)) = layers.iter_mut().find_map(|layer| layer.next_if(Result::is_err))
+        {
+            return Err(error);
         }
+        let heads = layers.iter_mut().filter_map(|layer| match layer.peek() {
+            Some(Ok((key, _))) => Some(key.clone()),
+            Some(Err(_)) | None => None,
+        });
+        let next = match order {
+            Order::Ascending => heads.min(),
+            Order::Descending => heads.max(),
+        };
         let Some(next) = next else {
             break;
         };
-        let mut found: Option<Option<Vec<u8>>> = None;
-        for layer in &mut layers {
-            let same = |row: &Result<(Vec<u8>, _), _>| matches!(row, Ok((key, _)) if *key == next);
-            if let Some(Ok((_, row))) = layer.next_if(same) {
-                found.get_or_insert(row);
-            }
-        }
-        if let Some(Some(row)) = found {
+        let same = |row: &Result<(Vec<u8>, _), _>| matches!(row, Ok((key, _)) if *key == next);
+        let found: Vec<_> =
+            layers.iter_mut().filter_map(|layer| layer.next_if(same)).flatten().collect();
+        if let Some((_, Some(row))) = found.into_iter().next() {
             rows.push((next, row));
         }
     }
@@ -362,15 +353,7 @@ pub(crate) fn run_of(key: &[u8]) -> Option<RunId> {
     key.last_chunk().copied().map(RunId::from_bytes)
 }
 
-/// The number at the end of a key.
-pub(crate) fn number_of(key: &[u8]) -> Option<u64> {
-    key.last_chunk().copied().map(u64::from_be_bytes)
-}
-
 /// The item at the end of a key.
 pub(crate) fn item_of(key: &[u8]) -> Option<ItemIndex> {
-    key.last_chunk()
-        .copied()
-        .map(u32::from_be_bytes)
-        .map(ItemIndex)
+    key.last_chunk().copied().map(u32::from_be_bytes).map(ItemIndex)
 }

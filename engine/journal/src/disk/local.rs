@@ -32,10 +32,7 @@ impl Local {
     }
 
     fn open(&self, path: &Path) -> io::Result<File> {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(self.place(path))
+        OpenOptions::new().read(true).write(true).open(self.place(path))
     }
 }
 
@@ -127,10 +124,7 @@ impl Files for Local {
     }
 
     fn create_folder(&self, folder: &Path) -> io::Result<()> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(self.place(folder))
+        DirBuilder::new().recursive(true).mode(0o700).create(self.place(folder))
     }
 
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {

@@ -3,7 +3,6 @@
 //! Nothing here knows how attempts are run. Blocking work goes through [`Attempt::blocking`]; every write of a
 //! provider asks [`Attempt::permit`] first, so that an attempt which is over writes nothing any more.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 

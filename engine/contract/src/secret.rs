@@ -4,9 +4,11 @@
 //! never stored and never printed.
 
 use std::fmt;
-use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use holdfast_kernel::value::Value;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// What stands for a secret in text.
 pub const MASKED: &str = "***";
@@ -75,59 +77,25 @@ impl Mask {
 
 /// The parts of base64 text that are the same wherever the secret stands in what was encoded.
 fn base64_forms(bytes: &[u8]) -> Vec<String> {
-    const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut forms = Vec::new();
     for shift in 0..3 {
         let shifted: Vec<u8> = std::iter::repeat_n(0, shift).chain(bytes.iter().copied()).collect();
-        let sextets: Vec<u8> = sextets(&shifted);
         // The first and last characters also depend on what stands beside the secret.
         let first = (shift * 8).div_ceil(6);
         let last = shifted.len() * 8 / 6;
-        for alphabet in [STANDARD, URL_SAFE] {
-            let inner = sextets.get(first..last).unwrap_or(&[]);
-            let form: String = inner
-                .iter()
-                .filter_map(|sextet| alphabet.get(usize::from(*sextet)))
-                .map(|b| char::from(*b))
-                .collect();
-            if form.len() >= SHORTEST {
-                forms.push(form);
-            }
+        for encoded in [STANDARD_NO_PAD.encode(&shifted), URL_SAFE_NO_PAD.encode(&shifted)] {
+            let form = encoded.get(first..last).filter(|form| form.len() >= SHORTEST);
+            forms.extend(form.map(str::to_owned));
         }
     }
     forms
 }
 
-/// The bits of `bytes` six at a time, the last ones filled up with zeros.
-fn sextets(bytes: &[u8]) -> Vec<u8> {
-    let mut sextets = Vec::with_capacity(bytes.len() * 8 / 6 + 1);
-    let (mut held, mut count) = (0_u32, 0);
-    for byte in bytes {
-        held = (held << 8) | u32::from(*byte);
-        count += 8;
-        while count >= 6 {
-            count -= 6;
-            sextets.push(u8::try_from((held >> count) & 63).unwrap_or(0));
-        }
-    }
-    if count > 0 {
-        sextets.push(u8::try_from((held << (6 - count)) & 63).unwrap_or(0));
-    }
-    sextets
-}
-
 fn url_encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a string does not fail.
-            write!(encoded, "%{byte:02X}").unwrap_or_default();
-        }
-    }
-    encoded
+    /// What RFC 3986 leaves as it is, section 2.3.
+    const ENCODED: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(text, ENCODED).to_string()
 }
 
 fn json_escaped(text: &str) -> String {

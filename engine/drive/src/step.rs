@@ -44,6 +44,12 @@ impl Drive {
         });
     }
 
+    /// Gives out places after all runs of the last process were taken over.
+    pub fn start(&mut self, now: Instant) {
+        self.begin(now);
+        self.balance();
+    }
+
     fn started_attempts(&self, run: RunId) -> Vec<holdfast_kernel::id::AttemptId> {
         self.runs.get(&run).map(|active| active.state.in_flight.keys().copied().collect()).unwrap_or_default()
     }

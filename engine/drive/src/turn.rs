@@ -274,10 +274,13 @@ impl Drive {
         }
         match phase {
             Phase::Finished(outcome) => {
-                self.claims.remove(&key);
-                self.started.remove(&run);
                 self.runs.remove(&run);
-                self.output(Output::Ended { run, outcome });
+                self.started.remove(&run);
+                // A run that had ended before does not take the claim of the run that came after it.
+                if self.claims.get(&key) == Some(&run) {
+                    self.claims.remove(&key);
+                    self.output(Output::Ended { run, outcome });
+                }
             }
             Phase::Queued => drop(self.claims.insert(key, run)),
             Phase::Granted | Phase::Running | Phase::Stopping(_) => {

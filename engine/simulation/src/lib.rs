@@ -5,6 +5,8 @@
 
 pub mod chance;
 pub mod checker;
+pub mod disk;
+pub mod driver;
 pub mod graph;
 pub mod host;
 pub mod outside;

@@ -88,7 +88,8 @@ fn owner_findings(owners: &Lines, crates: &Crates) -> Vec<String> {
                 && !owners.contains(name)
             {
                 let owners = owners.join(", ");
-                findings.push(format!("`{name}` depends on `{dependency}`, which belongs to {owners}"));
+                findings
+                    .push(format!("`{name}` depends on `{dependency}`, which belongs to {owners}"));
             }
         }
     }

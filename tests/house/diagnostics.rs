@@ -23,7 +23,8 @@ fn findings(codes: &BTreeSet<String>, text: &str) -> Vec<String> {
     let words = page::headings(text).filter_map(|heading| heading.split([' ', ':']).next());
     let entries: BTreeSet<String> = words.filter(|word| is_code(word)).map(str::to_owned).collect();
     let missing = codes.difference(&entries).map(|code| format!("{PAGE}: `{code}` has no entry"));
-    let left = entries.difference(codes).map(|code| format!("{PAGE}: no source has the code `{code}`"));
+    let left =
+        entries.difference(codes).map(|code| format!("{PAGE}: no source has the code `{code}`"));
     missing.chain(left).collect()
 }
 

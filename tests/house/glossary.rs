@@ -34,10 +34,7 @@ fn glossary(text: &str) -> Glossary {
     forbidden.retain(|word, _| !own.contains(word));
     let kept = page::rows(text, &["typed", "stays for"]);
     let allowed = kept.iter().flat_map(|row| page::quoted(row.cell("typed").unwrap_or_default()));
-    Glossary {
-        forbidden,
-        allowed: allowed.map(str::to_owned).collect(),
-    }
+    Glossary { forbidden, allowed: allowed.map(str::to_owned).collect() }
 }
 
 /// A word in parts, each in the singular and in small letters.
@@ -84,7 +81,10 @@ fn expect_read(folder: &str, words: &[Word], sure: &[&str]) {
     if tree::has_folder(folder) {
         let found: BTreeSet<&str> = words.iter().map(|word| word.text.as_str()).collect();
         let lost: Vec<_> = sure.iter().filter(|word| !found.contains(*word)).collect();
-        assert!(lost.is_empty(), "no longer found in {folder}: {lost:?}; mend tests/house/words.rs");
+        assert!(
+            lost.is_empty(),
+            "no longer found in {folder}: {lost:?}; mend tests/house/words.rs"
+        );
     }
 }
 

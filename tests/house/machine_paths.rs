@@ -38,7 +38,8 @@ fn opens_a_path(line: &str, at: usize, length: usize) -> bool {
     let before = line[..at].chars().next_back();
     let after = line[at + length..].chars().next();
     let in_path = |letter: char| letter.is_alphanumeric() || "/._-~}$".contains(letter);
-    !before.is_some_and(in_path) && after.is_some_and(|letter| letter.is_alphanumeric() || letter == '.')
+    !before.is_some_and(in_path)
+        && after.is_some_and(|letter| letter.is_alphanumeric() || letter == '.')
 }
 
 #[test]

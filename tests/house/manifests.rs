@@ -35,7 +35,11 @@ fn a_version_of_its_own_and_missing_lints_are_caught() {
     };
     let lints = "[lints]\nworkspace = true\n";
     check("cli/Cargo.toml", &format!("[dependencies]\nserde.workspace = true\n{lints}"), &[]);
-    check("cli/Cargo.toml", &format!("[dependencies]\nserde = \"1\"\n{lints}"), &["cli/Cargo.toml:2"]);
+    check(
+        "cli/Cargo.toml",
+        &format!("[dependencies]\nserde = \"1\"\n{lints}"),
+        &["cli/Cargo.toml:2"],
+    );
     check("cli/Cargo.toml", "[package]\nname = \"x\"\n", &["takes the lints"]);
     check("tests/e2e/Cargo.toml", "[dev-dependencies]\na = { path = \"x\" }\n", &["Cargo.toml:2"]);
 }

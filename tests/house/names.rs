@@ -3,7 +3,8 @@
 use crate::{expect_findings, expect_none, tree};
 
 const FORBIDDEN: [&str; 11] = [
-    "util", "utils", "helper", "helpers", "common", "misc", "manager", "managers", "types", "imp", "mod",
+    "util", "utils", "helper", "helpers", "common", "misc", "manager", "managers", "types", "imp",
+    "mod",
 ];
 
 fn findings(path: &str) -> Option<String> {

@@ -9,7 +9,9 @@ const FOLDER: &str = "engine/kernel/src/";
 
 fn findings(file: &RustFile) -> Vec<String> {
     let mut findings = Vec::new();
-    if file.path == format!("{FOLDER}lib.rs") && file.find(&["#", "!", "[", "no_std", "]"]).next().is_none() {
+    if file.path == format!("{FOLDER}lib.rs")
+        && file.find(&["#", "!", "[", "no_std", "]"]).next().is_none()
+    {
         findings.push(format!("{}: `#![no_std]` is missing", file.path));
     }
     for token in file.product_tokens().filter(|token| token.text == "std") {

@@ -22,13 +22,12 @@ pub fn rows(page: &str, columns: &[&str]) -> Vec<Row> {
             heading = None;
             continue;
         };
-        let rule = cells.iter().all(|cell| cell.contains('-') && cell.trim_matches(['-', ':']).is_empty());
+        let rule =
+            cells.iter().all(|cell| cell.contains('-') && cell.trim_matches(['-', ':']).is_empty());
         match &heading {
             None => heading = Some(cells),
             Some(_) if rule => {}
-            Some(names) => rows.push(Row {
-                cells: names.iter().cloned().zip(cells).collect(),
-            }),
+            Some(names) => rows.push(Row { cells: names.iter().cloned().zip(cells).collect() }),
         }
     }
     rows.retain(|row| columns.iter().all(|column| row.cell(column).is_some()));

@@ -113,16 +113,12 @@ impl RustFile {
 
 /// Reads a file.
 pub fn read(path: &str, text: &str) -> RustFile {
-    let stream: TokenStream = text
-        .parse()
-        .unwrap_or_else(|error| panic!("{path}: {error}"));
+    let stream: TokenStream = text.parse().unwrap_or_else(|error| panic!("{path}: {error}"));
     let mut tokens = Vec::new();
     flatten(stream, &mut tokens);
     let syntax = syn::parse_file(text).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let mut reader = Reader {
-        code_lines: tokens.iter().flat_map(Token::lines).collect(),
-        ..Reader::default()
-    };
+    let mut reader =
+        Reader { code_lines: tokens.iter().flat_map(Token::lines).collect(), ..Reader::default() };
     reader.visit_file(&syntax);
     let in_tests = |folder| path.starts_with(folder) || path.contains(&format!("/{folder}"));
     RustFile {
@@ -175,11 +171,7 @@ fn flatten(stream: TokenStream, tokens: &mut Vec<Token>) {
                 push(Kind::Sign, open.to_owned(), line);
                 flatten(group.stream(), tokens);
                 let line = group.span_close().end().line;
-                tokens.push(Token {
-                    kind: Kind::Sign,
-                    text: close.to_owned(),
-                    line,
-                });
+                tokens.push(Token { kind: Kind::Sign, text: close.to_owned(), line });
             }
         }
     }

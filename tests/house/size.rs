@@ -32,7 +32,8 @@ fn findings(file: &RustFile) -> Vec<String> {
             findings.push(format!("{place} has {raw} lines, more than {FUNCTION_CAP}"));
         }
         if code > FUNCTION_CODE_CAP {
-            findings.push(format!("{place} has {code} lines of code, more than {FUNCTION_CODE_CAP}"));
+            findings
+                .push(format!("{place} has {code} lines of code, more than {FUNCTION_CODE_CAP}"));
         }
     }
     findings

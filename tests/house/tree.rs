@@ -28,9 +28,8 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
 
 static RUST: LazyLock<Vec<RustFile>> = LazyLock::new(|| {
     let sources = files().iter().filter(|file| extension(&file.path) == "rs");
-    let mut read: Vec<RustFile> = sources
-        .map(|file| rust_file::read(&file.path, &file.text))
-        .collect();
+    let mut read: Vec<RustFile> =
+        sources.map(|file| rust_file::read(&file.path, &file.text)).collect();
     rust_file::mark_test_modules(&mut read);
     read
 });

@@ -129,14 +129,17 @@ fn body_words(file: &RustFile, from: usize) -> Vec<Word> {
                 let named = at > 1 && tokens[at - 1].text == "=";
                 let by = if named { tokens[at - 2].text.as_str() } else { "" };
                 let naming = ["name", "long", "alias", "visible_alias", "rename"].contains(&by);
-                words.extend(token.string().filter(|_| naming).and_then(|text| word(file, text, token.line)));
+                words.extend(
+                    token.string().filter(|_| naming).and_then(|text| word(file, text, token.line)),
+                );
             }
             "{" => depth += 1,
             "}" if depth == 1 => break,
             "}" => depth -= 1,
             ";" if depth == 0 => break,
             name if depth > 0 && token.kind == Kind::Name => {
-                let field = next == ":" && tokens.get(at + 2).is_some_and(|token| token.text != ":");
+                let field =
+                    next == ":" && tokens.get(at + 2).is_some_and(|token| token.text != ":");
                 let variant = depth == 1 && name.starts_with(|c: char| c.is_ascii_uppercase());
                 let variant = variant && [",", "{", "(", "}", "="].contains(&next);
                 let typed = at > 0 && [":", "<", "&", "("].contains(&tokens[at - 1].text.as_str());
@@ -169,7 +172,8 @@ fn texts(words: Vec<Word>) -> Vec<String> {
 
 #[test]
 fn keys_of_tables_and_specs_are_found() {
-    let text = "const A: Place = Place { keys: &[required(\"id\", Kind::Name), optional(\"with\", X)] };
+    let text =
+        "const A: Place = Place { keys: &[required(\"id\", Kind::Name), optional(\"with\", X)] };
         const F: Field = Field::required(\"channel\", Shape::String, \"not this\");
         #[cfg(test)] mod tests { fn a() { optional(\"nor_this\", X) } }";
     let words = table_keys(&rust_file::read("a.rs", text));
@@ -178,7 +182,8 @@ fn keys_of_tables_and_specs_are_found() {
 
 #[test]
 fn keys_of_yaml_are_found() {
-    let text = "name: a:b # not: this\n  - id: x\n    with: { kinds: \"{{ a }} no: t\", names: [] }\n";
+    let text =
+        "name: a:b # not: this\n  - id: x\n    with: { kinds: \"{{ a }} no: t\", names: [] }\n";
     let file = File { path: "a.yaml".into(), text: text.into() };
     assert_eq!(texts(yaml_keys(&file)), ["name", "id", "with", "kinds", "names"]);
 }
@@ -191,7 +196,9 @@ fn verbs_and_flags_are_found() {
         #[derive(Debug)] struct Other { job: u8 }
         fn a() { Command::new(\"set\").arg(Arg::new(\"x\").long(\"since\")); }";
     let words = texts(command_line(&rust_file::read("a.rs", text)));
-    let expect = ["dry-run", "go", "run", "show", "step-id", "step", "inputs", "dry-run", "set", "x", "since"];
+    let expect = [
+        "dry-run", "go", "run", "show", "step-id", "step", "inputs", "dry-run", "set", "x", "since",
+    ];
     assert_eq!(words, expect);
 }
 

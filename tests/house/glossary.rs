@@ -92,7 +92,7 @@ fn expect_read(folder: &str, words: &[Word], sure: &[&str]) {
 fn yaml_keys_use_one_word_for_one_thing() {
     let mut words = rust_words("engine/", words::table_keys);
     expect_read("engine/language/src", &words, &["steps", "for_each", "run_when"]);
-    let yaml = |path: &str| path.ends_with(".yaml") && path.starts_with("workflows/");
+    let yaml = |path: &str| tree::extension(path) == "yaml" && path.starts_with("workflows/");
     words.extend(tree::files().iter().filter(|file| yaml(&file.path)).flat_map(words::yaml_keys));
     expect_read("workflows", &words, &["steps", "uses"]);
     expect_none(findings(&page_text(), &words));

@@ -48,16 +48,23 @@ fn findings(rows: &Rows, held: &BTreeSet<String>, tests: &BTreeSet<&str>) -> Vec
     findings
 }
 
-/// A test that carries a promise's name is named in its row.
+/// A test that carries the name of promises, `inv_01_..` or `inv_01_02_..`, is named in their rows.
 fn unnamed(promises: &Rows, tests: &BTreeSet<&str>) -> Vec<String> {
     let mut findings = Vec::new();
     for (id, cell) in promises {
         let named = page::quoted(cell);
-        let own = tests.iter().filter(|test| test.starts_with(&format!("{id}_")));
+        let own = tests.iter().filter(|test| carried(test).contains(id));
         let lost = own.filter(|test| !named.contains(*test));
         findings.extend(lost.map(|test| format!("{PAGE}: {id}: does not name its test `{test}`")));
     }
     findings
+}
+
+/// The promises whose names a test carries.
+fn carried(test: &str) -> Vec<String> {
+    let numbers = test.strip_prefix("inv_").unwrap_or_default().split('_');
+    let numbers = numbers.take_while(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
+    numbers.filter(|part| !part.is_empty()).map(|number| format!("inv_{number}")).collect()
 }
 
 #[test]
@@ -91,4 +98,6 @@ fn a_row_without_tests_or_with_a_lost_one_is_caught() {
     check("`inv_01_a`, `c`", "inv_01", &["there is no test `c`"]);
     check("`inv_01_a`", "", &["add it"]);
     check("`inv_01_a`", "inv_01\ninv_99", &["no row inv_99"]);
+    assert_eq!(carried("inv_01_02_hold_7_times"), ["inv_01", "inv_02"]);
+    assert_eq!(carried("invariants_hold"), [""; 0]);
 }

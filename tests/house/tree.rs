@@ -56,9 +56,9 @@ pub fn text(path: &str) -> Option<&'static str> {
     found.map(|file| file.text.as_str())
 }
 
-/// Whether the project has a folder.
+/// Whether the project has a file in a folder.
 pub fn has_folder(path: &str) -> bool {
-    root().join(path).is_dir()
+    files().iter().any(|file| file.path.starts_with(&format!("{path}/")))
 }
 
 /// What follows the last dot of a path.

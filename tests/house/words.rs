@@ -107,8 +107,8 @@ fn members(file: &RustFile, derives: &[&str]) -> Vec<Word> {
     for start in file.find(&["#", "[", "derive", "("]) {
         let rest = &file.tokens[start..];
         let close = rest.iter().position(|token| token.text == ")").unwrap_or(0);
-        let derived = rest[..close].iter().any(|token| derives.contains(&token.text.as_str()));
-        if derived && !file.is_test_line(rest[0].line) {
+        let marked = rest[..close].iter().any(|token| derives.contains(&token.text.as_str()));
+        if marked && !file.is_test_line(rest[0].line) {
             words.extend(body_words(file, start + close));
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use holdfast_contract::evaluate::Evaluate;
-use holdfast_journal::StoredDefinition;
+use holdfast_journal::record::StoredDefinition;
 use holdfast_kernel::definition::Definition;
 use holdfast_kernel::event::{Event, Request, Verdict};
 use holdfast_kernel::id::{ItemIndex, RunId, StepIndex};

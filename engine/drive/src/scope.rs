@@ -72,9 +72,10 @@ pub fn elements<'a>(
     list: &StoredList,
 ) -> Box<dyn Iterator<Item = Result<Value, Failure>> + 'a> {
     match ListReader::<Value>::open(Arc::clone(payloads), run, list) {
-        Ok(reader) => Box::new((0..reader.count()).map(move |place| {
-            reader.get(place).map_err(|error| error.failure())
-        })),
+        Ok(reader) => Box::new(
+            (0..reader.count())
+                .map(move |place| reader.get(place).map_err(|error| error.failure())),
+        ),
         Err(error) => Box::new(std::iter::once(Err(error.failure()))),
     }
 }

@@ -51,7 +51,10 @@ impl Drive {
     }
 
     fn started_attempts(&self, run: RunId) -> Vec<holdfast_kernel::id::AttemptId> {
-        self.runs.get(&run).map(|active| active.state.in_flight.keys().copied().collect()).unwrap_or_default()
+        self.runs
+            .get(&run)
+            .map(|active| active.state.in_flight.keys().copied().collect())
+            .unwrap_or_default()
     }
 
     /// Gives slots, holds and places to whom they are due; after every input.
@@ -79,7 +82,7 @@ impl Drive {
             })
         };
         let started = self.started.iter().filter_map(holder);
-        let queued = self.queued.keys().filter_map(|(_, run)| holder(run));
+        let queued = self.queued.iter().filter_map(|(_, run)| holder(run));
         let chosen = startable(started, queued, self.limits.runs as usize);
         for run in chosen {
             self.step(run, Event::HoldGranted);
@@ -96,11 +99,8 @@ impl Drive {
             .collect();
         while !wanting.is_empty() {
             let alone = wanting.len() == 1;
-            for run in in_turn(&wanting, self.served_last) {
-                if !self.serve(run, alone) {
-                    wanting.remove(&run);
-                }
-            }
+            let turn = in_turn(&wanting, self.served_last);
+            wanting = turn.into_iter().filter(|run| self.serve(*run, alone)).collect();
         }
     }
 
@@ -182,7 +182,9 @@ impl Drive {
 
     fn gather(&mut self, run: RunId, decision: Decision, questions: &mut VecDeque<Question>) {
         self.record(run, &decision);
-        let Some(program) = self.runs.get(&run).map(|active| active.program.clone()) else { return };
+        let Some(program) = self.runs.get(&run).map(|active| active.program.clone()) else {
+            return;
+        };
         for command in decision.commands {
             match command {
                 Command::Evaluate(question) => questions.push_back(question),

@@ -29,7 +29,7 @@ pub struct Drive {
     /// The runs that have started and not ended.
     pub(crate) started: BTreeSet<RunId>,
     /// The runs that wait for their slot and hold, in the order in which they were queued.
-    pub(crate) queued: BTreeMap<(Instant, RunId), ()>,
+    pub(crate) queued: BTreeSet<(Instant, RunId)>,
     pub(crate) served_last: Option<RunId>,
     pub(crate) intake: Intake,
     claims: BTreeMap<DedupeKey, RunId>,
@@ -68,13 +68,18 @@ struct Open {
 
 impl Drive {
     /// A drive without runs. `sequence` is the number of the next record, `highest` the instant of the last.
-    pub fn new(limits: Limits, payloads: Arc<Payloads>, sequence: u64, highest: Option<Instant>) -> Self {
+    pub fn new(
+        limits: Limits,
+        payloads: Arc<Payloads>,
+        sequence: u64,
+        highest: Option<Instant>,
+    ) -> Self {
         Self {
             limits,
             payloads,
             runs: BTreeMap::new(),
             started: BTreeSet::new(),
-            queued: BTreeMap::new(),
+            queued: BTreeSet::new(),
             served_last: None,
             intake: Intake::Open,
             claims: BTreeMap::new(),
@@ -142,7 +147,8 @@ impl Drive {
     pub fn committed(&mut self, sequence: u64) -> Vec<Output> {
         let mut released = Vec::new();
         while self.committing.front().is_some_and(|(number, _)| *number <= sequence) {
-            released.extend(self.committing.pop_front().into_iter().flat_map(|(_, outputs)| outputs));
+            released
+                .extend(self.committing.pop_front().into_iter().flat_map(|(_, outputs)| outputs));
         }
         released
     }
@@ -268,7 +274,7 @@ impl Drive {
         let place = (state.queued_at, run);
         let (key, phase) = (state.request.dedupe_key, state.phase.clone());
         if matches!(phase, Phase::Queued) {
-            self.queued.insert(place, ());
+            self.queued.insert(place);
         } else {
             self.queued.remove(&place);
         }
@@ -332,7 +338,11 @@ impl Drive {
     }
 
     /// Forgets a quarantined run that was ended.
-    pub(crate) fn drop_quarantined(&mut self, run: RunId, outcome: holdfast_kernel::status::Outcome) {
+    pub(crate) fn drop_quarantined(
+        &mut self,
+        run: RunId,
+        outcome: holdfast_kernel::status::Outcome,
+    ) {
         self.quarantined.remove(&run);
         if let Some(active) = self.runs.remove(&run) {
             self.claims.remove(&active.state.request.dedupe_key);

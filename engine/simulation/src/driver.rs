@@ -3,7 +3,7 @@
 //! Committing, filing and what happens outside are interleaved by the seed. A crash is an error of the disk,
 //! or a word from the caller; [`Driver::reopen`] goes on from what the disk kept, as a new process would.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use holdfast_drive::grants::Limits;
@@ -51,8 +51,8 @@ pub struct Driver {
     pub disk: SimulatedDisk,
     /// The world, the clock and what is on its way.
     pub outside: Outside,
-    /// The runs that a submit was acknowledged for.
-    pub acknowledged: BTreeSet<RunId>,
+    /// The submits that were acknowledged, with the run each was told.
+    pub acknowledged: BTreeMap<Token, RunId>,
     /// The runs whose end was told, with how.
     pub told: BTreeMap<RunId, Outcome>,
     /// Reads what is filed.
@@ -104,7 +104,7 @@ impl Driver {
         let mut driver = Self {
             disk,
             outside,
-            acknowledged: BTreeSet::new(),
+            acknowledged: BTreeMap::new(),
             told: BTreeMap::new(),
             reader: opened.reader,
             effects: 0,
@@ -127,7 +127,22 @@ impl Driver {
     /// # Errors
     /// The disk was cut again, or what it kept is refused.
     pub fn reopen(self, cut: Cut) -> Result<Self, Stop> {
-        let Self { disk, mut outside, acknowledged, told, effects, commits, limits, script, mut chance, drive, writer, filer, reader, .. } = self;
+        let Self {
+            disk,
+            mut outside,
+            acknowledged,
+            told,
+            effects,
+            commits,
+            limits,
+            script,
+            mut chance,
+            drive,
+            writer,
+            filer,
+            reader,
+            ..
+        } = self;
         drop((drive, writer, filer, reader));
         let disk = disk.after(cut, &mut chance);
         outside.forget(Millis(chance.below(3_000)));
@@ -142,14 +157,14 @@ impl Driver {
         self.die_at = Some((effect, boundary));
     }
 
-    /// Submits a run of `definition`.
-    pub fn submit(&mut self, definition: &Arc<Definition>, request: Request) {
+    /// Submits a run of `definition`; the reply goes to `token`.
+    pub fn submit(&mut self, definition: &Arc<Definition>, request: Request, token: Token) {
         let lowered = serde_json::to_string(&**definition).unwrap_or_default();
         let digest = Definition::digest_of(lowered.as_bytes());
         let request = Request { definition: digest, ..request };
         let stored = StoredDefinition { digest, text: String::new(), lowered };
         let program = program(definition, self.script);
-        let submit = Submit { request, stored, program, token: Token(0) };
+        let submit = Submit { request, stored, program, token };
         self.drive.accept(Input::Submit(Box::new(submit)), self.outside.now);
     }
 
@@ -225,17 +240,15 @@ impl Driver {
                 Output::Command { run, program, command } => {
                     self.carry_out(run, &program.definition, &command)?;
                 }
-                Output::Reply { reply: Reply::Queued(run) | Reply::Deduplicated(run), .. } => {
-                    self.acknowledged.insert(run);
+                Output::Reply { reply: Reply::Queued(run) | Reply::Deduplicated(run), token } => {
+                    self.acknowledged.insert(token, run);
                 }
                 Output::Reply { .. } | Output::Happened { .. } | Output::Stale { .. } => {}
-                Output::Ended { run, outcome } => {
-                    if let Some(earlier) = self.told.insert(run, outcome) {
-                        return Err(Stop::Fault(format!("{run} ended twice: {earlier:?}, {outcome:?}")));
-                    }
-                }
+                Output::Ended { run, outcome } => self.ended(run, outcome)?,
                 Output::Evaluate { run, .. } => {
-                    return Err(Stop::Fault(format!("{run} asked for results, which no script reads")));
+                    return Err(Stop::Fault(format!(
+                        "{run} asked for results, which no script reads"
+                    )));
                 }
                 Output::Quarantined { run, reason } => {
                     return Err(Stop::Fault(format!("{run} was quarantined: {reason}")));
@@ -245,7 +258,21 @@ impl Driver {
         Ok(())
     }
 
-    fn carry_out(&mut self, run: RunId, definition: &Definition, command: &Command) -> Result<(), Stop> {
+    fn ended(&mut self, run: RunId, outcome: Outcome) -> Result<(), Stop> {
+        match self.told.insert(run, outcome) {
+            None => Ok(()),
+            Some(earlier) => {
+                Err(Stop::Fault(format!("{run} ended twice: {earlier:?}, {outcome:?}")))
+            }
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        run: RunId,
+        definition: &Definition,
+        command: &Command,
+    ) -> Result<(), Stop> {
         let is_effect = matches!(command, Command::StartAttempt { .. });
         if is_effect {
             self.effects += 1;

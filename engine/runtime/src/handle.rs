@@ -75,7 +75,7 @@ impl Handle {
 
     async fn ask(&self, what: Want) -> Result<Reply, Gone> {
         let (reply, replied) = oneshot::channel();
-        self.wake.send(Wake::Asked(Asked { what, reply })).map_err(|_| Gone)?;
-        replied.await.map_err(|_| Gone)
+        self.wake.send(Wake::Asked(Asked { what, reply })).map_err(|_gone| Gone)?;
+        replied.await.map_err(|_gone| Gone)
     }
 }

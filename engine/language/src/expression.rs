@@ -354,7 +354,7 @@ mod tests {
             "1".to_owned() + &"+1".repeat(1_000),
             "a".to_owned() + &".a".repeat(1_000),
             "a".to_owned() + &"|d".repeat(1_000),
-            "1 if 1 else ".repeat(150) + "1",
+            "[".repeat(150) + &"]".repeat(150),
             "[".repeat(1_000),
             "x".repeat(MAX_BYTES + 1),
         ];

@@ -8,7 +8,7 @@ pub(crate) fn closest<'a>(
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
     // A third of the letters may be wrong: `keep` is not meant by `step`.
-    let allowed = name.chars().count().div_ceil(3).min(4);
+    let allowed = ((name.chars().count() + 1) / 3).min(4);
     candidates
         .into_iter()
         .map(|candidate| (distance(name, candidate), candidate))

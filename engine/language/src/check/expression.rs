@@ -126,7 +126,8 @@ impl Examiner<'_, '_, '_> {
             Err(fault) => {
                 let alignment = Alignment::of(self.sink.source(), node);
                 self.fault(&fault, &alignment);
-                return (Template::Value(Value::None), Known::Any);
+                // No literal, so that nobody judges it any further.
+                return (Template::Text(Vec::new()), Known::Any);
             }
         };
         if !pieces.iter().any(|piece| matches!(piece, Piece::Expression(_))) {

@@ -56,6 +56,13 @@ impl Inference<'_, '_, '_> {
     /// What is known of a part that is used as a value.
     pub(super) fn value(&mut self, expression: &Expression, if_missing: IfMissing) -> Known {
         let known = self.known(expression, if_missing);
+        if matches!(&expression.what, What::Name(name) if name == "secrets") {
+            let span = self.span(expression);
+            self.sink
+                .error(Code::SecretRefused, span, "All secrets together may not be read.")
+                .remedy("Name the one that is meant: `secrets.NAME`.");
+            return Known::Any;
+        }
         if matches!(known, Known::Steps(_)) {
             let span = self.span(expression);
             self.sink

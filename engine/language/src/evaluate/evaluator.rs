@@ -1,0 +1,177 @@
+//! Evaluates prepared templates, each expression compiled once however often it is asked for.
+
+use std::collections::BTreeMap;
+
+use holdfast_kernel::failure::{Class, Failure};
+use holdfast_kernel::value::Value;
+use minijinja::Environment;
+
+use super::context::View;
+use super::engine::{self, Names, Trouble};
+use super::prepared::{Piece, Prepared, Ready, Root};
+use crate::source::Place;
+
+/// Why a template has no value.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Raised {
+    /// Something it reads is not there.
+    Undefined(Failure),
+    /// Anything else.
+    Failed(Failure),
+}
+
+impl From<Failure> for Raised {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<Raised> for Failure {
+    fn from(raised: Raised) -> Self {
+        match raised {
+            Raised::Undefined(failure) | Raised::Failed(failure) => failure,
+        }
+    }
+}
+
+/// Evaluates the templates of one definition against one state of a run.
+pub(crate) struct Evaluator<'p> {
+    environment: &'p Environment<'static>,
+    /// Compiled expressions with the names they read, by their place in the file.
+    compiled: BTreeMap<Place, (minijinja::Expression<'p, 'static>, Names)>,
+}
+
+impl<'p> Evaluator<'p> {
+    pub(crate) fn new(environment: &'p Environment<'static>) -> Self {
+        Self {
+            environment,
+            compiled: BTreeMap::new(),
+        }
+    }
+
+    /// The value of a whole stored template.
+    pub(crate) fn root(&mut self, root: &Root, view: &View<'_>) -> Result<Value, Raised> {
+        self.value(&root.file, &root.template, view)
+    }
+
+    /// The value of a part of a stored template.
+    pub(crate) fn value(
+        &mut self,
+        file: &str,
+        prepared: &Prepared,
+        view: &View<'_>,
+    ) -> Result<Value, Raised> {
+        match prepared {
+            Prepared::Value(value) => Ok(value.clone()),
+            Prepared::Expression(ready) => self.expression(file, ready, view),
+            Prepared::Text(pieces) => {
+                let mut text = String::new();
+                for piece in pieces {
+                    match piece {
+                        Piece::Literal(literal) => text.push_str(literal),
+                        Piece::Expression(ready) => {
+                            let value = self.expression(file, ready, view)?;
+                            text.push_str(&insert(file, ready, &value)?);
+                        }
+                    }
+                }
+                if text.len() > engine::MAX_RESULT {
+                    let message = format!("{file}: a text has more than 1 MiB");
+                    return Err(expression_failure(message).into());
+                }
+                Ok(Value::Text(text))
+            }
+            Prepared::List(list) => list
+                .iter()
+                .map(|part| self.value(file, part, view))
+                .collect::<Result<_, _>>()
+                .map(Value::List),
+            Prepared::Map(map) => map
+                .iter()
+                .map(|(key, part)| Ok((key.clone(), self.value(file, part, view)?)))
+                .collect::<Result<_, _>>()
+                .map(Value::Map),
+        }
+    }
+
+    fn expression(&mut self, file: &str, ready: &Ready, view: &View<'_>) -> Result<Value, Raised> {
+        if let Some(path) = &ready.path {
+            match view.by_reference(path)? {
+                Some(Some(value)) => return Ok(value),
+                Some(None) => {
+                    let trouble = Trouble::Undefined("there is nothing of that name".to_owned());
+                    return Err(raised(file, ready, &trouble));
+                }
+                None => {}
+            }
+        }
+        if !self.compiled.contains_key(&ready.place) {
+            let compiled = engine::compile(self.environment, &ready.text)
+                .map_err(|trouble| raised(file, ready, &trouble))?;
+            let names = view.names(&ready.references)?;
+            self.compiled.insert(ready.place, (compiled, names));
+        }
+        let Some((compiled, names)) = self.compiled.get(&ready.place) else {
+            return Err(internal("an expression got lost").into());
+        };
+        let value = match &view.turn {
+            None => engine::evaluate(compiled, names),
+            Some(turn) => {
+                let mut names = names.clone();
+                turn.add_to(&mut names);
+                engine::evaluate(compiled, &names)
+            }
+        };
+        value.map_err(|trouble| raised(file, ready, &trouble))
+    }
+}
+
+/// A value as a part of a text.
+fn insert(file: &str, ready: &Ready, value: &Value) -> Result<String, Failure> {
+    match value {
+        Value::Text(text) => Ok(text.clone()),
+        Value::Boolean(_) | Value::Integer(_) | Value::Number(_) => Ok(value.canonical()),
+        Value::None | Value::List(_) | Value::Map(_) => Err(expression_failure(at(
+            file,
+            ready,
+            &format!("it is {} and cannot stand inside of text", article(value)),
+        ))),
+    }
+}
+
+/// What a value is called, with its article.
+pub(crate) fn article(value: &Value) -> &'static str {
+    crate::input::with_article(value.type_name())
+}
+
+fn raised(file: &str, ready: &Ready, trouble: &Trouble) -> Raised {
+    let failure = expression_failure(at(file, ready, trouble.message()));
+    match trouble {
+        Trouble::Undefined(_) => Raised::Undefined(failure),
+        Trouble::Other(_) => Raised::Failed(failure),
+    }
+}
+
+/// A message with the place of its expression.
+pub(crate) fn at(file: &str, ready: &Ready, message: &str) -> String {
+    let Place { line, column } = ready.place;
+    format!("{file}:{line}:{column}: `{}`: {message}", ready.text)
+}
+
+/// The message with the place of a template's first expression, if it has one.
+pub(crate) fn at_template(file: &str, prepared: &Prepared, message: &str) -> String {
+    match prepared.expressions().first() {
+        Some(ready) => at(file, ready, message),
+        None => format!("{file}: {message}"),
+    }
+}
+
+/// A failure of class `expression`.
+pub(crate) fn expression_failure(message: String) -> Failure {
+    Failure::without_effect(Class::Expression, message)
+}
+
+/// A failure that is a bug, or a damaged definition.
+pub(crate) fn internal(message: &str) -> Failure {
+    Failure::without_effect(Class::Internal, message)
+}

@@ -96,7 +96,11 @@ mod tests {
     #[test]
     fn the_list_of_all_actions_is_sorted_and_holds_the_special_ones() {
         assert!(ALL.is_sorted());
-        for name in [SLEEP, SEAL, APPLY, COMMAND].iter().chain(CAPTURES).chain(PROGRAMS) {
+        for name in [SLEEP, SEAL, APPLY, COMMAND]
+            .iter()
+            .chain(CAPTURES)
+            .chain(PROGRAMS)
+        {
             assert!(ALL.contains(name), "{name}");
         }
         assert!(Actions::default().is_to_come("approval"));

@@ -69,8 +69,12 @@ fn check_into(sink: &mut Sink<'_>, actions: &Actions) -> Option<(Definition, Dec
         read => {
             if !sink.has_errors() {
                 let span = read.map_or(Span::at(0), |node| node.span);
-                sink.error(Code::NoWorkflow, span, "A workflow is a map, and here is none.")
-                    .remedy("Start with `holdfast: 1`.");
+                sink.error(
+                    Code::NoWorkflow,
+                    span,
+                    "A workflow is a map, and here is none.",
+                )
+                .remedy("Start with `holdfast: 1`.");
             }
             return None;
         }
@@ -110,8 +114,12 @@ fn check_into(sink: &mut Sink<'_>, actions: &Actions) -> Option<(Definition, Dec
     let definition = lower::lower(&lowering, steps, [target, object, outputs])?;
     if let Err(invalid) = definition.check() {
         // The checks above refuse all of it, each with its place; this is the last door.
-        sink.error(Code::NotYaml, Span::at(0), format!("This workflow cannot run: {invalid}."))
-            .remedy("This is a mistake of holdfast; please report it with the file.");
+        sink.error(
+            Code::NotYaml,
+            Span::at(0),
+            format!("This workflow cannot run: {invalid}."),
+        )
+        .remedy("This is a mistake of holdfast; please report it with the file.");
         return None;
     }
     Some((definition, declarations))
@@ -125,13 +133,23 @@ fn run_expressions(
     let at_submit = examiner.scopes.at_submit();
     let target = get(workflow.root, "target").map(|node| {
         let (template, known) = examiner.template(node, &at_submit, None);
-        examiner.expect(node.span, &known, &[Family::Text], "`target` is the name of a target");
+        examiner.expect(
+            node.span,
+            &known,
+            &[Family::Text],
+            "`target` is the name of a target",
+        );
         template
     });
     let object = get(workflow.root, "object").map(|node| {
         let (template, known) = examiner.template(node, &at_submit, None);
         let fits = [Family::Text, Family::List, Family::Map];
-        examiner.expect(node.span, &known, &fits, "`object` is text or a list of texts");
+        examiner.expect(
+            node.span,
+            &known,
+            &fits,
+            "`object` is text or a list of texts",
+        );
         template
     });
     let at_end = examiner.scopes.at_end();

@@ -120,7 +120,13 @@ impl<'s> Sink<'s> {
         self.add(code, Severity::Warning, span, message.into())
     }
 
-    fn add(&mut self, code: Code, severity: Severity, span: Span, message: String) -> Added<'_, 's> {
+    fn add(
+        &mut self,
+        code: Code,
+        severity: Severity,
+        span: Span,
+        message: String,
+    ) -> Added<'_, 's> {
         self.found.push(Diagnostic {
             code,
             severity,
@@ -141,7 +147,9 @@ impl<'s> Sink<'s> {
 
     /// Whether anything refuses the file.
     pub(crate) fn has_errors(&self) -> bool {
-        self.found.iter().any(|found| found.severity == Severity::Error)
+        self.found
+            .iter()
+            .any(|found| found.severity == Severity::Error)
     }
 
     /// Everything that was found, in the order of the file, each once.

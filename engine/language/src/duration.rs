@@ -46,7 +46,10 @@ pub fn parse(text: &str) -> Result<Millis, InvalidDuration> {
     if text.is_empty() {
         return Err(InvalidDuration::Empty);
     }
-    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+    if text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    {
         return Err(InvalidDuration::NoUnit(whole()));
     }
     let mut rest = text;
@@ -125,7 +128,10 @@ mod tests {
         assert_eq!(refused("15"), InvalidDuration::NoUnit("15".to_owned()));
         assert_eq!(refused("1.5"), InvalidDuration::NoUnit("1.5".to_owned()));
         for text in ["-5m", "5 m", "m", "5min", "1h30", "1,5h", "٣m"] {
-            assert!(matches!(refused(text), InvalidDuration::Malformed(_)), "{text}");
+            assert!(
+                matches!(refused(text), InvalidDuration::Malformed(_)),
+                "{text}"
+            );
         }
         for text in ["30m1h", "1h1h"] {
             assert!(matches!(refused(text), InvalidDuration::Order(_)), "{text}");

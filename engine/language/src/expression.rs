@@ -89,7 +89,10 @@ pub(crate) fn parse(text: &str) -> Result<Expression, Unreadable> {
     let whole = 0..text.len();
     if text.len() > MAX_BYTES {
         return Err(Unreadable {
-            message: format!("The expression has {} bytes, more than {MAX_BYTES}", text.len()),
+            message: format!(
+                "The expression has {} bytes, more than {MAX_BYTES}",
+                text.len()
+            ),
             range: whole,
             reason: Reason::TooLong,
         });
@@ -335,8 +338,14 @@ mod tests {
     #[test]
     fn a_path_is_told_from_what_only_contains_one() {
         let path = |text: &str| parse(text).unwrap().path().map(|path| path.join("/"));
-        assert_eq!(path("steps.list.output.items"), Some("steps/list/output/items".to_owned()));
-        assert_eq!(path("steps['list'].output"), Some("steps/list/output".to_owned()));
+        assert_eq!(
+            path("steps.list.output.items"),
+            Some("steps/list/output/items".to_owned())
+        );
+        assert_eq!(
+            path("steps['list'].output"),
+            Some("steps/list/output".to_owned())
+        );
         assert_eq!(path("steps.list.output | length"), None);
         let mut seen = Vec::new();
         parse("inputs.a ~ (steps.b.status | default(run.id))")

@@ -74,7 +74,10 @@ pub(crate) fn accept(value: Value, shape: &Shape, origin: Origin) -> Result<Valu
             if words.contains(&text.as_str()) {
                 return Ok(Value::Text(text));
             }
-            Err(Misfit::new(format!("`{text}` is not one of `{}`", words.join("`, `"))))
+            Err(Misfit::new(format!(
+                "`{text}` is not one of `{}`",
+                words.join("`, `")
+            )))
         }
         (Shape::List(of), Value::List(list)) => elements(list, of, origin),
         (Shape::Steps, Value::List(list)) => elements(list, &Shape::String, origin),
@@ -92,7 +95,10 @@ fn mismatch(value: &Value, shape: &Shape) -> Misfit {
         Shape::Steps => "a list of step ids",
         other => with_article(other.name()),
     };
-    Misfit::new(format!("it is {}, and takes {wanted}", with_article(value.type_name())))
+    Misfit::new(format!(
+        "it is {}, and takes {wanted}",
+        with_article(value.type_name())
+    ))
 }
 
 fn is_reference(value: &Value) -> bool {
@@ -104,7 +110,8 @@ fn elements(list: Vec<Value>, shape: &Shape, origin: Origin) -> Result<Value, Mi
         .into_iter()
         .enumerate()
         .map(|(place, value)| {
-            accept(value, shape, origin).map_err(|misfit| misfit.inside(&format!("element {}", place + 1)))
+            accept(value, shape, origin)
+                .map_err(|misfit| misfit.inside(&format!("element {}", place + 1)))
         })
         .collect();
     accepted.map(Value::List)
@@ -135,9 +142,9 @@ pub(crate) fn fields_of(
             .map_err(|misfit| misfit.inside(&format!("`{key}`")))?;
         accepted.insert(key, value);
     }
-    let missing = fields.iter().find(|field| {
-        field.presence == Presence::Required && !accepted.contains_key(field.name)
-    });
+    let missing = fields
+        .iter()
+        .find(|field| field.presence == Presence::Required && !accepted.contains_key(field.name));
     match missing {
         Some(field) => Err(Misfit::new(format!("`{}` is missing", field.name))),
         None => Ok(accepted),
@@ -161,14 +168,39 @@ mod tests {
         use Origin::{Expression, Literal};
         const WORDS: Shape = Shape::Word(&["a", "b"]);
         check(5, Shape::String, Expression, "\"5\"");
-        check(5, Shape::String, Literal, "it is an integer, and takes a string");
+        check(
+            5,
+            Shape::String,
+            Literal,
+            "it is an integer, and takes a string",
+        );
         check("90m", Shape::Duration, Literal, "\"1h30m\"");
-        check("90", Shape::Duration, Literal, "`90` has no unit; write `90s`, `90m`, `90h` or `90d`");
+        check(
+            "90",
+            Shape::Duration,
+            Literal,
+            "`90` has no unit; write `90s`, `90m`, `90h` or `90d`",
+        );
         check("c", WORDS, Literal, "`c` is not one of `a`, `b`");
         check(Value::None, Shape::OrNone(&Shape::Plan), Literal, "null");
-        check(Value::None, Shape::Plan, Expression, "it is nothing, and takes a plan");
+        check(
+            Value::None,
+            Shape::Plan,
+            Expression,
+            "it is nothing, and takes a plan",
+        );
         let list = Value::List(vec![Value::from("a"), Value::from(1)]);
-        check(list, Shape::List(&Shape::String), Literal, "element 2: it is an integer, and takes a string");
-        check("a\nb", Shape::String, Literal, "it has more than one line, and takes one");
+        check(
+            list,
+            Shape::List(&Shape::String),
+            Literal,
+            "element 2: it is an integer, and takes a string",
+        );
+        check(
+            "a\nb",
+            Shape::String,
+            Literal,
+            "it has more than one line, and takes one",
+        );
     }
 }

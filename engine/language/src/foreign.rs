@@ -63,14 +63,15 @@ fn step_key(key: &str) -> Option<&'static str> {
         }
         "ignore_errors" | "continue-on-error" | "continueOnError" | "continueOn"
         | "allow_failure" => "Write `continue_on_error: true`; the run is then partial at best.",
-        "timeout-minutes" | "timeoutMinutes" | "timeout_minutes" | "timeout_seconds"
+        "timeout-minutes"
+        | "timeoutMinutes"
+        | "timeout_minutes"
+        | "timeout_seconds"
         | "activeDeadlineSeconds" => "Write `timeout: 15m`.",
         "params" | "parameters" | "args" | "arguments" | "inputs" => "Write `with:`.",
         "environment" => "Write `env:`.",
         "retries" | "retryStrategy" | "max_retries" => "Write `retry: { attempts: 3 }`.",
-        "outputs" | "register" => {
-            "A step's output needs no declaration: read `steps.ID.output`."
-        }
+        "outputs" | "register" => "A step's output needs no declaration: read `steps.ID.output`.",
         "always" | "trigger_rule" => "Write `run_when: done`.",
         "<<" => "Maps are not merged; write the keys out.",
         _ => return None,

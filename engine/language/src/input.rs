@@ -210,7 +210,9 @@ impl Input {
 
     fn has_choice(&self, value: &Value) -> bool {
         let wanted = value.canonical();
-        self.choices.iter().any(|choice| choice.canonical() == wanted)
+        self.choices
+            .iter()
+            .any(|choice| choice.canonical() == wanted)
     }
 
     fn not_a_choice(&self) -> Unfit {
@@ -234,7 +236,8 @@ impl Input {
         let Some(size) = measure(self.kind, value) else {
             return Ok(());
         };
-        let bound = |bound: &Option<Value>| bound.as_ref().and_then(|bound| limit(self.kind, bound));
+        let bound =
+            |bound: &Option<Value>| bound.as_ref().and_then(|bound| limit(self.kind, bound));
         let shown = |bound: &Option<Value>| bound.as_ref().map(plain).unwrap_or_default();
         let what = match value {
             Value::List(list) => format!("its length {}", list.len()),
@@ -305,7 +308,10 @@ pub(crate) fn with_article(name: &'static str) -> &'static str {
 }
 
 /// What `min` and `max` are compared with: a value, or a length.
-#[expect(clippy::cast_precision_loss, reason = "a bound on more than 2^53 is of no use")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a bound on more than 2^53 is of no use"
+)]
 fn measure(kind: InputType, value: &Value) -> Option<f64> {
     Some(match (kind, value) {
         (InputType::Duration, Value::Text(text)) => duration::parse(text).ok()?.0 as f64,
@@ -318,7 +324,10 @@ fn measure(kind: InputType, value: &Value) -> Option<f64> {
 }
 
 /// What a bound says; none if it does not fit the type.
-#[expect(clippy::cast_precision_loss, reason = "a bound on more than 2^53 is of no use")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a bound on more than 2^53 is of no use"
+)]
 pub(crate) fn limit(kind: InputType, bound: &Value) -> Option<f64> {
     match (kind, bound) {
         (InputType::Duration, Value::Text(text)) => Some(duration::parse(text).ok()?.0 as f64),
@@ -333,7 +342,9 @@ pub(crate) fn limit(kind: InputType, bound: &Value) -> Option<f64> {
 
 /// A scalar as an author would write it.
 fn plain(value: &Value) -> String {
-    value.as_text().map_or_else(|| value.canonical(), str::to_owned)
+    value
+        .as_text()
+        .map_or_else(|| value.canonical(), str::to_owned)
 }
 
 #[cfg(test)]
@@ -363,7 +374,10 @@ mod tests {
     #[test]
     fn values_take_their_one_form() {
         let duration = input(InputType::Duration);
-        assert_eq!(duration.accept(Value::from("90m")), Ok(Value::from("1h30m")));
+        assert_eq!(
+            duration.accept(Value::from("90m")),
+            Ok(Value::from("1h30m"))
+        );
         let list = Input {
             items: Some(InputType::String),
             unordered: true,
@@ -381,22 +395,34 @@ mod tests {
             ..input(InputType::Integer)
         };
         assert_eq!(refused(small.clone(), Value::from(1)), "1 is less than 2");
-        assert_eq!(refused(small, Value::from("2")), "it is a string, and an integer is wanted");
+        assert_eq!(
+            refused(small, Value::from("2")),
+            "it is a string, and an integer is wanted"
+        );
         let short = Input {
             max: Some(Value::from(1)),
             ..input(InputType::List)
         };
-        assert_eq!(refused(short, texts(&["a", "b"])), "its length 2 is more than 1");
+        assert_eq!(
+            refused(short, texts(&["a", "b"])),
+            "its length 2 is more than 1"
+        );
         let pattern = Input {
             pattern: Some("[a-z]+".to_owned()),
             ..input(InputType::String)
         };
-        assert_eq!(refused(pattern, Value::from("ab1")), "it does not match the pattern `[a-z]+`");
+        assert_eq!(
+            refused(pattern, Value::from("ab1")),
+            "it does not match the pattern `[a-z]+`"
+        );
         let choice = Input {
             choices: vec![Value::from("a"), Value::from("b")],
             ..input(InputType::String)
         };
-        assert_eq!(refused(choice, Value::from("c")), "it is not one of \"a\", \"b\"");
+        assert_eq!(
+            refused(choice, Value::from("c")),
+            "it is not one of \"a\", \"b\""
+        );
         let list = Input {
             items: Some(InputType::Integer),
             ..input(InputType::List)

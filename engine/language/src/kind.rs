@@ -121,7 +121,10 @@ impl Known {
             Shape::Map => Self::Map,
             Shape::Record(fields) => Self::Record(Rc::new(Record {
                 name: "an item".to_owned(),
-                fields: fields.iter().map(|field| Field::of_spec(field, None)).collect(),
+                fields: fields
+                    .iter()
+                    .map(|field| Field::of_spec(field, None))
+                    .collect(),
             })),
             Shape::BackupSet => Self::reference("a backup set"),
             Shape::Plan => Self::reference("a plan"),

@@ -73,7 +73,9 @@ pub(crate) fn lower(
         steps.push(step(lowering, &mut pool, index, expressions)?);
     }
     let outputs = pool.maybe(outputs.as_ref());
-    let labels = get(root, "labels").and_then(Node::entries).unwrap_or_default();
+    let labels = get(root, "labels")
+        .and_then(Node::entries)
+        .unwrap_or_default();
     let mut definition = Definition {
         name: text(root, "name")?.to_owned(),
         operation: lowering.workflow.operation?,

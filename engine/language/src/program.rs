@@ -193,7 +193,9 @@ impl Evaluate for Program {
         sink: &mut dyn ListSink,
     ) -> Result<Listed, Failure> {
         let Some(for_each) = &self.step(step)?.for_each else {
-            return Err(internal("the items of a step without a fan-out were asked for"));
+            return Err(internal(
+                "the items of a step without a fan-out were asked for",
+            ));
         };
         let fan_out = FanOut {
             items: self.root(for_each.items)?,
@@ -213,7 +215,9 @@ impl Evaluate for Program {
         item: ItemIndex,
     ) -> Result<Millis, Failure> {
         let Work::Pause { duration } = &self.step(step)?.work else {
-            return Err(internal("the pause of a step that is no pause was asked for"));
+            return Err(internal(
+                "the pause of a step that is no pause was asked for",
+            ));
         };
         let root = self.root(*duration)?;
         self.at_item(scope, (step, item), |view| {

@@ -48,8 +48,11 @@ fn number(text: &str) -> Option<Value> {
 
 /// The digits a text starts with, at least one, and the rest.
 fn digits(text: &str) -> Option<(&str, &str)> {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    text.split_at_checked(end).filter(|(digits, _)| !digits.is_empty())
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    text.split_at_checked(end)
+        .filter(|(digits, _)| !digits.is_empty())
 }
 
 #[cfg(test)]
@@ -64,7 +67,9 @@ mod tests {
     fn only_true_and_false_are_booleans() {
         check("true", true);
         check("false", false);
-        for text in ["yes", "no", "on", "off", "True", "TRUE", "y", "n", "Null", "NULL"] {
+        for text in [
+            "yes", "no", "on", "off", "True", "TRUE", "y", "n", "Null", "NULL",
+        ] {
             check(text, text);
         }
     }
@@ -77,8 +82,24 @@ mod tests {
         assert_eq!(resolve("1.50"), Value::Number(1.5));
         assert_eq!(resolve("-2e3"), Value::Number(-2000.0));
         for text in [
-            "010", "00", "1_000", "+1", "0x1F", "0o17", "1e999", ".5", "5.", "1.2.3", "-", "1e", ".inf", ".nan",
-            "18446744073709551616", "2026-11-24", "12:30", "٣",
+            "010",
+            "00",
+            "1_000",
+            "+1",
+            "0x1F",
+            "0o17",
+            "1e999",
+            ".5",
+            "5.",
+            "1.2.3",
+            "-",
+            "1e",
+            ".inf",
+            ".nan",
+            "18446744073709551616",
+            "2026-11-24",
+            "12:30",
+            "٣",
         ] {
             check(text, text);
         }

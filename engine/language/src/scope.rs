@@ -24,7 +24,14 @@ pub(crate) const STEP_STATUS: &[&str] = &[
 ];
 
 /// The words of an item's status in `results`.
-const ITEM_STATUS: &[&str] = &["succeeded", "partial", "failed", "skipped", "unknown", "untried"];
+const ITEM_STATUS: &[&str] = &[
+    "succeeded",
+    "partial",
+    "failed",
+    "skipped",
+    "unknown",
+    "untried",
+];
 
 /// The words of an error's class.
 const ERROR_CLASS: &[&str] = &[
@@ -199,7 +206,10 @@ impl<'a, 'n> Scopes<'a, 'n> {
         };
         let error = Known::record(
             "the error",
-            &[("class", Known::Word(ERROR_CLASS)), ("message", Known::Text)],
+            &[
+                ("class", Known::Word(ERROR_CLASS)),
+                ("message", Known::Text),
+            ],
         );
         let mut fields = vec![
             named("status", Known::Word(STEP_STATUS)),
@@ -218,7 +228,10 @@ impl<'a, 'n> Scopes<'a, 'n> {
 
     /// Why an output of `step` may be missing where `reader` reads it.
     fn missing(&self, reader: usize, step: usize) -> Option<Missing> {
-        let (by, of) = (self.workflow.steps.get(reader)?, self.workflow.steps.get(step)?);
+        let (by, of) = (
+            self.workflow.steps.get(reader)?,
+            self.workflow.steps.get(step)?,
+        );
         let may_be_skipped = self.skippable.get(step).copied().unwrap_or(false);
         let direct = self.graph.direct(reader).contains(&step);
         let reason = match by.run_when {
@@ -226,10 +239,9 @@ impl<'a, 'n> Scopes<'a, 'n> {
                 "Step `{}` runs even if step `{}` did not succeed.",
                 by.id, of.id
             ),
-            RunWhen::Ok if of.is_true("continue_on_error") => format!(
-                "Step `{}` may fail and has `continue_on_error`.",
-                of.id
-            ),
+            RunWhen::Ok if of.is_true("continue_on_error") => {
+                format!("Step `{}` may fail and has `continue_on_error`.", of.id)
+            }
             RunWhen::Clean if direct => return None,
             RunWhen::Ok | RunWhen::Clean if may_be_skipped => {
                 format!("Step `{}` may be skipped.", of.id)
@@ -278,15 +290,30 @@ fn output(step: &StepNode<'_>, missing: Option<&Missing>) -> Known {
         return Known::Any;
     };
     // The items of a fan-out have an output each; the step itself has none.
-    let outputs = if step.items().is_some() { &[] } else { spec.outputs };
+    let outputs = if step.items().is_some() {
+        &[]
+    } else {
+        spec.outputs
+    };
     Known::Record(Rc::new(Record {
         name: format!("the output of step `{}`", step.id),
-        fields: outputs.iter().map(|field| Field::of_spec(field, missing)).collect(),
+        fields: outputs
+            .iter()
+            .map(|field| Field::of_spec(field, missing))
+            .collect(),
     }))
 }
 
 fn counts() -> Known {
-    let names = ["total", "succeeded", "partial", "failed", "skipped", "unknown", "untried"];
+    let names = [
+        "total",
+        "succeeded",
+        "partial",
+        "failed",
+        "skipped",
+        "unknown",
+        "untried",
+    ];
     let fields: Vec<(&str, Known)> = names.map(|name| (name, Known::Integer)).to_vec();
     Known::record("the counts", &fields)
 }

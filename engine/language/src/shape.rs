@@ -138,7 +138,8 @@ pub(crate) const INPUT_TYPES: &[&str] = &[
 ];
 
 /// The words of an input's `items`: the types a list can have.
-pub(crate) const ITEM_TYPES: &[&str] = &["string", "integer", "number", "boolean", "duration", "map"];
+pub(crate) const ITEM_TYPES: &[&str] =
+    &["string", "integer", "number", "boolean", "duration", "map"];
 
 const EFFECTS: &[&str] = &["pure", "idempotent", "keyed", "probed", "once"];
 

@@ -59,7 +59,10 @@ impl Source {
     pub(crate) fn line_of(&self, offset: usize) -> Span {
         let line = self.lines.partition_point(|start| *start <= offset);
         let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
-        let end = self.lines.get(line).map_or(self.text.len(), |next| next - 1);
+        let end = self
+            .lines
+            .get(line)
+            .map_or(self.text.len(), |next| next - 1);
         Span::new(start, end)
     }
 

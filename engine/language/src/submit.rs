@@ -151,7 +151,11 @@ fn problem(input: &str, message: String) -> Problem {
 }
 
 fn unknown(declarations: &Declarations, given: &BTreeMap<String, Given>) -> Vec<Problem> {
-    let names: Vec<&str> = declarations.inputs.iter().map(|input| input.name.as_str()).collect();
+    let names: Vec<&str> = declarations
+        .inputs
+        .iter()
+        .map(|input| input.name.as_str())
+        .collect();
     given
         .keys()
         .filter(|name| !names.contains(&name.as_str()))
@@ -206,13 +210,21 @@ fn refer(input: &Input, value: Value, references: &dyn References) -> Result<Fir
         .as_text()
         .or_else(|| value.get("id").and_then(Value::as_text))
         .unwrap_or_default();
-    let unasked = |reason: String| problem(name, format!("The input `{name}` cannot be looked up: {reason}."));
+    let unasked = |reason: String| {
+        problem(
+            name,
+            format!("The input `{name}` cannot be looked up: {reason}."),
+        )
+    };
     let found = match input.kind {
         InputType::Target => {
             if references.has_target(id).map_err(unasked)? {
                 return Ok(First::Value(value));
             }
-            return Err(problem(name, format!("There is no target `{id}` in the configuration.")));
+            return Err(problem(
+                name,
+                format!("There is no target `{id}` in the configuration."),
+            ));
         }
         InputType::BackupSet => {
             if id == "latest" {
@@ -259,7 +271,10 @@ fn newest(
     let Some(target) = target.or(of_run) else {
         return Err(Problem {
             remedy: Some("Write `latest@TARGET`, or the id of a set.".to_owned()),
-            ..problem(name, "`latest` is of the run's target, and the run has none.".to_owned())
+            ..problem(
+                name,
+                "`latest` is of the run's target, and the run has none.".to_owned(),
+            )
         });
     };
     let wanted = Wanted::Latest {
@@ -298,10 +313,14 @@ fn read(input: &Input, text: &str) -> Result<Value, Problem> {
             match (node, found.first()) {
                 (Some(node), None) => node.to_value(),
                 (_, reason) => {
-                    let reason = reason.map_or("There is nothing.", |reason| reason.message.as_str());
+                    let reason =
+                        reason.map_or("There is nothing.", |reason| reason.message.as_str());
                     return Err(problem(
                         &input.name,
-                        format!("The input `{}` cannot be read as YAML. {reason}", input.name),
+                        format!(
+                            "The input `{}` cannot be read as YAML. {reason}",
+                            input.name
+                        ),
                     ));
                 }
             }
@@ -315,7 +334,9 @@ fn about(
     values: &BTreeMap<String, Value>,
 ) -> Result<(Option<String>, Vec<String>), Problem> {
     let inputs = Value::Map(values.clone());
-    let failed = |what: &str, reason: String| problem("", format!("The {what} of the run is not known: {reason}."));
+    let failed = |what: &str, reason: String| {
+        problem("", format!("The {what} of the run is not known: {reason}."))
+    };
     let target = program
         .target(&inputs)
         .map_err(|failure| failed("target", failure.message))?;
@@ -323,7 +344,10 @@ fn about(
         Value::None if program.definition().target.is_none() => None,
         Value::Text(name) if !name.is_empty() => Some(name),
         other => {
-            let reason = format!("it is {}, and must be the name of a target", described(&other));
+            let reason = format!(
+                "it is {}, and must be the name of a target",
+                described(&other)
+            );
             return Err(failed("target", reason));
         }
     };

@@ -42,7 +42,8 @@ pub(crate) struct Stored {
 impl Template {
     /// A list of templates; a literal if all of them are.
     pub(crate) fn list(parts: Vec<Template>) -> Self {
-        let literal: Option<Vec<Value>> = parts.iter().map(|part| part.literal().cloned()).collect();
+        let literal: Option<Vec<Value>> =
+            parts.iter().map(|part| part.literal().cloned()).collect();
         literal.map_or(Self::List(parts), |list| Self::Value(Value::List(list)))
     }
 
@@ -70,7 +71,10 @@ impl Template {
 
     /// The file and the template of a stored form; none if it is damaged.
     pub(crate) fn from_value(value: &Value) -> Option<(&str, Self)> {
-        Some((value.get("file")?.as_text()?, Self::decode(value.get("template")?)?))
+        Some((
+            value.get("file")?.as_text()?,
+            Self::decode(value.get("template")?)?,
+        ))
     }
 
     fn encode(&self) -> Value {
@@ -269,7 +273,10 @@ mod tests {
         };
         let map = BTreeMap::from([
             ("a".to_owned(), Template::Expression(stored.clone())),
-            ("b".to_owned(), Template::Value(Value::from([("value", Value::None)]))),
+            (
+                "b".to_owned(),
+                Template::Value(Value::from([("value", Value::None)])),
+            ),
             (
                 "c".to_owned(),
                 Template::List(vec![Template::Text(vec![

@@ -103,11 +103,27 @@ mod tests {
         let engine = minijinja::Environment::new();
         for name in FILTERS.iter().filter(|name| **name != "tojson") {
             let text = format!("'{name}' is filter");
-            assert!(engine.compile_expression(&text).unwrap().eval(()).unwrap().is_true(), "{name}");
+            assert!(
+                engine
+                    .compile_expression(&text)
+                    .unwrap()
+                    .eval(())
+                    .unwrap()
+                    .is_true(),
+                "{name}"
+            );
         }
         for name in TESTS {
             let text = format!("'{name}' is test");
-            assert!(engine.compile_expression(&text).unwrap().eval(()).unwrap().is_true(), "{name}");
+            assert!(
+                engine
+                    .compile_expression(&text)
+                    .unwrap()
+                    .eval(())
+                    .unwrap()
+                    .is_true(),
+                "{name}"
+            );
         }
     }
 }

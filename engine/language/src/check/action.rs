@@ -53,8 +53,12 @@ fn check_step(
             not_built_yet(sink, span, &format!("the action `{name}`"));
         } else {
             let names: Vec<&str> = actions.names().collect();
-            sink.error(Code::UnknownAction, span, format!("There is no action `{name}`."))
-                .remedy(suggest::remedy(name, &names));
+            sink.error(
+                Code::UnknownAction,
+                span,
+                format!("There is no action `{name}`."),
+            )
+            .remedy(suggest::remedy(name, &names));
         }
         return None;
     };
@@ -66,7 +70,9 @@ fn check_step(
             span,
             format!("`{name}` works on the run's target, and the workflow has none."),
         )
-        .remedy("Write `target: \"{{ inputs.target }}\"` at the top, with an input of type `target`.");
+        .remedy(
+            "Write `target: \"{{ inputs.target }}\"` at the top, with an input of type `target`.",
+        );
     }
     if let Some(env) = step.entry("env").filter(|_| spec.env == Env::Refused) {
         sink.error(
@@ -94,7 +100,11 @@ fn check_inputs(sink: &mut Sink<'_>, step: &StepNode<'_>, spec: &ActionSpec) {
             continue;
         }
         if key == "target" && spec.target == TargetUse::Run {
-            not_built_yet(sink, entry.key_span, "another target than the run's (`with.target`)");
+            not_built_yet(
+                sink,
+                entry.key_span,
+                "another target than the run's (`with.target`)",
+            );
             continue;
         }
         let names: Vec<&str> = spec.inputs.iter().map(|field| field.name).collect();
@@ -118,14 +128,19 @@ fn check_inputs(sink: &mut Sink<'_>, step: &StepNode<'_>, spec: &ActionSpec) {
         }
     }
     let item = spec.item == ItemUse::Taken && step.items().is_none();
-    let listed = spec.inputs.iter().any(|field| field.name == "item" && field.presence == Presence::Required);
+    let listed = spec
+        .inputs
+        .iter()
+        .any(|field| field.name == "item" && field.presence == Presence::Required);
     if item && !listed && step.with("item").is_none() {
         sink.error(
             Code::MissingActionInput,
             step.uses.map_or(step.id_span, |(_, span)| span),
             format!("`{}` takes one item, and there is none.", spec.name),
         )
-        .remedy("Write `for_each: \"{{ steps.ID.output.items }}\"`, or give `with: { item: ... }`.");
+        .remedy(
+            "Write `for_each: \"{{ steps.ID.output.items }}\"`, or give `with: { item: ... }`.",
+        );
     }
 }
 
@@ -226,25 +241,37 @@ fn effect_of(sink: &mut Sink<'_>, step: &StepNode<'_>, spec: &ActionSpec) -> Eff
         return EffectClass::Idempotent;
     }
     let (message, remedy) = if spec.name == COMMAND {
-        ("A command can only be promised to be `idempotent`.".to_owned(), "Write `effect: idempotent`, or leave it out.")
+        (
+            "A command can only be promised to be `idempotent`.".to_owned(),
+            "Write `effect: idempotent`, or leave it out.",
+        )
     } else {
         (
             format!("`{}` is `{}` by itself.", spec.name, spec.effect.word()),
             "Leave `effect` out.",
         )
     };
-    sink.error(Code::EffectRefused, promise.span, message).remedy(remedy);
+    sink.error(Code::EffectRefused, promise.span, message)
+        .remedy(remedy);
     spec.effect
 }
 
 /// The step ids in `with` name steps that are needed.
 fn check_step_ids(sink: &mut Sink<'_>, workflow: &Workflow<'_>, graph: &Graph, index: usize) {
     use holdfast_contract::spec::Shape;
-    let Some((step, spec)) = workflow.steps.get(index).and_then(|step| Some((step, step.spec?))) else {
+    let Some((step, spec)) = workflow
+        .steps
+        .get(index)
+        .and_then(|step| Some((step, step.spec?)))
+    else {
         return;
     };
     let ids: Vec<&str> = workflow.steps.iter().map(|step| step.id).collect();
-    for field in spec.inputs.iter().filter(|field| matches!(field.shape, Shape::Steps)) {
+    for field in spec
+        .inputs
+        .iter()
+        .filter(|field| matches!(field.shape, Shape::Steps))
+    {
         let Some(entry) = step.with(field.name) else {
             continue;
         };
@@ -254,12 +281,20 @@ fn check_step_ids(sink: &mut Sink<'_>, workflow: &Workflow<'_>, graph: &Graph, i
             };
             match ids.iter().position(|other| *other == id) {
                 _ if id.contains("{{") => {
-                    sink.error(Code::TemplateRefused, node.span, "A template is not allowed here.")
-                        .remedy("Write the step's id.");
+                    sink.error(
+                        Code::TemplateRefused,
+                        node.span,
+                        "A template is not allowed here.",
+                    )
+                    .remedy("Write the step's id.");
                 }
                 None => {
-                    sink.error(Code::UnknownStep, node.span, format!("There is no step `{id}`."))
-                        .remedy(suggest::remedy(id, &ids));
+                    sink.error(
+                        Code::UnknownStep,
+                        node.span,
+                        format!("There is no step `{id}`."),
+                    )
+                    .remedy(suggest::remedy(id, &ids));
                 }
                 Some(other) if !graph.is_behind(index, other) => {
                     sink.error(
@@ -282,7 +317,9 @@ fn check_seals(sink: &mut Sink<'_>, workflow: &Workflow<'_>, graph: &Graph) {
             .with("from")
             .and_then(|from| from.value.list())
             .is_none_or(|list| list.iter().any(|node| node.text() == Some(id)));
-        seal.uses.is_some_and(|(name, _)| name == SEAL) && listed && graph.is_behind(seal_index, capture)
+        seal.uses.is_some_and(|(name, _)| name == SEAL)
+            && listed
+            && graph.is_behind(seal_index, capture)
     };
     for (index, step) in workflow.steps.iter().enumerate() {
         let Some((name, span)) = step.uses.filter(|(name, _)| CAPTURES.contains(name)) else {
@@ -297,9 +334,14 @@ fn check_seals(sink: &mut Sink<'_>, workflow: &Workflow<'_>, graph: &Graph) {
             sink.error(
                 Code::CaptureUnsealed,
                 span,
-                format!("Step `{}` uses `{name}`, and no `{SEAL}` takes in what it captures.", step.id),
+                format!(
+                    "Step `{}` uses `{name}`, and no `{SEAL}` takes in what it captures.",
+                    step.id
+                ),
             )
-            .remedy(format!("Add a step with `uses: {SEAL}` and `run_when: done` behind it."));
+            .remedy(format!(
+                "Add a step with `uses: {SEAL}` and `run_when: done` behind it."
+            ));
         }
     }
 }

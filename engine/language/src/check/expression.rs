@@ -130,7 +130,10 @@ impl Examiner<'_, '_, '_> {
                 return (Template::Text(Vec::new()), Known::Any);
             }
         };
-        if !pieces.iter().any(|piece| matches!(piece, Piece::Expression(_))) {
+        if !pieces
+            .iter()
+            .any(|piece| matches!(piece, Piece::Expression(_)))
+        {
             return (Template::Value(Value::from(text)), Known::Text);
         }
         let alignment = Alignment::of(self.sink.source(), node);
@@ -166,7 +169,10 @@ impl Examiner<'_, '_, '_> {
             .error(
                 Code::ListInText,
                 alignment.span(range.start, range.end),
-                format!("{} cannot stand inside of text.", super::capital(known.name())),
+                format!(
+                    "{} cannot stand inside of text.",
+                    super::capital(known.name())
+                ),
             )
             .remedy(if is_reference {
                 "Write `.id` behind it."
@@ -202,12 +208,18 @@ impl Examiner<'_, '_, '_> {
         let start = text.len() - text.trim_start().len();
         let range = start..start + text.trim().len();
         let (stored, known) = self.expression(&text, &range, &alignment, scope);
-        if known.family().is_some_and(|family| family != Family::Boolean) {
+        if known
+            .family()
+            .is_some_and(|family| family != Family::Boolean)
+        {
             self.sink
                 .error(
                     Code::UnfitResult,
                     node.span,
-                    format!("A condition gives a boolean, and this gives {}.", known.name()),
+                    format!(
+                        "A condition gives a boolean, and this gives {}.",
+                        known.name()
+                    ),
                 )
                 .remedy("Compare it: `inputs.name == \"x\"`, `inputs.kinds | length > 0`.");
         }
@@ -307,7 +319,9 @@ impl Examiner<'_, '_, '_> {
             && let Some((range, message, remedy)) = foreign_operator(text)
         {
             let span = alignment.span(offset + range.start, offset + range.end);
-            self.sink.error(Code::ForeignOperator, span, message).remedy(remedy);
+            self.sink
+                .error(Code::ForeignOperator, span, message)
+                .remedy(remedy);
             return;
         }
         let code = match unreadable.reason {
@@ -331,8 +345,16 @@ fn foreign_operator(text: &str) -> Option<(Range<usize>, &'static str, &'static 
     const OPERATORS: [(&str, &str, &str); 4] = [
         ("&&", "`&&` is an operator of another tool.", "Write `and`."),
         ("||", "`||` is an operator of another tool.", "Write `or`."),
-        ("===", "`===` is an operator of another tool.", "Write `==`."),
-        ("??", "`??` is an operator of another tool.", "Write `value | default(other)`."),
+        (
+            "===",
+            "`===` is an operator of another tool.",
+            "Write `==`.",
+        ),
+        (
+            "??",
+            "`??` is an operator of another tool.",
+            "Write `value | default(other)`.",
+        ),
     ];
     for (operator, message, remedy) in OPERATORS {
         if let Some(at) = text.find(operator) {
@@ -342,7 +364,11 @@ fn foreign_operator(text: &str) -> Option<(Range<usize>, &'static str, &'static 
     let not = text
         .match_indices('!')
         .find(|(at, _)| text.as_bytes().get(at + 1) != Some(&b'='))?;
-    Some((not.0..not.0 + 1, "`!` is an operator of another tool.", "Write `not`."))
+    Some((
+        not.0..not.0 + 1,
+        "`!` is an operator of another tool.",
+        "Write `not`.",
+    ))
 }
 
 /// What the elements of a list are.
@@ -357,7 +383,10 @@ fn element_of(shape: &Shape) -> Option<&Shape> {
 /// What a key of a map is.
 fn field_of<'s>(shape: &'s Shape, key: &str) -> Option<&'s Shape> {
     match shape {
-        Shape::Record(fields) => fields.iter().find(|field| field.name == key).map(|field| &field.shape),
+        Shape::Record(fields) => fields
+            .iter()
+            .find(|field| field.name == key)
+            .map(|field| &field.shape),
         Shape::OrNone(of) => field_of(of, key),
         _ => None,
     }

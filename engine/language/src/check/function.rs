@@ -28,8 +28,8 @@ impl Inference<'_, '_, '_> {
             "length" | "count" | "int" => Known::Integer,
             "float" => Known::Number,
             "bool" => Known::Boolean,
-            "tojson" | "string" | "upper" | "lower" | "title" | "capitalize" | "trim" | "replace"
-            | "join" | "format" | "indent" => Known::Text,
+            "tojson" | "string" | "upper" | "lower" | "title" | "capitalize" | "trim"
+            | "replace" | "join" | "format" | "indent" => Known::Text,
             "split" | "lines" => Known::list(Known::Text),
             "sort" | "list" | "unique" | "reverse" | "select" | "reject" | "selectattr"
             | "rejectattr" => Known::list(input.element()),
@@ -84,8 +84,14 @@ impl Inference<'_, '_, '_> {
             },
             What::Field(_, name) => {
                 self.sink
-                    .error(Code::UnknownFunction, span, format!("There is no method `{name}()`."))
-                    .remedy(format!("Values have no methods; write a filter: `value | {name}`."));
+                    .error(
+                        Code::UnknownFunction,
+                        span,
+                        format!("There is no method `{name}()`."),
+                    )
+                    .remedy(format!(
+                        "Values have no methods; write a filter: `value | {name}`."
+                    ));
             }
             _ => self.unknown_function("", "function", &[RANGE], expression),
         }
@@ -99,11 +105,15 @@ impl Inference<'_, '_, '_> {
         names: &[&str],
         expression: &Expression,
     ) {
-        let remedy = foreign::function(name)
-            .map_or_else(|| suggest::remedy(name, names), str::to_owned);
+        let remedy =
+            foreign::function(name).map_or_else(|| suggest::remedy(name, names), str::to_owned);
         let span = self.span(expression);
         self.sink
-            .error(Code::UnknownFunction, span, format!("There is no {what} `{name}`."))
+            .error(
+                Code::UnknownFunction,
+                span,
+                format!("There is no {what} `{name}`."),
+            )
             .remedy(remedy);
     }
 }

@@ -50,7 +50,8 @@ impl Inference<'_, '_, '_> {
 
     pub(super) fn span(&self, expression: &Expression) -> Span {
         let range = &expression.range;
-        self.alignment.span(self.offset + range.start, self.offset + range.end)
+        self.alignment
+            .span(self.offset + range.start, self.offset + range.end)
     }
 
     /// What is known of a part that is used as a value.
@@ -59,7 +60,11 @@ impl Inference<'_, '_, '_> {
         if matches!(&expression.what, What::Name(name) if name == "secrets") {
             let span = self.span(expression);
             self.sink
-                .error(Code::SecretRefused, span, "All secrets together may not be read.")
+                .error(
+                    Code::SecretRefused,
+                    span,
+                    "All secrets together may not be read.",
+                )
                 .remedy("Name the one that is meant: `secrets.NAME`.");
             return Known::Any;
         }
@@ -183,15 +188,25 @@ impl Inference<'_, '_, '_> {
                 .remedy("Read it in `env`, or in a key of `with` that takes secrets.");
             return Known::Any;
         }
-        let in_scope: Vec<&str> = self.scope.names.iter().map(|field| field.name.as_str()).collect();
+        let in_scope: Vec<&str> = self
+            .scope
+            .names
+            .iter()
+            .map(|field| field.name.as_str())
+            .collect();
         let remedy = match name {
             "steps" | "run" => "Only the inputs are known here.".to_owned(),
             "item" | "loop" => format!("`{name}` is there only in a step with `for_each`."),
-            _ => foreign::name(name)
-                .map_or_else(|| suggest::remedy(name, &in_scope), str::to_owned),
+            _ => {
+                foreign::name(name).map_or_else(|| suggest::remedy(name, &in_scope), str::to_owned)
+            }
         };
         self.sink
-            .error(Code::UnknownName, span, format!("There is no `{name}` here."))
+            .error(
+                Code::UnknownName,
+                span,
+                format!("There is no `{name}` here."),
+            )
             .remedy(remedy);
         Known::Any
     }
@@ -236,7 +251,13 @@ impl Inference<'_, '_, '_> {
                     .remedy(format!("Add `{id}` to the `needs` of this step."));
             }
             Found::Unknown => {
-                let ids: Vec<&str> = self.scopes.workflow.steps.iter().map(|step| step.id).collect();
+                let ids: Vec<&str> = self
+                    .scopes
+                    .workflow
+                    .steps
+                    .iter()
+                    .map(|step| step.id)
+                    .collect();
                 self.sink
                     .error(Code::UnknownPath, span, format!("There is no step `{id}`."))
                     .remedy(suggest::remedy(id, &ids));
@@ -263,8 +284,13 @@ impl Inference<'_, '_, '_> {
     }
 
     fn unknown_field(&mut self, record: &Record, name: &str, expression: &Expression) {
-        let names: Vec<&str> = record.fields.iter().map(|field| field.name.as_str()).collect();
-        let remedy = if record.name == "the run" && matches!(name, "status" | "reason" | "summary") {
+        let names: Vec<&str> = record
+            .fields
+            .iter()
+            .map(|field| field.name.as_str())
+            .collect();
+        let remedy = if record.name == "the run" && matches!(name, "status" | "reason" | "summary")
+        {
             "The run's status is not known before its end.".to_owned()
         } else if names.is_empty() && record.name.starts_with("the output") {
             "The items of a fan-out have an output each: read `results`.".to_owned()
@@ -286,8 +312,8 @@ impl Inference<'_, '_, '_> {
             return;
         };
         let by_status = missing.kind == MissingKind::ByStatus;
-        let known_there = self.guarded.contains(&missing.step)
-            || self.scope.guarded.contains(&missing.step);
+        let known_there =
+            self.guarded.contains(&missing.step) || self.scope.guarded.contains(&missing.step);
         if by_status && known_there {
             return;
         }
@@ -323,7 +349,11 @@ impl Inference<'_, '_, '_> {
                 .error(
                     Code::TypesDiffer,
                     span,
-                    format!("{} is compared with {}.", capital(left.name()), right.name()),
+                    format!(
+                        "{} is compared with {}.",
+                        capital(left.name()),
+                        right.name()
+                    ),
                 )
                 .remedy("Compare values of one type; text stands in quotes.");
         }
@@ -331,7 +361,8 @@ impl Inference<'_, '_, '_> {
 
     /// Reports a word that a value of few words is compared with and never is.
     fn check_word(&mut self, known: &Known, other: &Expression) {
-        let (Known::Word(words), What::Constant(Value::Text(text))) = (known.present(), &other.what)
+        let (Known::Word(words), What::Constant(Value::Text(text))) =
+            (known.present(), &other.what)
         else {
             return;
         };
@@ -340,7 +371,10 @@ impl Inference<'_, '_, '_> {
         }
         let remedy = RunStatus::from_word(text)
             .filter(|status| words.contains(&status.word()))
-            .map_or_else(|| suggest::remedy(text, words), |status| format!("Write `{status}`."));
+            .map_or_else(
+                || suggest::remedy(text, words),
+                |status| format!("Write `{status}`."),
+            );
         let span = self.span(other);
         self.sink
             .error(Code::NotAStatus, span, format!("It is never `{text}`."))

@@ -28,7 +28,9 @@ pub(super) fn check_version(sink: &mut Sink<'_>, root: &Node) {
 pub(super) fn check_timeouts(sink: &mut Sink<'_>, workflow: &Workflow<'_>) {
     let run = millis(workflow.root, "timeout").unwrap_or(RUN_TIMEOUT);
     let defaults = get(workflow.root, "defaults");
-    let places = defaults.into_iter().chain(workflow.steps.iter().map(|step| step.node));
+    let places = defaults
+        .into_iter()
+        .chain(workflow.steps.iter().map(|step| step.node));
     for place in places {
         let Some((node, timeout)) = get(place, "timeout").zip(millis(place, "timeout")) else {
             continue;
@@ -42,8 +44,12 @@ pub(super) fn check_timeouts(sink: &mut Sink<'_>, workflow: &Workflow<'_>) {
             .remedy("Write a longer `timeout` at the top, or a shorter one here.");
         }
         if timeout.0 == 0 {
-            sink.error(Code::OutOfRange, node.span, "A timeout of nothing ends every attempt.")
-                .remedy("Write a longer one, or leave it out.");
+            sink.error(
+                Code::OutOfRange,
+                node.span,
+                "A timeout of nothing ends every attempt.",
+            )
+            .remedy("Write a longer one, or leave it out.");
         }
     }
 }

@@ -52,7 +52,9 @@ impl Examiner<'_, '_, '_> {
             None => (None, None),
         };
         let scope = match item {
-            Some(item) => scope.with(step.variable(), item).with("loop", loop_variable()),
+            Some(item) => scope
+                .with(step.variable(), item)
+                .with("loop", loop_variable()),
             None => scope,
         };
         Expressions {
@@ -91,16 +93,28 @@ impl Examiner<'_, '_, '_> {
         });
         let stage = step.fan_out("stage").map(|node| {
             let (template, known) = self.template(node, &inner, None);
-            self.expect(node.span, &known, &[Family::Number], "`stage` is a whole number");
+            self.expect(
+                node.span,
+                &known,
+                &[Family::Number],
+                "`stage` is a whole number",
+            );
             template
         });
         let max_parallel = step.fan_out("max_parallel").map(|node| {
             let (template, known) = self.template(node, scope, None);
-            self.expect(node.span, &known, &[Family::Number], "`max_parallel` is a whole number");
+            self.expect(
+                node.span,
+                &known,
+                &[Family::Number],
+                "`max_parallel` is a whole number",
+            );
             self.check_parallel(node, &template);
             template
         });
-        let filter = step.fan_out("where").and_then(|node| self.condition(node, &inner));
+        let filter = step
+            .fan_out("where")
+            .and_then(|node| self.condition(node, &inner));
         let fan_out = FanOut {
             items: template,
             key,
@@ -184,12 +198,7 @@ impl Examiner<'_, '_, '_> {
     }
 
     /// Warns of a step that needs one that always runs only because it stands behind it.
-    pub(super) fn check_place(
-        &mut self,
-        graph: &Graph,
-        index: usize,
-        read: &BTreeSet<String>,
-    ) {
+    pub(super) fn check_place(&mut self, graph: &Graph, index: usize, read: &BTreeSet<String>) {
         let steps = &self.scopes.workflow.steps;
         let Some(step) = steps.get(index).filter(|step| step.get("needs").is_none()) else {
             return;

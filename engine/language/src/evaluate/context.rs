@@ -311,7 +311,9 @@ fn run(scope: &dyn Scope) -> Value {
         ("initiator", Value::from(initiator.as_str())),
         (
             "started_at",
-            state.started_at.map_or(Value::None, |at| Value::Text(written(at))),
+            state
+                .started_at
+                .map_or(Value::None, |at| Value::Text(written(at))),
         ),
     ])
 }

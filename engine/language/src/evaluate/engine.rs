@@ -146,7 +146,9 @@ fn convert(value: &minijinja::Value, left: &mut usize, depth: usize) -> Result<V
         ValueKind::String => Ok(Value::from(value.as_str().unwrap_or_default())),
         ValueKind::Seq | ValueKind::Iterable => {
             let mut list = Vec::new();
-            for element in value.try_iter().map_err(|error| trouble(&error))? {
+            let elements = value.try_iter().map_err(|error| trouble(&error))?;
+            for element in elements.checked() {
+                let element = element.map_err(|error| trouble(&error))?;
                 list.push(convert(&element, left, depth + 1)?);
             }
             Ok(Value::List(list))
@@ -163,10 +165,15 @@ fn convert(value: &minijinja::Value, left: &mut usize, depth: usize) -> Result<V
             }
             Ok(Value::Map(map))
         }
-        ValueKind::Invalid => match value.try_iter() {
-            Err(error) => Err(trouble(&error)),
-            Ok(_) => other("it gives no value"),
-        },
+        ValueKind::Invalid => {
+            // An invalid value tells its error only to whoever meets it in a list.
+            let alone = minijinja::Value::from(vec![value.clone()]);
+            let mut elements = alone.try_iter().map_err(|error| trouble(&error))?.checked();
+            match elements.next() {
+                Some(Err(error)) => Err(trouble(&error)),
+                Some(Ok(_)) | None => other("it gives no value"),
+            }
+        }
         ValueKind::Bytes | ValueKind::Plain => other("it gives no value that can be stored"),
         _ => other("it gives a value of an unknown type"),
     }
@@ -220,7 +227,12 @@ impl Object for LongList {
         if place >= self.total {
             return None;
         }
-        Some(self.seen.get(place).cloned().unwrap_or_else(|| self.beyond()))
+        Some(
+            self.seen
+                .get(place)
+                .cloned()
+                .unwrap_or_else(|| self.beyond()),
+        )
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
@@ -264,7 +276,10 @@ mod tests {
     fn values_keep_their_types() {
         check("item.a + 1", "2");
         check("item.a / 2", "0.5");
-        check("[item, none, true, 'x']", r#"[{"a":1,"none":null},null,true,"x"]"#);
+        check(
+            "[item, none, true, 'x']",
+            r#"[{"a":1,"none":null},null,true,"x"]"#,
+        );
         check("item | tojson", r#""{\"a\":1,\"none\":null}""#);
         check("18446744073709551615", "18446744073709551615");
         check("{'b': 1, 'a': 2}", r#"{"a":2,"b":1}"#);
@@ -272,7 +287,18 @@ mod tests {
 
     #[test]
     fn undefined_is_an_error_at_every_level() {
-        for text in ["item.b", "item.b.c", "missing", "[item.b]", "item.b ~ 'x'", "item.b == 1", "not item.b", "item.b or true", "1 if item.b else 2", "item.b in [1]"] {
+        for text in [
+            "item.b",
+            "item.b.c",
+            "missing",
+            "[item.b]",
+            "item.b ~ 'x'",
+            "item.b == 1",
+            "not item.b",
+            "item.b or true",
+            "1 if item.b else 2",
+            "item.b in [1]",
+        ] {
             check(text, "Undefined");
         }
         check("item.b | default(3)", "3");
@@ -284,7 +310,15 @@ mod tests {
         check("long | length", "10");
         check("long[1]", "1");
         check("long | first", "0");
-        for text in ["long", "long[7]", "long | sum", "long | list", "long | map('string') | list", "9 in long", "long | select('odd') | list | length"] {
+        for text in [
+            "long",
+            "long[7]",
+            "long | sum",
+            "long | list",
+            "long | map('string') | list",
+            "9 in long",
+            "long | select('odd') | list | length",
+        ] {
             check(text, "10 elements");
         }
     }
@@ -293,7 +327,11 @@ mod tests {
     fn work_and_results_are_bounded() {
         check("range(100000) | map('string') | join(',') | length", "");
         check("'x' * 2000000", "1 MiB");
-        for text in ["range(100000) | sort | sort | sort | sort | sort", "('x' * 100000) * 100000", "2 ** 1000"] {
+        for text in [
+            "range(100000) | sort | sort | sort | sort | sort",
+            "('x' * 100000) * 100000",
+            "2 ** 1000",
+        ] {
             check(text, "Other");
         }
         check("1e308 * 10", "not finite");

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use holdfast_contract::evaluate::{Listed, ListSink, Scope};
+use holdfast_contract::evaluate::{ListSink, Listed, Scope};
 use holdfast_contract::list::{ListedItem, MAX_ITEMS, StoredList};
 use holdfast_kernel::failure::Failure;
 use holdfast_kernel::id::{Digest, ItemIndex};
@@ -121,7 +121,10 @@ fn max_parallel(
             expression_failure(at_template(
                 &root.file,
                 &root.template,
-                &format!("`max_parallel` is {}, and must be a whole number from 1", shown(&value)),
+                &format!(
+                    "`max_parallel` is {}, and must be a whole number from 1",
+                    shown(&value)
+                ),
             ))
         })
 }
@@ -202,7 +205,10 @@ impl Listing<'_, '_> {
                 let message = if self.fan_out.key.is_none() && other == Value::None {
                     format!("item {index} has no `key`; say what its key is with `key`")
                 } else {
-                    format!("the key of item {index} is {}, and must be text", article(&other))
+                    format!(
+                        "the key of item {index} is {}, and must be text",
+                        article(&other)
+                    )
                 };
                 return Err(self.failure(&message));
             }
@@ -244,7 +250,10 @@ impl Listing<'_, '_> {
             expression_failure(at_template(
                 &root.file,
                 &root.template,
-                &format!("for item {index} it is {}, and must be a boolean", article(&value)),
+                &format!(
+                    "for item {index} it is {}, and must be a boolean",
+                    article(&value)
+                ),
             ))
         })
     }
@@ -271,7 +280,11 @@ impl Listing<'_, '_> {
         if self.double_count == 0 {
             return Ok(self.listed);
         }
-        let more = if self.doubles.len() == SHOWN { ", …" } else { "" };
+        let more = if self.doubles.len() == SHOWN {
+            ", …"
+        } else {
+            ""
+        };
         Err(self.failure(&format!(
             "{} keys are not unique: `{}`{more}",
             self.double_count,

@@ -39,7 +39,11 @@ pub(crate) fn place(sink: &mut Sink<'_>, node: &Node, place: &'static Place) {
                 start_of(node),
                 format!("The key `{}` of {} is missing.", key.name, place.name),
             )
-            .remedy(format!("Add `{}:` with {}.", key.name, described(&key.kind)));
+            .remedy(format!(
+                "Add `{}:` with {}.",
+                key.name,
+                described(&key.kind)
+            ));
         }
     }
 }
@@ -139,7 +143,10 @@ pub(crate) fn wrong_type(sink: &mut Sink<'_>, node: &Node, wanted: &str) {
     sink.error(
         Code::WrongType,
         node.span,
-        format!("Here stands {}, and {wanted} is wanted.", found.trim_start()),
+        format!(
+            "Here stands {}, and {wanted} is wanted.",
+            found.trim_start()
+        ),
     )
     .remedy(match node.text() {
         Some("yes" | "on" | "True" | "TRUE") => "Write `true`.".to_owned(),
@@ -163,7 +170,9 @@ fn kind(sink: &mut Sink<'_>, node: &Node, wanted: &'static Kind, name: &str) {
         }
         Kind::Name | Kind::WorkflowName | Kind::Variable => named(sink, node, wanted),
         Kind::Condition => {
-            let boolean = node.scalar().is_some_and(|value| value.as_boolean().is_some());
+            let boolean = node
+                .scalar()
+                .is_some_and(|value| value.as_boolean().is_some());
             if node.text().is_none() && !boolean {
                 wrong_type(sink, node, wanted.name());
             }
@@ -233,7 +242,10 @@ fn free_key(sink: &mut Sink<'_>, entry: &Entry, wanted: &'static Kind) {
 
 fn name_text(sink: &mut Sink<'_>, text: &str, span: Span, wanted: &'static Kind) {
     let (fits, rule) = match wanted {
-        Kind::Name => (is_name(text), "small letters, digits and `_`, a letter first, at most 64"),
+        Kind::Name => (
+            is_name(text),
+            "small letters, digits and `_`, a letter first, at most 64",
+        ),
         Kind::WorkflowName => (
             is_workflow_name(text),
             "small letters, digits and `_`, with `-`, `.` or `/` between them, at most 128",
@@ -252,7 +264,10 @@ fn number(sink: &mut Sink<'_>, node: &Node, wanted: &'static Kind, name: &str) {
         wrong_type(sink, node, wanted.name());
         return;
     };
-    #[expect(clippy::cast_precision_loss, reason = "compared with small bounds only")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "compared with small bounds only"
+    )]
     let found = match value {
         Value::Integer(number) => Some(*number as f64),
         Value::Number(number) => Some(*number),
@@ -291,17 +306,19 @@ pub(crate) fn percent(text: &str) -> Option<f64> {
 fn check_duration(sink: &mut Sink<'_>, node: &Node) {
     let text = match node.scalar() {
         Some(Value::Text(text)) if !text.contains("{{") => text.clone(),
-        Some(Value::Integer(_) | Value::Number(_)) => {
-            sink.source().slice(node.span).to_owned()
-        }
+        Some(Value::Integer(_) | Value::Number(_)) => sink.source().slice(node.span).to_owned(),
         _ => {
             wrong_type(sink, node, Kind::Duration.name());
             return;
         }
     };
     if let Err(reason) = duration::parse(&text) {
-        sink.error(Code::BadDuration, node.span, format!("This is no duration: {reason}."))
-            .remedy("Write a number with its unit, as `250ms`, `15m`, `1h30m` or `7d`.");
+        sink.error(
+            Code::BadDuration,
+            node.span,
+            format!("This is no duration: {reason}."),
+        )
+        .remedy("Write a number with its unit, as `250ms`, `15m`, `1h30m` or `7d`.");
     }
 }
 
@@ -313,8 +330,8 @@ fn word(sink: &mut Sink<'_>, node: &Node, words: &'static [&'static str]) {
     if words.contains(&text) {
         return;
     }
-    let remedy = foreign::word(words, text)
-        .map_or_else(|| suggest::remedy(text, words), str::to_owned);
+    let remedy =
+        foreign::word(words, text).map_or_else(|| suggest::remedy(text, words), str::to_owned);
     sink.error(
         Code::UnknownWord,
         node.span,

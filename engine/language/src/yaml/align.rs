@@ -64,7 +64,10 @@ fn find(raw: &[u8], from: usize, wanted: u8) -> Option<usize> {
         if byte == b'\\' && matches!(wanted, b'\n' | b'\t' | b'\r') {
             return Some(at + 1).filter(|next| *next < raw.len());
         }
-        if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b'\\' | b'\'' | b'|' | b'>' | b'-' | b'+') {
+        if !matches!(
+            byte,
+            b' ' | b'\n' | b'\r' | b'\t' | b'\\' | b'\'' | b'|' | b'>' | b'-' | b'+'
+        ) {
             return None;
         }
         at += 1;

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use holdfast_kernel::value::Value;
-use serde_yaml::granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span as Marks, Tag};
+use serde_yaml::granit_parser::{
+    Event, Options, Parser, ScalarStyle, ScanError, Span as Marks, Tag,
+};
 
 use super::{Data, Entry, Node, refuse, tabs};
 use crate::code::Code;
@@ -143,13 +145,7 @@ impl<'a, 's> Reader<'a, 's> {
         }
     }
 
-    fn scalar(
-        &mut self,
-        text: &str,
-        style: ScalarStyle,
-        tag: Option<&Tag>,
-        span: Span,
-    ) -> Node {
+    fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Node {
         let mut data = match style {
             ScalarStyle::Plain if tag.is_none() => Data::Scalar(scalar::resolve(text)),
             _ => Data::Scalar(Value::from(text)),
@@ -163,7 +159,10 @@ impl<'a, 's> Reader<'a, 's> {
                 .error(
                     Code::OutOfRange,
                     span,
-                    format!("This text has {} bytes; one text has at most {MAX_TEXT}.", text.len()),
+                    format!(
+                        "This text has {} bytes; one text has at most {MAX_TEXT}.",
+                        text.len()
+                    ),
                 )
                 .remedy("Keep it in a file of its own.");
             data = Data::Broken;
@@ -177,7 +176,13 @@ impl<'a, 's> Reader<'a, 's> {
             refuse::tag(self.sink, tag, span);
             content = Content::Broken;
         }
-        if matches!(self.open.last(), Some(Frame { content: Content::Broken, .. })) {
+        if matches!(
+            self.open.last(),
+            Some(Frame {
+                content: Content::Broken,
+                ..
+            })
+        ) {
             content = Content::Broken;
         }
         if self.open.len() >= MAX_DEPTH {
@@ -230,7 +235,13 @@ impl<'a, 's> Reader<'a, 's> {
                 span,
                 "The alias stands for something that contains it.",
             );
-            self.value(Node { span, data: Data::Broken }, 0);
+            self.value(
+                Node {
+                    span,
+                    data: Data::Broken,
+                },
+                0,
+            );
             return;
         };
         self.aliased += weight;
@@ -280,7 +291,11 @@ impl<'a, 's> Reader<'a, 's> {
     }
 
     fn set_key(&mut self, text: String, span: Span) {
-        let Some(Frame { content: Content::Map { seen, key, .. }, .. }) = self.open.last_mut() else {
+        let Some(Frame {
+            content: Content::Map { seen, key, .. },
+            ..
+        }) = self.open.last_mut()
+        else {
             return;
         };
         if let Some(first) = seen.insert(text.clone(), span) {
@@ -347,7 +362,8 @@ impl<'a, 's> Reader<'a, 's> {
         tabs::check(self.sink, &self.scalars);
         if self.stopped && self.root.is_none() {
             if !self.sink.has_errors() {
-                self.sink.error(Code::NotYaml, Span::at(0), "This is not YAML.");
+                self.sink
+                    .error(Code::NotYaml, Span::at(0), "This is not YAML.");
             }
             return None;
         }
@@ -369,7 +385,13 @@ fn weight(node: &Node) -> usize {
 fn depth(node: &Node) -> usize {
     match &node.data {
         Data::List(list) => 1 + list.iter().map(depth).max().unwrap_or(0),
-        Data::Map(entries) => 1 + entries.iter().map(|entry| depth(&entry.value)).max().unwrap_or(0),
+        Data::Map(entries) => {
+            1 + entries
+                .iter()
+                .map(|entry| depth(&entry.value))
+                .max()
+                .unwrap_or(0)
+        }
         Data::Scalar(_) | Data::Broken => 0,
     }
 }

@@ -85,7 +85,11 @@ pub(super) fn broken_off(sink: &mut Sink<'_>, error: &ScanError) {
 /// Where a line starts a template without quotes.
 fn unquoted_template(line: &str) -> Option<usize> {
     let trimmed = line.trim_start();
-    if trimmed.strip_prefix("- ").unwrap_or(trimmed).starts_with("{{") {
+    if trimmed
+        .strip_prefix("- ")
+        .unwrap_or(trimmed)
+        .starts_with("{{")
+    {
         return line.find("{{");
     }
     [": {{", "[{{", ", {{"]

@@ -49,7 +49,9 @@ fn every_code_has_an_entry_whose_examples_fail_and_pass_as_they_say() {
             continue;
         };
         if !entry.contains(code.title()) || !entry.contains(code.explanation()) {
-            wrong.push(format!("{number}: the title or the explanation is not the code's"));
+            wrong.push(format!(
+                "{number}: the title or the explanation is not the code's"
+            ));
         }
         // An example of more than a mebibyte is made here.
         let failing = if *code == Code::FileTooLarge {

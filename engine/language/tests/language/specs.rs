@@ -1,8 +1,6 @@
 //! Specs of a few actions, in the shape of the real ones.
 
-use holdfast_contract::spec::{
-    ActionSpec, Batch, Defaults, Env, Field, ItemUse, Shape, TargetUse,
-};
+use holdfast_contract::spec::{ActionSpec, Batch, Defaults, Env, Field, ItemUse, Shape, TargetUse};
 use holdfast_kernel::definition::{EffectClass, RunWhen, Writes};
 use holdfast_language::Actions;
 
@@ -45,8 +43,16 @@ const SPECS: &[ActionSpec] = &[
             Field::required("argv", NAMES, "the program and its arguments"),
             Field::optional("cwd", Shape::String, "where it runs"),
             Field::optional("stdin", Shape::Text, "what it reads").with_secrets(),
-            Field::optional("ok_exit_codes", Shape::List(&Shape::Integer), "what is success"),
-            Field::optional("parse", Shape::Word(&["text", "json"]), "how its output is read"),
+            Field::optional(
+                "ok_exit_codes",
+                Shape::List(&Shape::Integer),
+                "what is success",
+            ),
+            Field::optional(
+                "parse",
+                Shape::Word(&["text", "json"]),
+                "how its output is read",
+            ),
         ],
         outputs: &[
             Field::required("exit_code", Shape::Integer, "The exit code."),
@@ -108,7 +114,11 @@ const SPECS: &[ActionSpec] = &[
         ],
         outputs: &[
             Field::required("backup_set", Shape::BackupSet, "The set."),
-            Field::required("previous", Shape::OrNone(&Shape::BackupSet), "The one before."),
+            Field::required(
+                "previous",
+                Shape::OrNone(&Shape::BackupSet),
+                "The one before.",
+            ),
             Field::required("complete", Shape::Boolean, "Whether it is complete."),
             Field::required("count", Shape::Integer, "How many objects."),
         ],
@@ -135,7 +145,11 @@ const SPECS: &[ActionSpec] = &[
         inputs: &[
             Field::optional("item", Shape::Item, "the item"),
             Field::required("backup_set", Shape::BackupSet, "the set"),
-            Field::optional("unmapped", Shape::Word(&["block", "leave_out"]), "what then"),
+            Field::optional(
+                "unmapped",
+                Shape::Word(&["block", "leave_out"]),
+                "what then",
+            ),
         ],
         outputs: &[Field::required("change", Shape::String, "The change.")],
         ..BASE

@@ -165,6 +165,11 @@ impl<'s> Sink<'s> {
 }
 
 fn locate(source: &Source, span: Span) -> Location {
+    // A span never ends inside of a character.
+    let span = Span::new(
+        source.text().floor_char_boundary(span.start),
+        source.text().ceil_char_boundary(span.end),
+    );
     Location {
         span,
         start: source.place(span.start),

@@ -7,7 +7,8 @@ use std::ops::Range;
 
 use holdfast_kernel::value::Value;
 use minijinja::machinery::ast::{self, BinOpKind, CallArg, CompareOpKind, UnaryOpKind};
-use minijinja::machinery::{Span as EngineSpan, parse_expr};
+use minijinja::machinery::{Span as EngineSpan, parse_expr, tokenize};
+use minijinja::syntax::SyntaxConfig;
 
 /// The most bytes an expression may have.
 pub(crate) const MAX_BYTES: usize = 2_048;
@@ -97,19 +98,26 @@ pub(crate) fn parse(text: &str) -> Result<Expression, Unreadable> {
             reason: Reason::TooLong,
         });
     }
-    let tree = parse_expr(text).map_err(|error| Unreadable {
-        message: format!(
-            "The expression cannot be read: {}",
-            error.detail().unwrap_or("there is none")
-        ),
-        range: error.range().unwrap_or(whole.clone()),
-        reason: Reason::Syntax,
-    })?;
+    // The engine's parser forgets a bad character behind a text, and reads only what stands before it:
+    // `a == "b" && c` would be `a == "b"`. So every token is looked at first.
+    for token in tokenize(text, true, SyntaxConfig::default()) {
+        token.map_err(|error| unreadable(&error, text))?;
+    }
+    let tree = parse_expr(text).map_err(|error| unreadable(&error, text))?;
     convert(&tree, 0).ok_or_else(|| Unreadable {
         message: "The expression is nested too deeply".to_owned(),
         range: whole,
         reason: Reason::TooLong,
     })
+}
+
+fn unreadable(error: &minijinja::Error, text: &str) -> Unreadable {
+    let detail = error.detail().unwrap_or("there is none");
+    Unreadable {
+        message: format!("The expression cannot be read: {detail}"),
+        range: error.range().unwrap_or(0..text.len()),
+        reason: Reason::Syntax,
+    }
 }
 
 fn range(span: EngineSpan) -> Range<usize> {
@@ -136,15 +144,7 @@ fn convert(tree: &ast::Expr<'_>, depth: usize) -> Option<Expression> {
                 _ => What::Index(child(&get.expr)?, subscript),
             }
         }
-        ast::Expr::Slice(slice) => {
-            let bounds = [&slice.start, &slice.stop, &slice.step];
-            let bounds: Option<Vec<_>> = bounds
-                .into_iter()
-                .flatten()
-                .map(|bound| convert(bound, depth + 1))
-                .collect();
-            What::Slice(child(&slice.expr)?, bounds?)
-        }
+        ast::Expr::Slice(slice) => What::Slice(child(&slice.expr)?, bounds(slice, depth)?),
         ast::Expr::UnaryOp(unary) => match unary.op {
             UnaryOpKind::Not => What::Not(child(&unary.expr)?),
             UnaryOpKind::Neg => What::Negative(child(&unary.expr)?),
@@ -161,16 +161,11 @@ fn convert(tree: &ast::Expr<'_>, depth: usize) -> Option<Expression> {
                 None => None,
             },
         },
-        ast::Expr::Filter(filter) => What::Filter(Applied {
-            name: filter.name.to_owned(),
-            input: child(filter.expr.as_ref()?)?,
-            arguments: arguments(&filter.args, depth)?,
-        }),
-        ast::Expr::Test(test) => What::Test(Applied {
-            name: test.name.to_owned(),
-            input: child(&test.expr)?,
-            arguments: arguments(&test.args, depth)?,
-        }),
+        ast::Expr::Filter(filter) => {
+            let input = filter.expr.as_ref()?;
+            What::Filter(applied(filter.name, input, &filter.args, depth)?)
+        }
+        ast::Expr::Test(test) => What::Test(applied(test.name, &test.expr, &test.args, depth)?),
         ast::Expr::Call(call) => What::Call {
             function: child(&call.expr)?,
             arguments: arguments(&call.args, depth)?,
@@ -183,9 +178,37 @@ fn convert(tree: &ast::Expr<'_>, depth: usize) -> Option<Expression> {
             What::Map(parts)
         }
     };
+    // The engine lets `a.b.c` start at its last dot; here it starts where `a` does.
+    let own = range(tree.span());
+    let start = match &what {
+        What::Field(input, _) | What::Index(input, _) | What::Slice(input, _) => input.range.start,
+        What::Filter(applied) | What::Test(applied) => applied.input.range.start,
+        _ => own.start,
+    };
     Some(Expression {
+        range: start.min(own.start)..own.end,
         what,
-        range: range(tree.span()),
+    })
+}
+
+fn bounds(slice: &ast::Slice<'_>, depth: usize) -> Option<Vec<Expression>> {
+    [&slice.start, &slice.stop, &slice.step]
+        .into_iter()
+        .flatten()
+        .map(|bound| convert(bound, depth + 1))
+        .collect()
+}
+
+fn applied(
+    name: &str,
+    input: &ast::Expr<'_>,
+    given: &[CallArg<'_>],
+    depth: usize,
+) -> Option<Applied> {
+    Some(Applied {
+        name: name.to_owned(),
+        input: Box::new(convert(input, depth + 1)?),
+        arguments: arguments(given, depth)?,
     })
 }
 
@@ -377,5 +400,10 @@ mod tests {
         let error = parse("inputs.a &&").unwrap_err();
         assert_eq!(error.reason, Reason::Syntax);
         assert!(error.range.start >= 9, "{error:?}");
+        for text in ["a == 'b' && c", "'b' & 1", "a == 'x' $", "'a' 'b' ` 'c'", "a }} b", "'a' }} b", "a %} b"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        let range = parse("1 + steps.list.output.x").unwrap().parts()[1].range.clone();
+        assert_eq!(range, 4..23);
     }
 }

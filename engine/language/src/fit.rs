@@ -48,10 +48,8 @@ pub(crate) enum Origin {
 /// The value in the form the action takes.
 pub(crate) fn accept(value: Value, shape: &Shape, origin: Origin) -> Result<Value, Misfit> {
     match (shape, value) {
-        (Shape::Any | Shape::Item, value) => Ok(value),
         (Shape::OrNone(_), Value::None) => Ok(Value::None),
         (Shape::OrNone(shape), value) => accept(value, shape, origin),
-        (Shape::Text | Shape::Target, value @ Value::Text(_)) => Ok(value),
         (Shape::String, Value::Text(text)) => {
             if text.contains(['\n', '\0']) {
                 return Err(Misfit::new("it has more than one line, and takes one"));
@@ -62,7 +60,9 @@ pub(crate) fn accept(value: Value, shape: &Shape, origin: Origin) -> Result<Valu
             Shape::Text | Shape::String,
             value @ (Value::Integer(_) | Value::Number(_) | Value::Boolean(_)),
         ) if origin == Origin::Expression => Ok(Value::Text(value.canonical())),
-        (Shape::Integer | Shape::Number, value @ Value::Integer(_))
+        (Shape::Any | Shape::Item, value)
+        | (Shape::Text | Shape::Target, value @ Value::Text(_))
+        | (Shape::Integer | Shape::Number, value @ Value::Integer(_))
         | (Shape::Number, value @ Value::Number(_))
         | (Shape::Boolean, value @ Value::Boolean(_))
         | (Shape::Map, value @ Value::Map(_)) => Ok(value),
@@ -81,8 +81,8 @@ pub(crate) fn accept(value: Value, shape: &Shape, origin: Origin) -> Result<Valu
         }
         (Shape::List(of), Value::List(list)) => elements(list, of, origin),
         (Shape::Steps, Value::List(list)) => elements(list, &Shape::String, origin),
-        (Shape::List(_), value) if StoredList::from_value(&value).is_some() => Ok(value),
         (Shape::Record(fields), value @ Value::Map(_)) => record(value, fields, origin),
+        (Shape::List(_), value) if StoredList::from_value(&value).is_some() => Ok(value),
         (Shape::BackupSet | Shape::Plan, value) if is_reference(&value) => Ok(value),
         (shape, value) => Err(mismatch(&value, shape)),
     }

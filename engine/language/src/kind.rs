@@ -144,7 +144,7 @@ impl Known {
             Value::List(list) => {
                 let mut kinds = list.iter().map(Self::of_value);
                 let first = kinds.next().unwrap_or(Self::Any);
-                Self::list(kinds.fold(first, |all, next| all.or(next)))
+                Self::list(kinds.fold(first, Self::or))
             }
             Value::Map(_) => Self::Map,
         }

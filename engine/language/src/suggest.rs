@@ -24,7 +24,7 @@ fn distance(name: &str, candidate: &str) -> usize {
 }
 
 /// The remedy for a name that is not one of these: the one that was meant, or all of them.
-pub(crate) fn remedy<'a>(name: &str, candidates: &[&'a str]) -> String {
+pub(crate) fn remedy(name: &str, candidates: &[&str]) -> String {
     match closest(name, candidates.iter().copied()) {
         Some(meant) => format!("Did you mean `{meant}`?"),
         None => one_of(candidates),

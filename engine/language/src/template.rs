@@ -238,8 +238,8 @@ mod tests {
             .unwrap()
             .into_iter()
             .map(|piece| match piece {
-                Piece::Literal(range) => text[range].to_owned(),
-                Piece::Expression(range) => format!("<{}>", &text[range]),
+                Piece::Literal(range) => text.get(range).unwrap().to_owned(),
+                Piece::Expression(range) => format!("<{}>", text.get(range).unwrap()),
             })
             .collect();
         assert_eq!(found, pieces, "{text}");

@@ -4,6 +4,7 @@
 
 use holdfast_contract::spec::{ActionSpec, Batch, Env, ItemUse, Presence, TargetUse};
 use holdfast_kernel::definition::{EffectClass, Operation, Writes};
+use holdfast_kernel::value::Value;
 
 use super::graph::Graph;
 use crate::action::{APPLY, Actions, CAPTURES, COMMAND, PROGRAMS, SEAL, SLEEP};
@@ -154,7 +155,7 @@ fn check_fan_out(sink: &mut Sink<'_>, step: &StepNode<'_>, spec: &ActionSpec) {
         return;
     }
     let more_than_one = |node: &&Node| {
-        let number = node.scalar().and_then(|value| value.as_integer());
+        let number = node.scalar().and_then(Value::as_integer);
         number.is_some_and(|number| number > 1)
     };
     if let Some(batch) = step.fan_out("batch").filter(more_than_one) {

@@ -209,6 +209,7 @@ impl Examiner<'_, '_, '_> {
         let range = start..start + text.trim().len();
         let (stored, known) = self.expression(&text, &range, &alignment, scope);
         if known
+            .present()
             .family()
             .is_some_and(|family| family != Family::Boolean)
         {

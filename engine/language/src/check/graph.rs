@@ -108,12 +108,10 @@ fn needs_of(
         return Vec::new();
     };
     let Some(list) = step.get("needs") else {
-        let above = steps.iter().take(index);
+        let above = steps.get(..index).unwrap_or_default();
         return above
-            .enumerate()
-            .filter(|(_, above)| above.run_when != RunWhen::Failed)
-            .map(|(place, _)| place)
-            .last()
+            .iter()
+            .rposition(|above| above.run_when != RunWhen::Failed)
             .into_iter()
             .collect();
     };

@@ -100,33 +100,12 @@ impl Inference<'_, '_, '_> {
                 Known::Boolean
             }
             What::Negative(input) => self.value(input, IfMissing::Refused),
-            What::Logic(left, right) => self.either(left, right),
-            What::Sum(left, right) => self.sum(left, right),
-            What::Arithmetic(left, right) => {
-                let known = self.either(left, right);
-                match known.family() {
-                    Some(Family::Number) => known,
-                    _ => Known::Number,
-                }
-            }
-            What::Joined(left, right) => {
-                self.either(left, right);
-                Known::Text
-            }
-            What::Within(left, right) => {
-                let known = self.value(left, IfMissing::Refused);
-                self.value(right, IfMissing::Refused);
-                if let What::List(choices) = &right.what {
-                    for choice in choices {
-                        self.check_word(&known, choice);
-                    }
-                }
-                Known::Boolean
-            }
-            What::Comparison(left, right) => {
-                self.comparison(left, right, expression);
-                Known::Boolean
-            }
+            What::Logic(left, right)
+            | What::Sum(left, right)
+            | What::Arithmetic(left, right)
+            | What::Joined(left, right)
+            | What::Within(left, right)
+            | What::Comparison(left, right) => self.pair(left, right, expression),
             What::Choice {
                 test,
                 then,
@@ -169,11 +148,38 @@ impl Inference<'_, '_, '_> {
         left.or(right)
     }
 
-    fn sum(&mut self, left: &Expression, right: &Expression) -> Known {
-        let known = self.either(left, right);
-        match known.family() {
-            Some(Family::Number | Family::Text | Family::List) => known,
-            _ => Known::Any,
+    /// An operator with two sides.
+    fn pair(&mut self, left: &Expression, right: &Expression, whole: &Expression) -> Known {
+        match &whole.what {
+            What::Comparison(..) => {
+                self.comparison(left, right, whole);
+                Known::Boolean
+            }
+            What::Within(..) => {
+                let known = self.value(left, IfMissing::Refused);
+                self.value(right, IfMissing::Refused);
+                self.check_words(&known, right);
+                Known::Boolean
+            }
+            What::Joined(..) => {
+                self.either(left, right);
+                Known::Text
+            }
+            What::Arithmetic(..) => {
+                let known = self.either(left, right);
+                match known.family() {
+                    Some(Family::Number) => known,
+                    _ => Known::Number,
+                }
+            }
+            What::Sum(..) => {
+                let known = self.either(left, right);
+                match known.family() {
+                    Some(Family::Number | Family::Text | Family::List) => known,
+                    _ => Known::Any,
+                }
+            }
+            _ => self.either(left, right),
         }
     }
 
@@ -317,13 +323,14 @@ impl Inference<'_, '_, '_> {
         if by_status && known_there {
             return;
         }
-        let mut remedy = "Write `| default(...)` behind it".to_owned();
-        if by_status {
-            remedy.push_str(&format!(
-                ", or `if: steps.{}.status == \"succeeded\"` on this step",
+        let remedy = if by_status {
+            format!(
+                "Write `| default(...)` behind it, or `if: steps.{}.status == \"succeeded\"` on this step.",
                 missing.step
-            ));
-        }
+            )
+        } else {
+            "Write `| default(...)` behind it.".to_owned()
+        };
         let span = self.span(expression);
         self.sink
             .error(
@@ -331,7 +338,7 @@ impl Inference<'_, '_, '_> {
                 span,
                 format!("`{}` may be missing here. {}", field.name, missing.reason),
             )
-            .remedy(remedy + ".");
+            .remedy(remedy);
     }
 
     fn comparison(&mut self, left: &Expression, right: &Expression, whole: &Expression) {
@@ -356,6 +363,16 @@ impl Inference<'_, '_, '_> {
                     ),
                 )
                 .remedy("Compare values of one type; text stands in quotes.");
+        }
+    }
+
+    /// The same for each element of a list.
+    fn check_words(&mut self, known: &Known, list: &Expression) {
+        let What::List(choices) = &list.what else {
+            return;
+        };
+        for choice in choices {
+            self.check_word(known, choice);
         }
     }
 

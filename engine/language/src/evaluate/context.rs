@@ -29,6 +29,16 @@ pub(crate) struct View<'a> {
     pub turn: Option<Turn<'a>>,
 }
 
+/// What a plain path leads to.
+pub(crate) enum Followed {
+    /// This.
+    Value(Value),
+    /// There is nothing at its end.
+    Nothing,
+    /// It must be evaluated.
+    NotPlain,
+}
+
 /// An item of a fan-out.
 #[derive(Clone, Copy)]
 pub(crate) struct Turn<'a> {
@@ -82,48 +92,45 @@ impl<'a> View<'a> {
                 names.insert("run".to_owned(), to_engine(&run(scope)));
             }
             if references.names.contains("steps") {
-                let mut steps = Names::new();
-                for (id, parts) in &references.steps {
-                    steps.insert(id.clone(), loader.step(scope, id, parts)?);
-                }
+                let steps = references.steps.iter();
+                let steps =
+                    steps.map(|(id, parts)| Ok((id.clone(), loader.step(scope, id, parts)?)));
+                let steps: Names = steps.collect::<Result<_, Failure>>()?;
                 names.insert("steps".to_owned(), steps.into());
             }
             if references.names.contains("secrets") {
-                let mut secrets = Names::new();
-                for name in &references.secrets {
-                    secrets.insert(name.clone(), scope.secret(name)?.into());
-                }
+                let secrets = references.secrets.iter();
+                let secrets = secrets.map(|name| Ok((name.clone(), scope.secret(name)?.into())));
+                let secrets: Names = secrets.collect::<Result<_, Failure>>()?;
                 names.insert("secrets".to_owned(), secrets.into());
             }
         }
         Ok(names)
     }
 
-    /// The value of a plain path, stored lists left as marks; none if it must be evaluated.
-    ///
-    /// The inner none says that there is nothing at the end of the path.
-    pub(crate) fn by_reference(&self, path: &[String]) -> Result<Option<Option<Value>>, Failure> {
+    /// The value of a plain path, stored lists left as marks.
+    pub(crate) fn by_reference(&self, path: &[String]) -> Result<Followed, Failure> {
         let walk = |value: &Value, rest: &[String]| {
             rest.iter()
                 .try_fold(value, |value, name| value.get(name))
-                .cloned()
+                .map_or(Followed::Nothing, |value| Followed::Value(value.clone()))
         };
         let Some((first, rest)) = path.split_first() else {
-            return Ok(None);
+            return Ok(Followed::NotPlain);
         };
         if let Some(turn) = self.turn.filter(|turn| turn.variable == first) {
-            return Ok(Some(walk(turn.item, rest)));
+            return Ok(walk(turn.item, rest));
         }
         match (first.as_str(), rest, self.scope) {
-            ("inputs", rest, _) => Ok(Some(walk(self.inputs, rest))),
+            ("inputs", rest, _) => Ok(walk(self.inputs, rest)),
             ("steps", [id, part, rest @ ..], Some(scope)) if part == "output" => {
                 let Some((_, state)) = find_step(scope, id) else {
-                    return Ok(Some(None));
+                    return Ok(Followed::Nothing);
                 };
                 let output = load_output(scope, state)?;
-                Ok(Some(walk(&output, rest)))
+                Ok(walk(&output, rest))
             }
-            _ => Ok(None),
+            _ => Ok(Followed::NotPlain),
         }
     }
 }
@@ -188,12 +195,12 @@ impl Loader<'_> {
             names.insert("results".to_owned(), results);
         }
         if parts.reads("output") {
-            let mut fields = Names::new();
-            if let Value::Map(output) = load_output(scope, state)? {
-                for (key, value) in output.iter().filter(|(key, _)| parts.reads_field(key)) {
-                    fields.insert(key.clone(), self.value(value)?);
-                }
-            }
+            let output = load_output(scope, state)?;
+            let fields = output.as_map().into_iter().flatten();
+            let fields = fields
+                .filter(|(key, _)| parts.reads_field(key))
+                .map(|(key, value)| Ok((key.clone(), self.value(value)?)));
+            let fields: Names = fields.collect::<Result<_, Failure>>()?;
             names.insert("output".to_owned(), fields.into());
         }
         Ok(names.into())
@@ -201,11 +208,8 @@ impl Loader<'_> {
 
     /// A value in which stored lists are looked up.
     fn value(&mut self, value: &Value) -> Result<minijinja::Value, Failure> {
-        match (StoredList::from_value(value), self.scope) {
-            (Some(list), Some(scope)) => {
-                return self.list(scope.elements(&list), list.count as usize);
-            }
-            (Some(_), None) | (None, _) => {}
+        if let (Some(list), Some(scope)) = (StoredList::from_value(value), self.scope) {
+            return self.list(scope.elements(&list), list.count as usize);
         }
         match value {
             Value::List(list) => self.list(list.iter().cloned().map(Ok), list.len()),

@@ -6,7 +6,7 @@ use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::value::Value;
 use minijinja::Environment;
 
-use super::context::View;
+use super::context::{Followed, View};
 use super::engine::{self, Names, Trouble};
 use super::prepared::{Piece, Prepared, Ready, Root};
 use crate::source::Place;
@@ -64,23 +64,7 @@ impl<'p> Evaluator<'p> {
         match prepared {
             Prepared::Value(value) => Ok(value.clone()),
             Prepared::Expression(ready) => self.expression(file, ready, view),
-            Prepared::Text(pieces) => {
-                let mut text = String::new();
-                for piece in pieces {
-                    match piece {
-                        Piece::Literal(literal) => text.push_str(literal),
-                        Piece::Expression(ready) => {
-                            let value = self.expression(file, ready, view)?;
-                            text.push_str(&insert(file, ready, &value)?);
-                        }
-                    }
-                }
-                if text.len() > engine::MAX_RESULT {
-                    let message = format!("{file}: a text has more than 1 MiB");
-                    return Err(expression_failure(message).into());
-                }
-                Ok(Value::Text(text))
-            }
+            Prepared::Text(pieces) => self.text(file, pieces, view),
             Prepared::List(list) => list
                 .iter()
                 .map(|part| self.value(file, part, view))
@@ -94,15 +78,34 @@ impl<'p> Evaluator<'p> {
         }
     }
 
+    fn text(&mut self, file: &str, pieces: &[Piece], view: &View<'_>) -> Result<Value, Raised> {
+        let mut text = String::new();
+        for piece in pieces {
+            let part = match piece {
+                Piece::Literal(literal) => literal.clone(),
+                Piece::Expression(ready) => {
+                    let value = self.expression(file, ready, view)?;
+                    insert(file, ready, &value)?
+                }
+            };
+            text.push_str(&part);
+        }
+        if text.len() > engine::MAX_RESULT {
+            let message = format!("{file}: a text has more than 1 MiB");
+            return Err(expression_failure(message).into());
+        }
+        Ok(Value::Text(text))
+    }
+
     fn expression(&mut self, file: &str, ready: &Ready, view: &View<'_>) -> Result<Value, Raised> {
         if let Some(path) = &ready.path {
             match view.by_reference(path)? {
-                Some(Some(value)) => return Ok(value),
-                Some(None) => {
+                Followed::Value(value) => return Ok(value),
+                Followed::Nothing => {
                     let trouble = Trouble::Undefined("there is nothing of that name".to_owned());
                     return Err(raised(file, ready, &trouble));
                 }
-                None => {}
+                Followed::NotPlain => {}
             }
         }
         if !self.compiled.contains_key(&ready.place) {

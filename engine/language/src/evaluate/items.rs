@@ -44,12 +44,11 @@ pub(crate) fn list(
     let view = View::of(scope);
     let max_parallel = max_parallel(evaluator, fan_out, &view)?;
     let value;
-    let elements: Elements<'_> = match results(fan_out.items, scope) {
-        Some(results) => results,
-        None => {
-            value = evaluator.root(fan_out.items, &view)?;
-            elements(fan_out.items, &value, scope)?
-        }
+    let elements: Elements<'_> = if let Some(results) = results(fan_out.items, scope) {
+        results
+    } else {
+        value = evaluator.root(fan_out.items, &view)?;
+        elements(fan_out.items, &value, scope)?
     };
     let mut listing = Listing {
         evaluator,

@@ -33,7 +33,8 @@ pub(crate) fn place(sink: &mut Sink<'_>, node: &Node, place: &'static Place) {
     for key in place.keys.iter().filter(|key| key.need == Need::Required) {
         let there = entries.iter().any(|entry| entry.key == key.name);
         // A step with `workflow:` needs no `uses`, and has been refused already.
-        if !there && !(not_built && key.name == "uses") {
+        let excused = not_built && key.name == "uses";
+        if !(there || excused) {
             sink.error(
                 Code::MissingKey,
                 start_of(node),

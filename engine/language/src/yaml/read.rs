@@ -141,6 +141,7 @@ impl<'a, 's> Reader<'a, 's> {
             self.sink
                 .error(Code::NoWorkflow, span, "A second document starts here.")
                 .remedy("Put each workflow into a file of its own.");
+            self.root = None;
             self.stopped = true;
         }
     }
@@ -322,9 +323,8 @@ impl<'a, 's> Reader<'a, 's> {
         let written = self.sink.source().slice(node.span);
         let text = match &node.data {
             Data::Scalar(Value::Text(text)) => Some(text.clone()),
-            Data::Scalar(Value::None) => None,
+            Data::Scalar(Value::None) | Data::List(_) | Data::Map(_) => None,
             Data::Scalar(_) => Some(written.to_owned()),
-            Data::List(_) | Data::Map(_) => None,
             Data::Broken => return None,
         };
         if text.is_none() {

@@ -29,6 +29,7 @@ const LISTED: Shape = Shape::List(&Shape::Record(&[
     Field::required("kind", Shape::String, "The kind."),
     Field::required("name", Shape::String, "The name."),
     Field::required("stage", Shape::Integer, "The stage."),
+    Field::required("number", Shape::Integer, "Its place in the tests' lists."),
 ]));
 
 const SPECS: &[ActionSpec] = &[

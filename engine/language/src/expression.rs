@@ -400,10 +400,20 @@ mod tests {
         let error = parse("inputs.a &&").unwrap_err();
         assert_eq!(error.reason, Reason::Syntax);
         assert!(error.range.start >= 9, "{error:?}");
-        for text in ["a == 'b' && c", "'b' & 1", "a == 'x' $", "'a' 'b' ` 'c'", "a }} b", "'a' }} b", "a %} b"] {
+        for text in [
+            "a == 'b' && c",
+            "'b' & 1",
+            "a == 'x' $",
+            "'a' 'b' ` 'c'",
+            "a }} b",
+            "'a' }} b",
+            "a %} b",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
-        let range = parse("1 + steps.list.output.x").unwrap().parts()[1].range.clone();
+        let range = parse("1 + steps.list.output.x").unwrap().parts()[1]
+            .range
+            .clone();
         assert_eq!(range, 4..23);
     }
 }

@@ -59,6 +59,8 @@ pub(crate) struct Scope {
     pub names: Vec<Field>,
     /// The steps whose status is known to have been looked at.
     pub guarded: Vec<String>,
+    /// The name of a loop variable that is not there yet.
+    pub loop_variable: Option<String>,
 }
 
 impl Scope {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use holdfast_contract::list::MARK;
 use holdfast_kernel::value::Value;
 use thiserror::Error;
 
@@ -181,6 +182,12 @@ fn first_pass(
     let name = input.name.as_str();
     let value = match given {
         Some(Given::Text(text)) => read(input, text)?,
+        Some(Given::Value(value)) if has_mark(value) => {
+            return Err(problem(
+                name,
+                format!("The input `{name}` has the reserved key `{MARK}`."),
+            ));
+        }
         Some(Given::Value(value)) => value.clone(),
         None => Value::None,
     };
@@ -201,6 +208,17 @@ fn first_pass(
         .accept(value)
         .map_err(|reason| problem(name, format!("The input `{name}` does not fit: {reason}.")))?;
     refer(input, value, references)
+}
+
+/// Whether a value holds the key that stands for a stored list.
+fn has_mark(value: &Value) -> bool {
+    match value {
+        Value::List(list) => list.iter().any(has_mark),
+        Value::Map(map) => map.contains_key(MARK) || map.values().any(has_mark),
+        Value::None | Value::Boolean(_) | Value::Integer(_) | Value::Number(_) | Value::Text(_) => {
+            false
+        }
+    }
 }
 
 /// Looks up what a target, set or plan refers to.

@@ -200,7 +200,12 @@ impl Inference<'_, '_, '_> {
             .iter()
             .map(|field| field.name.as_str())
             .collect();
+        let loop_variable = self.scope.loop_variable.as_deref();
         let remedy = match name {
+            _ if loop_variable.is_some_and(|variable| name == variable || name == "loop") => {
+                "`if` is asked once, before there are items; ask of each item in `where`."
+                    .to_owned()
+            }
             "steps" | "run" => "Only the inputs are known here.".to_owned(),
             "item" | "loop" => format!("`{name}` is there only in a step with `for_each`."),
             _ => {

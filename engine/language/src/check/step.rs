@@ -35,14 +35,23 @@ pub(crate) struct FanOut {
     pub max_parallel: Option<Template>,
 }
 
-/// The names that a loop variable would hide.
-const RESERVED: [&str; 6] = ["inputs", "steps", "run", "secrets", "loop", "range"];
+/// The names that a loop variable would hide, and the words of expressions.
+const RESERVED: [&str; 16] = [
+    "inputs", "steps", "run", "secrets", "loop", "range", "and", "or", "not", "in", "is", "if",
+    "else", "true", "false", "none",
+];
 
 impl Examiner<'_, '_, '_> {
     /// Checks all expressions of a step.
     pub(super) fn step(&mut self, step: &StepNode<'_>, index: usize) -> Expressions {
         let scope = self.scopes.of_step(index);
-        let condition = step.get("if").and_then(|node| self.condition(node, &scope));
+        let before_items = Scope {
+            loop_variable: step.items().map(|_| step.variable().to_owned()),
+            ..scope.clone()
+        };
+        let condition = step
+            .get("if")
+            .and_then(|node| self.condition(node, &before_items));
         let scope = scope.guarded_by(Self::guards(condition.as_ref()));
         let (fan_out, item) = match step.items() {
             Some(items) => {

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use holdfast_contract::list::MARK;
 use holdfast_kernel::value::Value;
 use minijinja::value::{Enumerator, Object, ObjectRepr, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
@@ -52,6 +53,8 @@ pub(crate) fn environment() -> Environment<'static> {
         environment.remove_global(function);
     }
     environment.add_filter("tojson", to_json);
+    environment.add_filter("default", or_default);
+    environment.add_filter("d", or_default);
     environment
 }
 
@@ -60,6 +63,14 @@ fn to_json(value: &minijinja::Value) -> Result<String, Error> {
     let value = from_engine(value)
         .map_err(|trouble| Error::new(ErrorKind::InvalidOperation, trouble.message().to_owned()))?;
     Ok(value.canonical())
+}
+
+/// The `default` filter: for what is not there, and for what is none, as an input that was not given.
+fn or_default(value: &minijinja::Value, other: Option<minijinja::Value>) -> minijinja::Value {
+    if value.is_undefined() || value.is_none() {
+        return other.unwrap_or_else(|| minijinja::Value::from(""));
+    }
+    value.clone()
 }
 
 /// The value of a compiled expression.
@@ -160,6 +171,9 @@ fn convert(value: &minijinja::Value, left: &mut usize, depth: usize) -> Result<V
                     return other("it gives a map with a key that is no text");
                 };
                 let element = value.get_item(&key).map_err(|error| trouble(&error))?;
+                if name == MARK {
+                    return other("it gives a map with a reserved key");
+                }
                 *left = left.saturating_sub(name.len());
                 map.insert(name.to_owned(), convert(&element, left, depth + 1)?);
             }
@@ -302,6 +316,10 @@ mod tests {
             check(text, "Undefined");
         }
         check("item.b | default(3)", "3");
+        check("item.none | default(3)", "3");
+        check("item.a | default(3)", "1");
+        check("item.b | d", "\"\"");
+        check("{'$list': 1}", "reserved");
         check("item.b is defined", "false");
     }
 

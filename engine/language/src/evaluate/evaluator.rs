@@ -6,7 +6,7 @@ use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::value::Value;
 use minijinja::Environment;
 
-use super::context::{Followed, View};
+use super::context::{Followed, Turn, View};
 use super::engine::{self, Names, Trouble};
 use super::prepared::{Piece, Prepared, Ready, Root};
 use crate::source::Place;
@@ -39,6 +39,8 @@ pub(crate) struct Evaluator<'p> {
     environment: &'p Environment<'static>,
     /// Compiled expressions with the names they read, by their place in the file.
     compiled: BTreeMap<Place, (minijinja::Expression<'p, 'static>, Names)>,
+    /// What plain paths lead to that do not start at an item, by their place in the file.
+    followed: BTreeMap<Place, Value>,
 }
 
 impl<'p> Evaluator<'p> {
@@ -46,6 +48,7 @@ impl<'p> Evaluator<'p> {
         Self {
             environment,
             compiled: BTreeMap::new(),
+            followed: BTreeMap::new(),
         }
     }
 
@@ -98,9 +101,18 @@ impl<'p> Evaluator<'p> {
     }
 
     fn expression(&mut self, file: &str, ready: &Ready, view: &View<'_>) -> Result<Value, Raised> {
+        if let Some(value) = self.followed.get(&ready.place) {
+            return Ok(value.clone());
+        }
         if let Some(path) = &ready.path {
+            let of_item = |turn: &Turn<'_>| path.first().is_some_and(|name| name == turn.variable);
             match view.by_reference(path)? {
-                Followed::Value(value) => return Ok(value),
+                Followed::Value(value) => {
+                    if !view.turn.as_ref().is_some_and(of_item) {
+                        self.followed.insert(ready.place, value.clone());
+                    }
+                    return Ok(value);
+                }
                 Followed::Nothing => {
                     let trouble = Trouble::Undefined("there is nothing of that name".to_owned());
                     return Err(raised(file, ready, &trouble));

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use holdfast_contract::list::MARK;
 use holdfast_kernel::value::Value;
 use serde_yaml::granit_parser::{
     Event, Options, Parser, ScalarStyle, ScanError, Span as Marks, Tag,
@@ -299,7 +300,9 @@ impl<'a, 's> Reader<'a, 's> {
         else {
             return;
         };
-        if let Some(first) = seen.insert(text.clone(), span) {
+        if text == MARK {
+            refuse::reserved(self.sink, span);
+        } else if let Some(first) = seen.insert(text.clone(), span) {
             self.sink
                 .error(
                     Code::DuplicateKey,

@@ -2,6 +2,7 @@
 //!
 //! It reads nothing itself: the reader says where it stands.
 
+use holdfast_contract::list::MARK;
 use serde_yaml::granit_parser::{ScanError, Tag};
 
 use crate::code::Code;
@@ -33,6 +34,16 @@ pub(super) fn tag(sink: &mut Sink<'_>, tag: &Tag, span: Span) {
         format!("The tag `{written}` is refused."),
     )
     .remedy(remedy);
+}
+
+/// The key that stands for a stored list: whoever could write it could read what is stored elsewhere.
+pub(super) fn reserved(sink: &mut Sink<'_>, span: Span) {
+    sink.error(
+        Code::BadName,
+        span,
+        format!("The key `{MARK}` is reserved."),
+    )
+    .remedy("Use another key.");
 }
 
 /// A template without quotes that starts here.

@@ -7,9 +7,7 @@ use holdfast_contract::list::{ListedItem, StoredList};
 use holdfast_kernel::definition::Definition;
 use holdfast_kernel::event::{Initiator, Request, TargetReference};
 use holdfast_kernel::failure::{Class, Failure};
-use holdfast_kernel::id::{
-    AttemptId, DedupeKey, Digest, Instant, ItemIndex, RunId, StepIndex,
-};
+use holdfast_kernel::id::{AttemptId, DedupeKey, Digest, Instant, ItemIndex, RunId, StepIndex};
 use holdfast_kernel::payload::{Payload, Reference};
 use holdfast_kernel::state::{Items, Phase, RunState, StepPhase, StepState};
 use holdfast_kernel::status::StepEnd;
@@ -75,7 +73,11 @@ impl Run {
             queued_at: Instant(0),
             started_at: Some(Instant(0)),
             period: 0,
-            steps: definition.steps.iter().map(|_| StepState::pending()).collect(),
+            steps: definition
+                .steps
+                .iter()
+                .map(|_| StepState::pending())
+                .collect(),
             open_steps: 0,
             in_flight: std::collections::BTreeMap::new(),
             next_attempt: AttemptId(1),
@@ -129,7 +131,10 @@ pub(crate) fn stored(count: u32) -> Value {
 }
 
 fn keyed(number: u32) -> Value {
-    Value::from([("key", Value::Text(format!("k{number}"))), ("number", Value::from(u64::from(number)))])
+    Value::from([
+        ("key", Value::Text(format!("k{number}"))),
+        ("number", Value::from(u64::from(number))),
+    ])
 }
 
 impl Scope for Run {
@@ -148,7 +153,10 @@ impl Scope for Run {
     fn load(&self, payload: &Payload) -> Result<Value, Failure> {
         match payload {
             Payload::Inline(value) => Ok(value.clone()),
-            Payload::Stored(_) => Err(Failure::without_effect(Class::Internal, "nothing is stored")),
+            Payload::Stored(_) => Err(Failure::without_effect(
+                Class::Internal,
+                "nothing is stored",
+            )),
         }
     }
 
@@ -170,7 +178,11 @@ impl Scope for Run {
         _step: StepIndex,
     ) -> Box<dyn Iterator<Item = Result<Value, Failure>> + 'a> {
         Box::new((0..self.results).map(|number| {
-            let status = if number % 10 == 0 { "failed" } else { "succeeded" };
+            let status = if number % 10 == 0 {
+                "failed"
+            } else {
+                "succeeded"
+            };
             Ok(Value::from([
                 ("key", Value::Text(format!("k{number}"))),
                 ("status", Value::from(status)),

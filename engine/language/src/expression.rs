@@ -178,17 +178,20 @@ fn convert(tree: &ast::Expr<'_>, depth: usize) -> Option<Expression> {
             What::Map(parts)
         }
     };
-    // The engine lets `a.b.c` start at its last dot; here it starts where `a` does.
-    let own = range(tree.span());
-    let start = match &what {
+    Some(Expression {
+        range: whole_range(&what, range(tree.span())),
+        what,
+    })
+}
+
+/// The engine lets `a.b.c` start at its last dot; here it starts where `a` does.
+fn whole_range(what: &What, own: Range<usize>) -> Range<usize> {
+    let start = match what {
         What::Field(input, _) | What::Index(input, _) | What::Slice(input, _) => input.range.start,
         What::Filter(applied) | What::Test(applied) => applied.input.range.start,
         _ => own.start,
     };
-    Some(Expression {
-        range: start.min(own.start)..own.end,
-        what,
-    })
+    start.min(own.start)..own.end
 }
 
 fn bounds(slice: &ast::Slice<'_>, depth: usize) -> Option<Vec<Expression>> {

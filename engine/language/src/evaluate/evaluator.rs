@@ -6,7 +6,7 @@ use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::value::Value;
 use minijinja::Environment;
 
-use super::context::{Followed, Turn, View};
+use super::context::{Followed, View};
 use super::engine::{self, Names, Trouble};
 use super::prepared::{Piece, Prepared, Ready, Root};
 use crate::source::Place;
@@ -105,12 +105,9 @@ impl<'p> Evaluator<'p> {
             return Ok(value.clone());
         }
         if let Some(path) = &ready.path {
-            let of_item = |turn: &Turn<'_>| path.first().is_some_and(|name| name == turn.variable);
             match view.by_reference(path)? {
                 Followed::Value(value) => {
-                    if !view.turn.as_ref().is_some_and(of_item) {
-                        self.followed.insert(ready.place, value.clone());
-                    }
+                    self.remember(ready, view, &value);
                     return Ok(value);
                 }
                 Followed::Nothing => {
@@ -138,6 +135,15 @@ impl<'p> Evaluator<'p> {
             }
         };
         value.map_err(|trouble| raised(file, ready, &trouble))
+    }
+
+    /// Keeps what a plain path leads to, unless it is another for every item.
+    fn remember(&mut self, ready: &Ready, view: &View<'_>, value: &Value) {
+        let variable = view.turn.as_ref().map(|turn| turn.variable);
+        let first = ready.path.as_ref().and_then(|path| path.first());
+        if variable.is_none() || first.map(String::as_str) != variable {
+            self.followed.insert(ready.place, value.clone());
+        }
     }
 }
 

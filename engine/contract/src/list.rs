@@ -35,10 +35,7 @@ pub struct ListedItem {
     pub value: Value,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde asks for a reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_zero(stage: &i64) -> bool {
     *stage == 0
 }
@@ -78,15 +75,8 @@ mod tests {
 
     #[test]
     fn a_stored_list_reads_back_from_its_value() {
-        let directory = Reference {
-            offset: 7,
-            length: 9,
-            hash: Digest::of_bytes(b"x"),
-        };
-        let list = StoredList {
-            directory,
-            count: 3,
-        };
+        let directory = Reference { offset: 7, length: 9, hash: Digest::of_bytes(b"x") };
+        let list = StoredList { directory, count: 3 };
         assert_eq!(StoredList::from_value(&list.as_value()), Some(list));
         assert_eq!(StoredList::from_value(&Value::empty_map()), None);
     }

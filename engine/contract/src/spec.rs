@@ -159,30 +159,18 @@ pub enum Shape {
 impl Field {
     /// A field that must be given, or is always there.
     pub const fn required(name: &'static str, shape: Shape, doc: &'static str) -> Self {
-        Self {
-            name,
-            shape,
-            presence: Presence::Required,
-            secrets: Secrets::Refused,
-            doc,
-        }
+        Self { name, shape, presence: Presence::Required, secrets: Secrets::Refused, doc }
     }
 
     /// A field that may be left out.
     pub const fn optional(name: &'static str, shape: Shape, doc: &'static str) -> Self {
-        Self {
-            presence: Presence::Optional,
-            ..Self::required(name, shape, doc)
-        }
+        Self { presence: Presence::Optional, ..Self::required(name, shape, doc) }
     }
 
     /// The same field, whose template may read `secrets`.
     #[must_use]
     pub const fn with_secrets(self) -> Self {
-        Self {
-            secrets: Secrets::Allowed,
-            ..self
-        }
+        Self { secrets: Secrets::Allowed, ..self }
     }
 }
 

@@ -1,20 +1,8 @@
 //! The machine of one item: what its attempts, probes, waits and ends do to it.
 //!
-//! | item is | event | item is then |
-//! |---|---|---|
-//! | queued, due | `AttemptStarted` | running |
-//! | queued | `Evaluated` pause | sleeping; without a duration ended, failed |
-//! | running | `AttemptNoted` | running |
-//! | running | `AttemptSucceeded` | ended, succeeded or partial |
-//! | running | `AttemptFailed`, `AttemptLost`, `AttemptInterrupted` | settling |
-//! | settling | `EffectProbed` | done: ended, succeeded; else settling |
-//! | settling | `RetryScheduled` | due without a wait, else waiting |
-//! | settling, waiting, due, sleeping | `ItemEnded` | ended, failed or unknown |
-//! | waiting | `TimerFired` | due, or settling if a probe comes |
-//! | sleeping | `TimerFired` | ended, succeeded |
-//! | ended, unknown | `EffectResolved` | step open: succeeded or due; else resolved, until a retry |
-//!
-//! Everything else is refused.
+//! The table of its transitions stands above the `match` that implements it.
+
+use core::ops::Range;
 
 use crate::event::{BadEnd, Completeness, Event, Next, ProbeAnswer, Timer, Verdict};
 use crate::failure::{Class, Effect, Failure};
@@ -26,39 +14,42 @@ use crate::state::{
 };
 
 impl Folding<'_> {
-    /// Folds one of the events that are about items; the table above.
+    /// Folds one of the events that are about items.
+    ///
+    /// | item is | event | item is then |
+    /// |---|---|---|
+    /// | queued, due | `AttemptStarted` | running |
+    /// | queued | `Evaluated` pause | sleeping; without a duration ended, failed |
+    /// | running | `AttemptNoted` | running |
+    /// | running | `AttemptSucceeded` | ended, succeeded or partial |
+    /// | running | `AttemptFailed`, `AttemptLost`, `AttemptInterrupted` | settling |
+    /// | settling | `EffectProbed` | done: ended, succeeded; else settling |
+    /// | settling | `RetryScheduled` | due without a wait, else waiting |
+    /// | settling, waiting, due, sleeping | `ItemEnded` | ended, failed or unknown |
+    /// | waiting | `TimerFired` | due, or settling if a probe comes |
+    /// | sleeping | `TimerFired` | ended, succeeded |
+    /// | ended, unknown | `EffectResolved` | step open: succeeded or due; else resolved, until a retry |
+    ///
+    /// Everything else is refused.
     pub(crate) fn item_event(&mut self, event: &Event) -> Result<(), Corrupt> {
         match event {
-            Event::AttemptStarted {
-                attempt,
-                step,
-                items,
-            } => self.attempt_started(*attempt, *step, items),
-            Event::AttemptNoted {
-                attempt,
-                item,
-                note,
-            } => {
+            Event::AttemptStarted { attempt, step, items } => {
+                self.attempt_started(*attempt, *step, items)
+            }
+            Event::AttemptNoted { attempt, item, note } => {
                 let open = self.running(*attempt, *item)?.1;
                 open.note = Some(note.clone());
                 open.deaths = 0;
                 Ok(())
             }
-            Event::AttemptSucceeded {
-                attempt,
-                item,
-                output,
-                completeness,
-            } => {
+            Event::AttemptSucceeded { attempt, item, output, completeness } => {
                 let step = self.running(*attempt, *item)?.0;
                 self.leave_attempt(*attempt, *item)?;
                 self.end_well(step, *item, output, *completeness)
             }
-            Event::AttemptFailed {
-                attempt,
-                item,
-                failure,
-            } => self.attempt_ended(*attempt, *item, failure, Deaths::Reset),
+            Event::AttemptFailed { attempt, item, failure } => {
+                self.attempt_ended(*attempt, *item, failure, Deaths::Reset)
+            }
             Event::AttemptLost { attempt, failure } => {
                 self.attempt_ended_for_all(*attempt, failure, Deaths::Reset)
             }
@@ -70,27 +61,16 @@ impl Folding<'_> {
                 self.attempt_ended_for_all(*attempt, &Failure::interrupted(*death), deaths)
             }
             Event::EffectProbed { step, item, answer } => self.probed(*step, *item, answer),
-            Event::RetryScheduled {
-                step,
-                item,
-                next,
-                wait,
-            } => self.retry_scheduled(*step, *item, *next, *wait),
-            Event::ItemEnded {
-                step,
-                item,
-                end,
-                failure,
-            } => self.item_ended(*step, *item, *end, failure),
-            Event::TimerFired {
-                timer: Timer::Item(step, item),
-            } => self.item_woke(*step, *item),
-            Event::EffectResolved {
-                step,
-                item,
-                verdict,
-                by: _,
-            } => self.resolved(*step, *item, verdict),
+            Event::RetryScheduled { step, item, next, wait } => {
+                self.retry_scheduled(*step, *item, *next, *wait)
+            }
+            Event::ItemEnded { step, item, end, failure } => {
+                self.item_ended(*step, *item, *end, failure)
+            }
+            Event::TimerFired { timer: Timer::Item(step, item) } => self.item_woke(*step, *item),
+            Event::EffectResolved { step, item, verdict, by: _ } => {
+                self.resolved(*step, *item, verdict)
+            }
             Event::RunQueued(_)
             | Event::RunJoined { .. }
             | Event::HoldGranted
@@ -100,9 +80,7 @@ impl Folding<'_> {
             | Event::StepSkipped { .. }
             | Event::StepBlocked { .. }
             | Event::ItemsListed { .. }
-            | Event::TimerFired {
-                timer: Timer::Queue | Timer::Run,
-            }
+            | Event::TimerFired { timer: Timer::Queue | Timer::Run }
             | Event::RunReopened { .. }
             | Event::RunFinished { .. } => corrupt("an event is not about an item"),
         }
@@ -115,15 +93,9 @@ impl Folding<'_> {
         items: &[ItemIndex],
     ) -> Result<(), Corrupt> {
         let at = self.at;
-        self.expect(
-            attempt == self.state.next_attempt,
-            "an attempt is out of order",
-        )?;
-        self.expect(
-            self.state.phase == Phase::Running,
-            "an attempt started while none may",
-        )?;
-        self.expect(!items.is_empty(), "an attempt started without items")?;
+        Self::expect(attempt == self.state.next_attempt, "an attempt is out of order")?;
+        Self::expect(self.state.phase == Phase::Running, "an attempt started while none may")?;
+        Self::expect(!items.is_empty(), "an attempt started without items")?;
         let (_, step) = self.step(index)?;
         for item in items {
             let mut open = take_startable(&mut step.items, *item)?;
@@ -134,9 +106,7 @@ impl Folding<'_> {
         }
         step.items.in_flight += 1;
         let items = items.iter().copied().collect();
-        self.state
-            .in_flight
-            .insert(attempt, InFlight { step: index, items });
+        self.state.in_flight.insert(attempt, InFlight { step: index, items });
         self.state.next_attempt = AttemptId(attempt.0 + 1);
         self.state.cursor = index;
         self.touch(index)
@@ -203,11 +173,10 @@ impl Folding<'_> {
             Deaths::Count => open.deaths + 1,
         };
         let (failure, effect) = (failure.clone(), failure.effect);
-        open.stage = OpenStage::Settling {
-            failure,
-            effect,
-            asked: Asked::No,
-        };
+        open.stage = OpenStage::Settling { failure, effect, asked: Asked::No };
+        if effect == Effect::Unknown {
+            self.step(step)?.1.items.doubts.set(span(item), ());
+        }
         self.leave_attempt(attempt, item)?;
         self.changes.push(Change::Settling(step, item));
         self.touch(step)
@@ -223,16 +192,16 @@ impl Folding<'_> {
         let OpenStage::Settling { effect, asked, .. } = &mut open.stage else {
             return corrupt("an effect was probed that is not being settled");
         };
-        open.failed_probes = if matches!(answer, ProbeAnswer::Failed(_)) {
-            open.failed_probes + 1
-        } else {
-            0
-        };
+        open.failed_probes =
+            if matches!(answer, ProbeAnswer::Failed(_)) { open.failed_probes + 1 } else { 0 };
         match answer {
             ProbeAnswer::Done(output) => {
                 return self.end_well(index, item, output, Completeness::Whole);
             }
-            ProbeAnswer::Absent => (*effect, *asked) = (Effect::None, Asked::Answered),
+            ProbeAnswer::Absent => {
+                (*effect, *asked) = (Effect::None, Asked::Answered);
+                self.step(index)?.1.items.doubts.clear(span(item));
+            }
             ProbeAnswer::Partial(note) => {
                 *asked = Asked::Answered;
                 open.note = Some(note.clone());
@@ -256,26 +225,16 @@ impl Folding<'_> {
         let Some(open) = step.items.open.get_mut(&item) else {
             return corrupt("a retry was scheduled for an item that is not open");
         };
-        let OpenStage::Settling {
-            failure, effect, ..
-        } = &open.stage
-        else {
+        let OpenStage::Settling { failure, effect, .. } = &open.stage else {
             return corrupt("a retry was scheduled for an item that is not being settled");
         };
         let (failure, effect) = (failure.clone(), *effect);
         if wait == Millis::ZERO && next == Next::Attempt {
-            open.stage = OpenStage::Due {
-                failure: Some(failure),
-            };
+            open.stage = OpenStage::Due { failure: Some(failure) };
             step.items.due.insert(item);
             return self.touch(index);
         }
-        open.stage = OpenStage::Waiting {
-            failure,
-            effect,
-            next,
-            until,
-        };
+        open.stage = OpenStage::Waiting { failure, effect, next, until };
         self.changes.push(Change::Waiting(index, item));
         Ok(())
     }
@@ -318,28 +277,13 @@ impl Folding<'_> {
             OpenStage::Sleeping { .. } => {
                 return self.end_well(index, item, &Payload::empty(), Completeness::Whole);
             }
-            OpenStage::Waiting {
-                failure,
-                next: Next::Attempt,
-                ..
-            } => {
-                open.stage = OpenStage::Due {
-                    failure: Some(failure.clone()),
-                };
+            OpenStage::Waiting { failure, next: Next::Attempt, .. } => {
+                open.stage = OpenStage::Due { failure: Some(failure.clone()) };
                 step.items.due.insert(item);
             }
-            OpenStage::Waiting {
-                failure,
-                effect,
-                next: Next::Probe,
-                ..
-            } => {
+            OpenStage::Waiting { failure, effect, next: Next::Probe, .. } => {
                 let (failure, effect) = (failure.clone(), *effect);
-                open.stage = OpenStage::Settling {
-                    failure,
-                    effect,
-                    asked: Asked::No,
-                };
+                open.stage = OpenStage::Settling { failure, effect, asked: Asked::No };
                 self.changes.push(Change::Settling(index, item));
             }
             OpenStage::Running(_) | OpenStage::Settling { .. } | OpenStage::Due { .. } => {
@@ -362,7 +306,7 @@ impl Folding<'_> {
             return corrupt("an effect was resolved that is not unknown");
         }
         let goes_on = goes_on && step.phase == StepPhase::Running;
-        let span = item.0..item.0 + 1;
+        let span = span(item);
         match (verdict, goes_on) {
             (Verdict::Done(_), true) => {
                 items.not_ok.clear(span);
@@ -371,12 +315,11 @@ impl Folding<'_> {
                 items.notes.remove(&item);
             }
             (Verdict::NotDone, true) => {
-                items.not_ok.clear(span);
+                items.not_ok.clear(span.clone());
                 items.counts.unknown -= 1;
+                items.doubts.clear(span);
                 let note = items.notes.remove(&item);
-                items
-                    .open
-                    .insert(item, OpenItem::new(OpenStage::Due { failure: None }, note));
+                items.open.insert(item, OpenItem::new(OpenStage::Due { failure: None }, note));
                 items.due.insert(item);
             }
             (Verdict::Done(output), false) => {
@@ -434,11 +377,12 @@ impl Folding<'_> {
     ) -> Result<(), Corrupt> {
         let (definition, step) = self.step(index)?;
         step.items.open.remove(&item);
+        step.items.doubts.clear(span(item));
         match completeness {
             Completeness::Whole => step.items.counts.succeeded += 1,
             Completeness::Partial => {
                 step.items.counts.partial += 1;
-                step.items.not_ok.set(item.0..item.0 + 1, Mark::Partial);
+                step.items.not_ok.set(span(item), Mark::Partial);
             }
         }
         if definition.for_each.is_none() {
@@ -446,6 +390,11 @@ impl Folding<'_> {
         }
         self.touch(index)
     }
+}
+
+/// The one item, as a range.
+fn span(ItemIndex(item): ItemIndex) -> Range<u32> {
+    item..item + 1
 }
 
 /// What an end of an attempt does to the number of deaths in a row.
@@ -466,7 +415,7 @@ fn take_startable(items: &mut Items, item: ItemIndex) -> Result<OpenItem, Corrup
     if items.queue.get(item.0).is_none() {
         return corrupt("an item started that may not");
     }
-    items.queue.clear(item.0..item.0 + 1);
+    items.queue.clear(span(item));
     let note = items.notes.remove(&item);
     Ok(OpenItem::new(OpenStage::Due { failure: None }, note))
 }
@@ -482,7 +431,7 @@ fn end_badly(step: &mut StepState, item: ItemIndex, mark: Mark, failure: &Failur
         | Mark::ResolvedNotDone
         | Mark::Untried => counts.failed += 1,
     }
-    step.items.not_ok.set(item.0..item.0 + 1, mark);
+    step.items.not_ok.set(span(item), mark);
     if step.failure.is_none() {
         step.failure = Some(failure.clone());
     }

@@ -8,10 +8,11 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::Bound::{Excluded, Unbounded};
 
+use crate::admit::may_finish;
 use crate::command::{Command, ItemTry};
 use crate::definition::{Definition, EffectClass, Step, Work};
 use crate::effect::{Case, GoesOn, Settlement, settle};
-use crate::event::{Answer, BadEnd, Event, Next, Question, Request, Timer};
+use crate::event::{BadEnd, Event, Next, Question, Request, Timer};
 use crate::failure::{Class, Failure};
 use crate::fan_out;
 use crate::fold::{Change, Corrupt, begin, fold};
@@ -19,7 +20,7 @@ use crate::id::{AttemptId, Instant, ItemIndex, Millis, StepIndex};
 use crate::order::{Gate, gate};
 use crate::queue::QUEUE_TIMEOUT;
 use crate::retry::Jitter;
-use crate::state::{Listed, OpenStage, OutputsState, Phase, RunState, StepPhase, block_cause};
+use crate::state::{Listed, OpenStage, Phase, RunState, StepPhase, block_cause};
 use crate::status::{StopCause, run_outcome};
 
 /// When a decision is made, and the places it may fill.
@@ -88,7 +89,10 @@ pub fn grant(
 }
 
 /// The commands that are not answered yet, for a host that has just read the state: attempts in flight
-/// are not among them, they died with the last host and are told as interrupted.
+/// are not among them: they died with the last host.
+///
+/// # Errors
+/// The state does not fit its definition.
 pub fn outstanding(
     definition: &Definition,
     state: &mut RunState,
@@ -98,70 +102,25 @@ pub fn outstanding(
     let queued = state.phase == Phase::Queued;
     let mut turn = Turn::new(definition, state, Stamp { at, free });
     if queued {
-        let left = QUEUE_TIMEOUT
-            .0
-            .saturating_sub(at.since(turn.state.queued_at).0);
-        turn.command(Command::SetTimer {
-            timer: Timer::Queue,
-            duration: Millis(left),
-        });
+        let left = QUEUE_TIMEOUT.0.saturating_sub(at.since(turn.state.queued_at).0);
+        turn.command(Command::SetTimer { timer: Timer::Queue, duration: Millis(left) });
         turn.command(Command::AcquireHold);
         return Ok(turn.decision.commands);
     }
     if let (Phase::Running, Some(started)) = (&turn.state.phase, turn.state.started_at) {
-        let left = turn
-            .definition
-            .timeout
-            .0
-            .saturating_sub(at.since(started).0);
-        turn.command(Command::SetTimer {
-            timer: Timer::Run,
-            duration: Millis(left),
-        });
+        let left = turn.definition.timeout.0.saturating_sub(at.since(started).0);
+        turn.command(Command::SetTimer { timer: Timer::Run, duration: Millis(left) });
     }
     for (index, _) in definition.numbered() {
         turn.outstanding_of_step(index)?;
     }
     turn.settle_and_issue()?;
-    debug_assert!(
-        turn.decision.events.is_empty(),
-        "reading a state decides nothing"
-    );
+    debug_assert!(turn.decision.events.is_empty(), "reading a state decides nothing");
     Ok(turn.decision.commands)
 }
 
-/// Whether the kernel still waits for the answer to a question.
-pub fn asks(definition: &Definition, state: &RunState, question: Question) -> bool {
-    let phase = |step| state.step(step).map(|step| step.phase);
-    match question {
-        Question::Gate(step) => phase(step) == Some(StepPhase::Gating),
-        Question::Items(step) => phase(step) == Some(StepPhase::Listing),
-        Question::Pause(step, item) => {
-            state.ready.contains(&step)
-                && state
-                    .step(step)
-                    .is_some_and(|step| fan_out::pick(&step.items, 1) == [item])
-        }
-        Question::Outputs => {
-            may_finish(state) && definition.outputs.is_some() && state.outputs.is_none()
-        }
-    }
-}
-
 const fn queue_commands() -> [Command; 2] {
-    [
-        Command::SetTimer {
-            timer: Timer::Queue,
-            duration: QUEUE_TIMEOUT,
-        },
-        Command::AcquireHold,
-    ]
-}
-
-fn may_finish(state: &RunState) -> bool {
-    state.open_steps == 0
-        && state.in_flight.is_empty()
-        && matches!(state.phase, Phase::Running | Phase::Stopping(_))
+    [Command::SetTimer { timer: Timer::Queue, duration: QUEUE_TIMEOUT }, Command::AcquireHold]
 }
 
 /// One decision in progress.
@@ -175,18 +134,11 @@ struct Turn<'a> {
 
 impl<'a> Turn<'a> {
     fn new(definition: &'a Definition, state: &'a mut RunState, stamp: Stamp) -> Self {
-        Self {
-            definition,
-            state,
-            stamp,
-            agenda: VecDeque::new(),
-            decision: Decision::default(),
-        }
+        Self { definition, state, stamp, agenda: VecDeque::new(), decision: Decision::default() }
     }
 
     fn emit(&mut self, event: Event) -> Result<(), Corrupt> {
-        self.agenda
-            .extend(fold(self.definition, self.state, &event, self.stamp.at)?);
+        self.agenda.extend(fold(self.definition, self.state, &event, self.stamp.at)?);
         self.decision.events.push(event);
         Ok(())
     }
@@ -208,18 +160,13 @@ impl<'a> Turn<'a> {
     fn follow(&mut self, change: Change) -> Result<(), Corrupt> {
         match change {
             Change::Queued => {
-                queue_commands()
-                    .into_iter()
-                    .for_each(|command| self.command(command));
+                self.decision.commands.extend(queue_commands());
                 Ok(())
             }
             Change::Granted => self.emit(Event::RunStarted),
             Change::Started => {
                 let duration = self.definition.timeout;
-                self.command(Command::SetTimer {
-                    timer: Timer::Run,
-                    duration,
-                });
+                self.command(Command::SetTimer { timer: Timer::Run, duration });
                 Ok(())
             }
             Change::Gating(step) => self.ask_gate(step),
@@ -230,11 +177,9 @@ impl<'a> Turn<'a> {
                 Ok(())
             }
             Change::Settling(step, item) => self.settle_item(step, item),
-            Change::Halted(step) => self.end_waiting(
-                step,
-                Class::Permanent,
-                "the step was stopped by `fail_fast`",
-            ),
+            Change::Halted(step) => {
+                self.end_waiting(step, Class::Permanent, "the step was stopped by `fail_fast`")
+            }
             Change::Stopped(cause) => self.stop(cause),
             Change::Waiting(step, item) => {
                 self.set_item_timer(step, item);
@@ -263,18 +208,12 @@ impl<'a> Turn<'a> {
     }
 
     fn set_item_timer(&mut self, step: StepIndex, item: ItemIndex) {
-        let open = self
-            .state
-            .step(step)
-            .and_then(|step| step.items.open.get(&item));
+        let open = self.state.step(step).and_then(|step| step.items.open.get(&item));
         if let Some(OpenStage::Waiting { until, .. } | OpenStage::Sleeping { until }) =
             open.map(|open| &open.stage)
         {
             let duration = until.since(self.stamp.at);
-            self.command(Command::SetTimer {
-                timer: Timer::Item(step, item),
-                duration,
-            });
+            self.command(Command::SetTimer { timer: Timer::Item(step, item), duration });
         }
     }
 
@@ -286,12 +225,7 @@ impl<'a> Turn<'a> {
         let Some(open) = state.items.open.get(&item) else {
             return Ok(());
         };
-        let OpenStage::Settling {
-            failure,
-            effect,
-            asked,
-        } = &open.stage
-        else {
+        let OpenStage::Settling { failure, effect, asked } = &open.stage else {
             return Ok(());
         };
         let goes_on = if self.state.phase == Phase::Running && state.phase == StepPhase::Running {
@@ -302,13 +236,12 @@ impl<'a> Turn<'a> {
         let epoch = state.items.epoch(item);
         let number = open.attempts + open.failed_probes;
         let settlement = settle(&Case {
-            class: definition
-                .action()
-                .map_or(EffectClass::Pure, |action| action.effect),
+            class: definition.action().map_or(EffectClass::Pure, |action| action.effect),
             policy: &definition.retry,
             open,
             failure,
             effect: *effect,
+            doubt: state.items.doubt(item),
             asked: *asked,
             goes_on,
             at: self.stamp.at,
@@ -320,18 +253,12 @@ impl<'a> Turn<'a> {
                 self.command(Command::Probe { step, item });
                 Ok(())
             }
-            Settlement::Retry(next, wait) => self.emit(Event::RetryScheduled {
-                step,
-                item,
-                next,
-                wait,
-            }),
-            Settlement::End(end, failure) => self.emit(Event::ItemEnded {
-                step,
-                item,
-                end,
-                failure,
-            }),
+            Settlement::Retry(next, wait) => {
+                self.emit(Event::RetryScheduled { step, item, next, wait })
+            }
+            Settlement::End(end, failure) => {
+                self.emit(Event::ItemEnded { step, item, end, failure })
+            }
         }
     }
 
@@ -340,32 +267,16 @@ impl<'a> Turn<'a> {
         let Some(state) = self.state.step(step) else {
             return Ok(());
         };
-        let waiting = |stage: &OpenStage| match stage {
+        let waiting = |item: ItemIndex, stage: &OpenStage| match stage {
             OpenStage::Running(_) | OpenStage::Settling { .. } => None,
-            OpenStage::Waiting {
-                failure,
-                effect,
-                next: Next::Attempt,
-                ..
-            } => Some((BadEnd::Failed, failure.clone().settled(*effect))),
-            OpenStage::Waiting {
-                failure,
-                effect,
-                next: Next::Probe,
-                ..
-            } => {
-                let failure = failure.clone().settled(*effect);
-                Some((
-                    BadEnd::Unknown,
-                    Failure {
-                        class: Class::UnknownEffect,
-                        ..failure
-                    },
-                ))
+            OpenStage::Waiting { failure, next: Next::Probe, .. } => {
+                let class = Class::UnknownEffect;
+                Some((BadEnd::Unknown, Failure { class, ..failure.clone() }))
             }
-            OpenStage::Due {
-                failure: Some(failure),
-            } => Some((BadEnd::Failed, failure.clone())),
+            OpenStage::Waiting { failure, next: Next::Attempt, .. }
+            | OpenStage::Due { failure: Some(failure) } => {
+                Some((BadEnd::Failed, failure.clone().settled(state.items.doubt(item))))
+            }
             OpenStage::Due { failure: None } | OpenStage::Sleeping { .. } => {
                 Some((BadEnd::Failed, Failure::without_effect(class, why)))
             }
@@ -374,15 +285,10 @@ impl<'a> Turn<'a> {
             .items
             .open
             .iter()
-            .filter_map(|(item, open)| waiting(&open.stage).map(|end| (*item, end)))
+            .filter_map(|(item, open)| waiting(*item, &open.stage).map(|end| (*item, end)))
             .collect();
         for (item, (end, failure)) in ends {
-            self.emit(Event::ItemEnded {
-                step,
-                item,
-                end,
-                failure,
-            })?;
+            self.emit(Event::ItemEnded { step, item, end, failure })?;
         }
         Ok(())
     }
@@ -397,13 +303,10 @@ impl<'a> Turn<'a> {
         for step in steps {
             match self.state.step(step).map(|step| step.phase) {
                 Some(StepPhase::Pending | StepPhase::Gating | StepPhase::Listing) => {
-                    self.emit(Event::StepBlocked {
-                        step,
-                        cause: block_cause(cause),
-                    })?;
+                    self.emit(Event::StepBlocked { step, cause: block_cause(cause) })?;
                 }
                 Some(StepPhase::Running | StepPhase::Halting) => {
-                    self.end_waiting(step, class, why)?
+                    self.end_waiting(step, class, why)?;
                 }
                 Some(StepPhase::Final(_)) | None => {}
             }
@@ -427,9 +330,7 @@ impl<'a> Turn<'a> {
             is_pause.then(|| picked.first().map(|item| Question::Pause(*step, *item)))?
         };
         let questions: Vec<Question> = self.state.ready.iter().filter_map(pauses).collect();
-        questions
-            .into_iter()
-            .for_each(|question| self.command(Command::Evaluate(question)));
+        self.decision.commands.extend(questions.into_iter().map(Command::Evaluate));
     }
 
     /// Starts attempts, one for each ready step in turn, until the places or the items run out.
@@ -448,19 +349,10 @@ impl<'a> Turn<'a> {
             if works_on_target(definition) {
                 free.target -= 1;
             }
-            self.emit(Event::AttemptStarted {
-                attempt,
-                step,
-                items: items.clone(),
-            })?;
+            self.emit(Event::AttemptStarted { attempt, step, items: items.clone() })?;
             let items = self.tries(step, &items);
             let timeout = definition.timeout;
-            self.command(Command::StartAttempt {
-                attempt,
-                step,
-                items,
-                timeout,
-            });
+            self.command(Command::StartAttempt { attempt, step, items, timeout });
         }
         Ok(())
     }
@@ -470,10 +362,7 @@ impl<'a> Turn<'a> {
         if free.process == 0 {
             return None;
         }
-        let after = self
-            .state
-            .ready
-            .range((Excluded(self.state.cursor), Unbounded));
+        let after = self.state.ready.range((Excluded(self.state.cursor), Unbounded));
         let until = self.state.ready.range(..=self.state.cursor);
         after.chain(until).find_map(|index| {
             let step = self.definition.step(*index)?;
@@ -528,77 +417,4 @@ impl<'a> Turn<'a> {
 /// Whether an attempt of the step takes one of the target's places.
 fn works_on_target(step: &Step) -> bool {
     step.action().is_some_and(|action| action.on_target)
-}
-
-/// Whether the host may hand this event in now. Everything else is stale: told by an attempt that is over,
-/// a timer that was replaced, a question already answered.
-pub fn admits(definition: &Definition, state: &RunState, event: &Event) -> bool {
-    let running = |attempt: &AttemptId, item: &ItemIndex| {
-        state
-            .in_flight
-            .get(attempt)
-            .is_some_and(|flight| flight.items.contains(item))
-    };
-    let open = |step: &StepIndex, item: &ItemIndex| {
-        state
-            .step(*step)
-            .and_then(|step| step.items.open.get(item))
-            .map(|open| &open.stage)
-    };
-    match event {
-        Event::AttemptNoted { attempt, item, .. }
-        | Event::AttemptSucceeded { attempt, item, .. }
-        | Event::AttemptFailed { attempt, item, .. } => running(attempt, item),
-        Event::AttemptLost { attempt, .. } | Event::AttemptInterrupted { attempt, .. } => {
-            state.in_flight.contains_key(attempt)
-        }
-        Event::EffectProbed { step, item, .. } => {
-            matches!(open(step, item), Some(OpenStage::Settling { .. }))
-        }
-        Event::TimerFired {
-            timer: Timer::Item(step, item),
-        } => {
-            matches!(
-                open(step, item),
-                Some(OpenStage::Waiting { .. } | OpenStage::Sleeping { .. })
-            )
-        }
-        Event::TimerFired {
-            timer: Timer::Queue,
-        }
-        | Event::HoldGranted => state.phase == Phase::Queued,
-        Event::TimerFired { timer: Timer::Run } => state.phase == Phase::Running,
-        Event::Evaluated { question, .. } => asks(definition, state, *question),
-        Event::ItemsListed { step, .. } => asks(definition, state, Question::Items(*step)),
-        Event::EffectResolved { step, item, .. } => state
-            .step(*step)
-            .is_some_and(|step| step.items.not_ok.get(item.0) == Some(crate::state::Mark::Unknown)),
-        Event::RunJoined { .. } => !state.is_finished(),
-        Event::RunReopened { .. } => state.is_finished(),
-        Event::RunQueued(_)
-        | Event::RunStarted
-        | Event::StepReady { .. }
-        | Event::StepSkipped { .. }
-        | Event::StepBlocked { .. }
-        | Event::AttemptStarted { .. }
-        | Event::RetryScheduled { .. }
-        | Event::ItemEnded { .. }
-        | Event::RunFinished { .. } => false,
-    }
-}
-
-/// Whether outputs could be evaluated, for readers.
-pub fn outputs_failed(state: &RunState) -> Option<&Failure> {
-    match &state.outputs {
-        Some(OutputsState::Failed(failure)) => Some(failure),
-        Some(OutputsState::Known(_)) | None => None,
-    }
-}
-
-/// An answer that says that a question could not be answered.
-pub const fn unanswerable(question: Question, failure: Failure) -> Event {
-    Event::Evaluated {
-        question,
-        answer: Answer::Failed(failure),
-    }
 }

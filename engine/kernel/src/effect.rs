@@ -3,16 +3,8 @@
 //! The same rule for a refused request, a lost answer, a timeout, a crash of ours: the failure says
 //! whether the effect may have happened, the class says what an unknown effect allows.
 //!
-//! | effect | class | then |
-//! |---|---|---|
-//! | none | any | retry if the policy says so, else failed |
-//! | unknown | pure, idempotent, keyed | retry if the policy says so, else failed |
-//! | unknown | probed, not asked | probe |
-//! | unknown | probed, answered | retry if the policy says so, else failed |
-//! | unknown | probed, cannot tell | unknown |
-//! | unknown | once | unknown |
-//!
-//! An interrupted attempt needs no leave of the policy. Three unclean deaths in a row end the item.
+//! An item that fails keeps the doubt of every attempt of its epoch: a refused attempt says nothing about
+//! what an earlier one did. An interrupted attempt needs no leave of the policy. Three unclean deaths in a row end the item.
 
 use alloc::string::String;
 
@@ -61,6 +53,8 @@ pub struct Case<'a> {
     pub failure: &'a Failure,
     /// Whether the effect may have happened, as far as is known by now.
     pub effect: Effect,
+    /// Whether any attempt of the item's epoch may have had the effect, and no probe denied it since.
+    pub doubt: Effect,
     /// Whether the target has been asked.
     pub asked: Asked,
     /// Whether new attempts may still start.
@@ -72,6 +66,15 @@ pub struct Case<'a> {
 }
 
 /// What follows.
+///
+/// | effect | class | then |
+/// |---|---|---|
+/// | none | any | retry if the policy says so, else failed |
+/// | unknown | pure, idempotent, keyed | retry if the policy says so, else failed |
+/// | unknown | probed, not asked | probe |
+/// | unknown | probed, answered | retry if the policy says so, else failed |
+/// | unknown | probed, cannot tell | unknown |
+/// | unknown | once | unknown |
 pub fn settle(case: &Case<'_>) -> Settlement {
     match (case.effect, case.class, case.asked) {
         (Effect::None, _, _)
@@ -82,16 +85,15 @@ pub fn settle(case: &Case<'_>) -> Settlement {
         (Effect::Unknown, EffectClass::Probed, Asked::CannotTell) => {
             in_doubt(case.failure, "the target cannot tell whether it happened")
         }
-        (Effect::Unknown, EffectClass::Once, _) => in_doubt(
-            case.failure,
-            "it may have happened and cannot be asked about",
-        ),
+        (Effect::Unknown, EffectClass::Once, _) => {
+            in_doubt(case.failure, "it may have happened and cannot be asked about")
+        }
     }
 }
 
 /// Another attempt is safe; whether there is one is for the policy to say.
 fn settle_by_policy(case: &Case<'_>) -> Settlement {
-    let ended = |failure: Failure| Settlement::End(BadEnd::Failed, failure.settled(case.effect));
+    let ended = |failure: Failure| Settlement::End(BadEnd::Failed, failure.settled(case.doubt));
     if case.open.deaths >= DEATHS {
         let message = "holdfast died three times in a row with this attempt in flight";
         return ended(Failure {
@@ -120,10 +122,7 @@ fn ask_again(case: &Case<'_>) -> Settlement {
             backoff(case.policy, case.open.failed_probes, case.jitter),
         );
     }
-    in_doubt(
-        case.failure,
-        "the target could not be asked whether it happened",
-    )
+    in_doubt(case.failure, "the target could not be asked whether it happened")
 }
 
 fn in_doubt(failure: &Failure, why: &str) -> Settlement {
@@ -153,10 +152,7 @@ mod tests {
         asked: Asked,
         open: &OpenItem,
     ) -> &'static str {
-        let policy = RetryPolicy {
-            attempts: 2,
-            ..RetryPolicy::once()
-        };
+        let policy = RetryPolicy { attempts: 2, ..RetryPolicy::once() };
         let failure = Failure::without_effect(failed, "x").settled(effect);
         let jitter = Jitter(u64::MAX);
         let case = Case {
@@ -165,6 +161,7 @@ mod tests {
             open,
             failure: &failure,
             effect,
+            doubt: effect,
             asked,
             goes_on: GoesOn::Yes,
             at: Instant(0),
@@ -187,33 +184,15 @@ mod tests {
     fn a_refused_effect_is_retried_by_policy_whatever_the_class() {
         for class in EffectClass::ALL {
             assert_eq!(
-                follows(
-                    class,
-                    Class::Transient,
-                    Effect::None,
-                    Asked::No,
-                    &open(1, 0)
-                ),
+                follows(class, Class::Transient, Effect::None, Asked::No, &open(1, 0)),
                 "retry"
             );
             assert_eq!(
-                follows(
-                    class,
-                    Class::Permanent,
-                    Effect::None,
-                    Asked::No,
-                    &open(1, 0)
-                ),
+                follows(class, Class::Permanent, Effect::None, Asked::No, &open(1, 0)),
                 "failed"
             );
             assert_eq!(
-                follows(
-                    class,
-                    Class::Transient,
-                    Effect::None,
-                    Asked::No,
-                    &open(2, 0)
-                ),
+                follows(class, Class::Transient, Effect::None, Asked::No, &open(2, 0)),
                 "failed"
             );
         }
@@ -230,13 +209,7 @@ mod tests {
             (Once, "unknown"),
         ] {
             assert_eq!(
-                follows(
-                    class,
-                    Class::Timeout,
-                    Effect::Unknown,
-                    Asked::No,
-                    &open(1, 0)
-                ),
+                follows(class, Class::Timeout, Effect::Unknown, Asked::No, &open(1, 0)),
                 expect
             );
         }
@@ -249,10 +222,7 @@ mod tests {
             |class, asked| follows(class, Class::Interrupted, Effect::Unknown, asked, &spent);
         assert_eq!(follows(EffectClass::Idempotent, Asked::No), "retry at once");
         assert_eq!(follows(EffectClass::Probed, Asked::No), "probe");
-        assert_eq!(
-            follows(EffectClass::Probed, Asked::Answered),
-            "retry at once"
-        );
+        assert_eq!(follows(EffectClass::Probed, Asked::Answered), "retry at once");
         assert_eq!(follows(EffectClass::Once, Asked::No), "unknown");
     }
 
@@ -261,13 +231,7 @@ mod tests {
         let follows = |asked, probes| {
             let mut open = open(1, 0);
             open.failed_probes = probes;
-            follows(
-                EffectClass::Probed,
-                Class::Timeout,
-                Effect::Unknown,
-                asked,
-                &open,
-            )
+            follows(EffectClass::Probed, Class::Timeout, Effect::Unknown, asked, &open)
         };
         assert_eq!(follows(Asked::CannotTell, 0), "unknown");
         assert_eq!(follows(Asked::Failed, 1), "probe later");

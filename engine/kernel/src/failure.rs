@@ -138,10 +138,7 @@ impl Failure {
 
     /// A failure after which the effect may have happened.
     pub fn with_unknown_effect(class: Class, message: impl Into<String>) -> Self {
-        Self {
-            effect: Effect::Unknown,
-            ..Self::without_effect(class, message)
-        }
+        Self { effect: Effect::Unknown, ..Self::without_effect(class, message) }
     }
 }
 

@@ -46,21 +46,13 @@ fn next_queued(items: &Items, batch: u32, more: usize) -> Option<u32> {
 
 /// The first item that may not start yet: the one after the stage of the first item that has not ended.
 fn barrier(items: &Items) -> u32 {
-    let open = items
-        .open
-        .first_key_value()
-        .map(|(ItemIndex(item), _)| *item);
+    let open = items.open.first_key_value().map(|(ItemIndex(item), _)| *item);
     let queued = items.queue.first();
     let Some(lowest) = open.into_iter().chain(queued).min() else {
         return items.total;
     };
-    let next_stage = items
-        .stages
-        .partition_point(|ItemIndex(first)| *first <= lowest);
-    items
-        .stages
-        .get(next_stage)
-        .map_or(items.total, |ItemIndex(first)| *first)
+    let next_stage = items.stages.partition_point(|ItemIndex(first)| *first <= lowest);
+    items.stages.get(next_stage).map_or(items.total, |ItemIndex(first)| *first)
 }
 
 #[cfg(test)]
@@ -87,9 +79,7 @@ mod tests {
         for item in picked {
             items.queue.clear(item.0..item.0 + 1);
             items.due.remove(item);
-            items
-                .open
-                .insert(*item, OpenItem::new(OpenStage::Running(AttemptId(1)), None));
+            items.open.insert(*item, OpenItem::new(OpenStage::Running(AttemptId(1)), None));
         }
         items.in_flight += 1;
     }
@@ -145,9 +135,6 @@ mod tests {
     #[test]
     fn nothing_is_picked_from_an_empty_step() {
         check(&listed(0, &[], 4), 1, &[]);
-        assert_eq!(
-            pick(&listed(3, &[0], 1), 2),
-            vec![ItemIndex(0), ItemIndex(1)]
-        );
+        assert_eq!(pick(&listed(3, &[0], 1), 2), vec![ItemIndex(0), ItemIndex(1)]);
     }
 }

@@ -18,7 +18,7 @@ use crate::ranges::RangeSet;
 use crate::state::{
     Behind, Items, Listed, Mark, OutputsState, Phase, RunState, StepPhase, StepState,
 };
-use crate::status::{StepEnd, StopCause, step_end};
+use crate::status::{Outcome, Reason, StepEnd, StopCause, step_end};
 
 /// An event that does not fit the state: no kernel produced it after the events before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,11 +75,7 @@ pub fn begin(definition: &Definition, request: &Request, at: Instant) -> RunStat
         queued_at: at,
         started_at: None,
         period: 0,
-        steps: definition
-            .steps
-            .iter()
-            .map(|_| StepState::pending())
-            .collect(),
+        steps: definition.steps.iter().map(|_| StepState::pending()).collect(),
         open_steps: u32::try_from(definition.steps.len()).unwrap_or(u32::MAX),
         in_flight: BTreeMap::new(),
         next_attempt: AttemptId(1),
@@ -100,12 +96,7 @@ pub fn fold(
     event: &Event,
     at: Instant,
 ) -> Result<Vec<Change>, Corrupt> {
-    let mut folding = Folding {
-        definition,
-        state,
-        at,
-        changes: Vec::new(),
-    };
+    let mut folding = Folding { definition, state, at, changes: Vec::new() };
     folding.event(event)?;
     Ok(folding.changes)
 }
@@ -130,17 +121,13 @@ impl Folding<'_> {
             Event::StepSkipped { step } => self.step_skipped(*step),
             Event::StepBlocked { step, cause } => self.step_blocked(*step, *cause),
             Event::ItemsListed { step, listing } => self.items_listed(*step, listing),
-            Event::TimerFired {
-                timer: Timer::Queue,
-            } => self.stop(StopCause::QueueTimeout),
+            Event::TimerFired { timer: Timer::Queue } => self.stop(StopCause::QueueTimeout),
             Event::TimerFired { timer: Timer::Run } => self.stop(StopCause::Timeout),
             Event::RunReopened { redo, by: _ } => self.reopened(redo),
+            Event::RunFinished { outcome: Outcome::Failed(Reason::Internal) } => self.abandoned(),
             Event::RunFinished { outcome } => {
                 let idle = self.state.open_steps == 0 && self.state.in_flight.is_empty();
-                self.expect(
-                    idle && !self.state.is_finished(),
-                    "a run ended with a step open",
-                )?;
+                Self::expect(idle && !self.state.is_finished(), "a run ended with a step open")?;
                 self.state.phase = Phase::Finished(*outcome);
                 Ok(())
             }
@@ -153,43 +140,32 @@ impl Folding<'_> {
             | Event::EffectProbed { .. }
             | Event::RetryScheduled { .. }
             | Event::ItemEnded { .. }
-            | Event::TimerFired {
-                timer: Timer::Item(..),
-            }
+            | Event::TimerFired { timer: Timer::Item(..) }
             | Event::EffectResolved { .. } => self.item_event(event),
         }
     }
 
-    pub(crate) fn expect(&self, holds: bool, reason: &'static str) -> Result<(), Corrupt> {
+    pub(crate) fn expect(holds: bool, reason: &'static str) -> Result<(), Corrupt> {
         if holds { Ok(()) } else { corrupt(reason) }
     }
 
     /// A step's definition and state.
     pub(crate) fn step(&mut self, index: StepIndex) -> Result<(&Step, &mut StepState), Corrupt> {
-        match (
-            self.definition.step(index),
-            self.state.steps.get_mut(index.place()),
-        ) {
+        match (self.definition.step(index), self.state.steps.get_mut(index.place())) {
             (Some(step), Some(state)) => Ok((step, state)),
             _ => corrupt("an event names a step that is not there"),
         }
     }
 
     fn granted(&mut self) -> Result<(), Corrupt> {
-        self.expect(
-            self.state.phase == Phase::Queued,
-            "a hold was granted to a run not queued",
-        )?;
+        Self::expect(self.state.phase == Phase::Queued, "a hold was granted to a run not queued")?;
         self.state.phase = Phase::Granted;
         self.changes.push(Change::Granted);
         Ok(())
     }
 
     fn started(&mut self) -> Result<(), Corrupt> {
-        self.expect(
-            self.state.phase == Phase::Granted,
-            "a run started without its hold",
-        )?;
+        Self::expect(self.state.phase == Phase::Granted, "a run started without its hold")?;
         self.state.phase = Phase::Running;
         self.state.started_at = Some(self.at);
         self.changes.push(Change::Started);
@@ -212,9 +188,7 @@ impl Folding<'_> {
             let Some(end) = step.phase.end() else {
                 return Ok(());
             };
-            behind = behind
-                .with(step.behind)
-                .with(finding(end, definition.on_failure));
+            behind = behind.with(step.behind).with(finding(end, definition.on_failure));
         }
         let (_, step) = self.step(index)?;
         step.phase = StepPhase::Gating;
@@ -228,12 +202,8 @@ impl Folding<'_> {
             (Question::Gate(step), Answer::Boolean(open)) => {
                 let (_, state) = self.step(step)?;
                 let asked = state.phase == StepPhase::Gating;
-                self.expect(asked, "a gate was answered that was not asked")?;
-                let change = if *open {
-                    Change::GateOpen
-                } else {
-                    Change::GateShut
-                };
+                Self::expect(asked, "a gate was answered that was not asked")?;
+                let change = if *open { Change::GateOpen } else { Change::GateShut };
                 self.changes.push(change(step));
                 Ok(())
             }
@@ -241,7 +211,7 @@ impl Folding<'_> {
                 let (_, state) = self.step(step)?;
                 let asked = matches!(state.phase, StepPhase::Gating | StepPhase::Listing);
                 state.failure = Some(failure.clone());
-                self.expect(asked, "an expression was answered that was not asked")?;
+                Self::expect(asked, "an expression was answered that was not asked")?;
                 self.end_step(step, StepEnd::Failed)
             }
             (Question::Pause(step, item), Answer::Duration(length)) => {
@@ -288,17 +258,15 @@ impl Folding<'_> {
     fn step_skipped(&mut self, index: StepIndex) -> Result<(), Corrupt> {
         let (_, step) = self.step(index)?;
         let fits = step.phase == StepPhase::Gating;
-        self.expect(fits, "a step was skipped that was not at its gate")?;
+        Self::expect(fits, "a step was skipped that was not at its gate")?;
         self.end_step(index, StepEnd::Skipped)
     }
 
     fn step_blocked(&mut self, index: StepIndex, cause: BlockCause) -> Result<(), Corrupt> {
         let (_, step) = self.step(index)?;
-        let fits = matches!(
-            step.phase,
-            StepPhase::Pending | StepPhase::Gating | StepPhase::Listing
-        );
-        self.expect(fits, "a step was blocked that had started or ended")?;
+        let fits =
+            matches!(step.phase, StepPhase::Pending | StepPhase::Gating | StepPhase::Listing);
+        Self::expect(fits, "a step was blocked that had started or ended")?;
         self.end_step(index, StepEnd::Blocked(cause))
     }
 
@@ -322,9 +290,8 @@ impl Folding<'_> {
             return Ok(());
         }
         let halts = fan_out.is_some_and(|fan_out| {
-            let allowed = fan_out
-                .max_failed
-                .map_or(0, |share| share.of(step.items.counts.wanted()));
+            let allowed =
+                fan_out.max_failed.map_or(0, |share| share.of(step.items.counts.wanted()));
             fan_out.fail_fast && step.items.counts.bad() > allowed
         });
         let halts_now = halts && step.phase == StepPhase::Running;
@@ -358,6 +325,8 @@ impl Folding<'_> {
             return corrupt("a step ended twice");
         }
         step.phase = StepPhase::Final(end);
+        // A step that is done again may be blocked this time: what was queued for it never starts.
+        leave_untried(&mut step.items);
         if end == StepEnd::Failed && step.failure.is_none() {
             let message = "the fan-out has fewer items than `min_items` asks for";
             step.failure = Some(Failure::without_effect(Class::Invalid, message));
@@ -386,7 +355,7 @@ impl Folding<'_> {
                 _,
             ) => false,
         };
-        self.expect(fits, "a run stopped that could not")?;
+        Self::expect(fits, "a run stopped that could not")?;
         self.state.phase = Phase::Stopping(cause);
         self.changes.push(Change::Stopped(cause));
         for (index, _) in self.definition.numbered() {
@@ -409,7 +378,7 @@ fn finding(end: StepEnd, on_failure: OnFailure) -> Behind {
 }
 
 /// Every item that has not started is untried.
-fn leave_untried(items: &mut Items) {
+pub(crate) fn leave_untried(items: &mut Items) {
     let ranges: Vec<_> = items.queue.iter().map(|(range, ())| range).collect();
     for range in ranges {
         items.counts.untried += range.end - range.start;

@@ -3,7 +3,7 @@
 //! Every identifier is a type of its own, so that a step cannot be handed where an item is meant.
 //! Nothing here makes a new id or reads a clock: ids and instants are given by the host.
 
-use alloc::string::{String, ToString};
+use alloc::string::{String, ToString as _};
 use core::fmt;
 use core::str::FromStr;
 
@@ -66,9 +66,7 @@ impl FromStr for RunId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        const EXPECTED: InvalidId = InvalidId {
-            expected: "a run id: `run_` and a UUID",
-        };
+        const EXPECTED: InvalidId = InvalidId { expected: "a run id: `run_` and a UUID" };
         let uuid = text.strip_prefix("run_").ok_or(EXPECTED)?;
         let dashes_fit = uuid.len() == 36
             && uuid
@@ -116,10 +114,7 @@ impl Digest {
 
     /// The first eight bytes as a number: a hash for jitter and for short names.
     pub fn leading(&self) -> u64 {
-        self.0
-            .iter()
-            .take(8)
-            .fold(0, |number, byte| (number << 8) | u64::from(*byte))
+        self.0.iter().take(8).fold(0, |number, byte| (number << 8) | u64::from(*byte))
     }
 }
 
@@ -139,9 +134,7 @@ impl FromStr for Digest {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        const EXPECTED: InvalidId = InvalidId {
-            expected: "a digest: 64 hexadecimal digits",
-        };
+        const EXPECTED: InvalidId = InvalidId { expected: "a digest: 64 hexadecimal digits" };
         let mut bytes = [0; 32];
         hex_into(text.bytes(), &mut bytes).ok_or(EXPECTED)?;
         Ok(Self(bytes))
@@ -192,14 +185,8 @@ impl EffectKey {
             None => (b"step", ""),
         };
         let epoch = epoch.to_le_bytes();
-        let parts: [&[u8]; 6] = [
-            b"holdfast effect",
-            run.bytes(),
-            step_id.as_bytes(),
-            tag,
-            key.as_bytes(),
-            &epoch,
-        ];
+        let parts: [&[u8]; 6] =
+            [b"holdfast effect", run.bytes(), step_id.as_bytes(), tag, key.as_bytes(), &epoch];
         Self(Digest::of_parts(&parts))
     }
 }
@@ -305,28 +292,16 @@ mod tests {
 
     #[test]
     fn digests_of_parts_depend_on_where_the_parts_end() {
-        assert_ne!(
-            Digest::of_parts(&[b"ab", b"c"]),
-            Digest::of_parts(&[b"a", b"bc"])
-        );
+        assert_ne!(Digest::of_parts(&[b"ab", b"c"]), Digest::of_parts(&[b"a", b"bc"]));
         let digest = Digest::of_bytes(b"");
-        assert!(
-            format!("{digest}").starts_with("e3b0c44298fc1c14"),
-            "the SHA-256 of nothing"
-        );
+        assert!(format!("{digest}").starts_with("e3b0c44298fc1c14"), "the SHA-256 of nothing");
         assert_eq!(digest.to_string().parse(), Ok(digest));
     }
 
     #[test]
     fn a_step_and_an_item_with_an_empty_key_have_different_effect_keys() {
         let run = RunId::from_bytes([7; 16]);
-        assert_ne!(
-            EffectKey::of(run, "a", None, 0),
-            EffectKey::of(run, "a", Some(""), 0)
-        );
-        assert_ne!(
-            EffectKey::of(run, "a", None, 0),
-            EffectKey::of(run, "a", None, 1)
-        );
+        assert_ne!(EffectKey::of(run, "a", None, 0), EffectKey::of(run, "a", Some(""), 0));
+        assert_ne!(EffectKey::of(run, "a", None, 0), EffectKey::of(run, "a", None, 1));
     }
 }

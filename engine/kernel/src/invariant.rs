@@ -15,31 +15,14 @@ use crate::state::{Items, Listed, Mark, OpenStage, Phase, RunState, StepPhase};
 /// A sentence that says what.
 pub fn check(definition: &Definition, state: &RunState) -> Result<(), String> {
     let require = |holds: bool, what: &str| {
-        if holds {
-            Ok(())
-        } else {
-            Err(String::from(what))
-        }
+        if holds { Ok(()) } else { Err(String::from(what)) }
     };
-    let open = state
-        .steps
-        .iter()
-        .filter(|step| step.phase.end().is_none())
-        .count();
-    require(
-        open == state.open_steps as usize,
-        "`open_steps` counts the steps that are not final",
-    )?;
+    let open = state.steps.iter().filter(|step| step.phase.end().is_none()).count();
+    require(open == state.open_steps as usize, "`open_steps` counts the steps that are not final")?;
     let idle = open == 0 && state.in_flight.is_empty();
-    require(
-        !state.is_finished() || idle,
-        "a finished run has nothing open",
-    )?;
+    require(!state.is_finished() || idle, "a finished run has nothing open")?;
     let queued = matches!(state.phase, Phase::Queued | Phase::Granted);
-    require(
-        !queued || state.in_flight.is_empty(),
-        "a queued run has nothing in flight",
-    )?;
+    require(!queued || state.in_flight.is_empty(), "a queued run has nothing in flight")?;
     for (index, step) in definition.numbered() {
         let Some(of) = state.step(index) else {
             return Err(format!("step `{}` has no state", step.id));
@@ -48,10 +31,7 @@ pub fn check(definition: &Definition, state: &RunState) -> Result<(), String> {
         let runs = matches!(of.phase, StepPhase::Running | StepPhase::Halting);
         check_items(&of.items, step.batch()).map_err(|what| in_step(&what))?;
         let idle = of.items.open.is_empty() && of.items.in_flight == 0;
-        require(
-            runs || idle,
-            &in_step("items are open in a step that does not run"),
-        )?;
+        require(runs || idle, &in_step("items are open in a step that does not run"))?;
         let startable =
             of.phase == StepPhase::Running && fan_out::is_startable(&of.items, step.batch());
         let live = matches!(state.phase, Phase::Running);
@@ -62,11 +42,7 @@ pub fn check(definition: &Definition, state: &RunState) -> Result<(), String> {
         let unfinished =
             of.phase.end().is_some() && of.listed == Listed::Yes && !of.items.queue.is_empty();
         require(!unfinished, &in_step("it is final with items not started"))?;
-        let flights = state
-            .in_flight
-            .values()
-            .filter(|flight| flight.step == index)
-            .count();
+        let flights = state.in_flight.values().filter(|flight| flight.step == index).count();
         require(
             flights == of.items.in_flight as usize,
             &in_step("`in_flight` counts its attempts"),
@@ -76,49 +52,28 @@ pub fn check(definition: &Definition, state: &RunState) -> Result<(), String> {
         let running = OpenStage::Running(*attempt);
         let items = state.step(flight.step).map(|step| &step.items);
         let known = flight.items.iter().all(|item| {
-            items
-                .and_then(|items| items.open.get(item))
-                .is_some_and(|open| open.stage == running)
+            items.and_then(|items| items.open.get(item)).is_some_and(|open| open.stage == running)
         });
-        require(
-            known && !flight.items.is_empty(),
-            "an attempt in flight has its items open",
-        )?;
+        require(known && !flight.items.is_empty(), "an attempt in flight has its items open")?;
     }
     Ok(())
 }
 
 fn check_items(items: &Items, batch: u32) -> Result<(), String> {
     let require = |holds: bool, what: &str| {
-        if holds {
-            Ok(())
-        } else {
-            Err(String::from(what))
-        }
+        if holds { Ok(()) } else { Err(String::from(what)) }
     };
     let counted = items.counts.ended() + items.queue.count();
     let open = u32::try_from(items.open.len()).unwrap_or(u32::MAX);
-    require(
-        counted + open == items.counts.total,
-        "every item is queued, open or counted once",
-    )?;
+    require(counted + open == items.counts.total, "every item is queued, open or counted once")?;
     let of = |marks: &[Mark]| -> u32 {
         let runs = items.not_ok.iter().filter(|(_, mark)| marks.contains(mark));
         runs.map(|(range, _)| range.end - range.start).sum()
     };
     let counts = &items.counts;
-    require(
-        of(&[Mark::Failed, Mark::FailedInDoubt]) == counts.failed,
-        "failed items are marked",
-    )?;
-    require(
-        of(&[Mark::Partial]) == counts.partial,
-        "partial items are marked",
-    )?;
-    require(
-        of(&[Mark::Untried]) == counts.untried,
-        "untried items are marked",
-    )?;
+    require(of(&[Mark::Failed, Mark::FailedInDoubt]) == counts.failed, "failed items are marked")?;
+    require(of(&[Mark::Partial]) == counts.partial, "partial items are marked")?;
+    require(of(&[Mark::Untried]) == counts.untried, "untried items are marked")?;
     let unknown = of(&[Mark::Unknown, Mark::ResolvedDone, Mark::ResolvedNotDone]);
     require(unknown == counts.unknown, "unknown items are marked")?;
     let limit = u64::from(items.max_parallel) * u64::from(batch);
@@ -131,10 +86,7 @@ fn check_items(items: &Items, batch: u32) -> Result<(), String> {
         "too many items open",
     )?;
     let due_open = items.due.iter().all(|item| {
-        items
-            .open
-            .get(item)
-            .is_some_and(|open| matches!(open.stage, OpenStage::Due { .. }))
+        items.open.get(item).is_some_and(|open| matches!(open.stage, OpenStage::Due { .. }))
     });
     require(due_open, "what is due is open")
 }

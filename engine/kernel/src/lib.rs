@@ -12,6 +12,8 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod abandon;
+pub mod admit;
 pub mod attempt;
 pub mod command;
 pub mod decide;
@@ -33,3 +35,4 @@ pub mod state;
 pub mod status;
 pub mod submit;
 pub mod value;
+pub mod wellformed;

@@ -39,9 +39,7 @@ pub fn gate(definition: &Definition, state: &RunState, index: StepIndex) -> Gate
     };
     let behind = of.behind;
     let failed = Behind::FAILED.with(Behind::BLOCKED_FAILURE);
-    let partial = Behind::PARTIAL
-        .with(Behind::TOLERATED)
-        .with(Behind::BLOCKED_PARTIAL);
+    let partial = Behind::PARTIAL.with(Behind::TOLERATED).with(Behind::BLOCKED_PARTIAL);
     match step.run_when {
         RunWhen::Ok | RunWhen::Clean if behind.has_any(failed) => Gate::Block(BlockCause::Failure),
         RunWhen::Ok if behind.has_any(Behind::BLOCKED_PARTIAL) => Gate::Block(BlockCause::Partial),

@@ -95,19 +95,12 @@ mod tests {
     use super::*;
 
     const fn holder(run: u8, target: &'static str, hold: Hold) -> Holder<'static> {
-        Holder {
-            run: RunId::from_bytes([run; 16]),
-            target: Some(target),
-            hold,
-        }
+        Holder { run: RunId::from_bytes([run; 16]), target: Some(target), hold }
     }
 
     fn check(started: &[Holder<'_>], queued: &[Holder<'_>], slots: usize, expect: &[u8]) {
         let chosen = startable(started.iter().copied(), queued.iter().copied(), slots);
-        let expect: Vec<RunId> = expect
-            .iter()
-            .map(|run| RunId::from_bytes([*run; 16]))
-            .collect();
+        let expect: Vec<RunId> = expect.iter().map(|run| RunId::from_bytes([*run; 16])).collect();
         assert_eq!(chosen, expect);
     }
 
@@ -132,18 +125,8 @@ mod tests {
             9,
             &[],
         );
-        check(
-            &[],
-            &[holder(1, "t", Exclusive), holder(2, "t", Shared)],
-            9,
-            &[1],
-        );
-        check(
-            &[holder(1, "t", None)],
-            &[holder(2, "t", Exclusive)],
-            9,
-            &[2],
-        );
+        check(&[], &[holder(1, "t", Exclusive), holder(2, "t", Shared)], 9, &[1]);
+        check(&[holder(1, "t", None)], &[holder(2, "t", Exclusive)], 9, &[2]);
     }
 
     #[test]

@@ -19,18 +19,14 @@ pub struct RangeMap<M> {
 
 impl<M> Default for RangeMap<M> {
     fn default() -> Self {
-        Self {
-            runs: BTreeMap::new(),
-        }
+        Self { runs: BTreeMap::new() }
     }
 }
 
 impl<M: Copy + Eq> RangeMap<M> {
     /// An empty map.
     pub const fn new() -> Self {
-        Self {
-            runs: BTreeMap::new(),
-        }
+        Self { runs: BTreeMap::new() }
     }
 
     /// The mark of `number`, if it has one.
@@ -56,20 +52,15 @@ impl<M: Copy + Eq> RangeMap<M> {
 
     /// Every run in ascending order, with its mark.
     pub fn iter(&self) -> impl Iterator<Item = (Range<u32>, M)> + '_ {
-        self.runs
-            .iter()
-            .map(|(first, (end, mark))| (*first..*end, *mark))
+        self.runs.iter().map(|(first, (end, mark))| (*first..*end, *mark))
     }
 
     /// The pieces that make up `range`, in ascending order: each all of one mark, or all without one.
     pub fn pieces(&self, range: Range<u32>) -> Vec<(Range<u32>, Option<M>)> {
         let mut pieces = Vec::new();
         let mut at = range.start;
-        let first = self
-            .runs
-            .range(..=range.start)
-            .next_back()
-            .map_or(range.start, |(first, _)| *first);
+        let first =
+            self.runs.range(..=range.start).next_back().map_or(range.start, |(first, _)| *first);
         for (start, (end, mark)) in self.runs.range(first..range.end) {
             let part = (*start).max(at)..(*end).min(range.end);
             if part.is_empty() {
@@ -99,11 +90,7 @@ impl<M: Copy + Eq> RangeMap<M> {
         }
         self.clear(range.clone());
         let (mut first, mut end) = (range.start, range.end);
-        let before = self
-            .runs
-            .range(..first)
-            .next_back()
-            .map(|(start, run)| (*start, *run));
+        let before = self.runs.range(..first).next_back().map(|(start, run)| (*start, *run));
         if let Some((start, (stop, of))) = before
             && stop == first
             && of == mark
@@ -125,11 +112,7 @@ impl<M: Copy + Eq> RangeMap<M> {
         if range.is_empty() {
             return;
         }
-        let before = self
-            .runs
-            .range(..range.start)
-            .next_back()
-            .map(|(first, run)| (*first, *run));
+        let before = self.runs.range(..range.start).next_back().map(|(first, run)| (*first, *run));
         if let Some((first, (end, mark))) = before
             && end > range.start
         {
@@ -138,11 +121,7 @@ impl<M: Copy + Eq> RangeMap<M> {
                 self.runs.insert(range.end, (end, mark));
             }
         }
-        let inside: Vec<u32> = self
-            .runs
-            .range(range.clone())
-            .map(|(first, _)| *first)
-            .collect();
+        let inside: Vec<u32> = self.runs.range(range.clone()).map(|(first, _)| *first).collect();
         for first in inside {
             if let Some((end, mark)) = self.runs.remove(&first)
                 && end > range.end

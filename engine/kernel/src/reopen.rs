@@ -6,7 +6,7 @@
 //!
 //! | an item's last attempt | its epoch |
 //! |---|---|
-//! | ended with effect none, partial, resolved as not done, or ok and stale | raised: it acts anew |
+//! | ended with effect none and none before it in doubt, partial, resolved as not done, or ok and stale | raised: it acts anew |
 //! | ended in doubt, or there was none | stays: the same effect key |
 
 use alloc::collections::BTreeSet;
@@ -53,10 +53,7 @@ pub fn plan(definition: &Definition, state: &RunState) -> Result<Vec<StepRedo>, 
         let stale = step.needs.iter().any(|need| again.contains(need));
         if let Some(extent) = extent(of, stale) {
             again.insert(index);
-            redo.push(StepRedo {
-                step: index,
-                extent,
-            });
+            redo.push(StepRedo { step: index, extent });
         }
     }
     redo.sort_by_key(|redo| redo.step);
@@ -65,11 +62,7 @@ pub fn plan(definition: &Definition, state: &RunState) -> Result<Vec<StepRedo>, 
         return Ok(redo);
     }
     let in_doubt = state.steps.iter().any(|step| step.items.counts.unknown > 0);
-    Err(if in_doubt {
-        NotReopenable::OnlyUnknown
-    } else {
-        NotReopenable::NothingToDo
-    })
+    Err(if in_doubt { NotReopenable::OnlyUnknown } else { NotReopenable::NothingToDo })
 }
 
 /// Every step after all that it needs.
@@ -79,11 +72,7 @@ fn in_order(definition: &Definition) -> Vec<StepIndex> {
     let mut next = 0;
     while let Some(index) = order.get(next).copied() {
         next += 1;
-        for dependent in definition
-            .step(index)
-            .into_iter()
-            .flat_map(|step| &step.needed_by)
-        {
+        for dependent in definition.step(index).into_iter().flat_map(|step| &step.needed_by) {
             let ready = definition
                 .step(*dependent)
                 .is_some_and(|step| step.needs.iter().all(|need| placed.contains(need)));
@@ -99,16 +88,15 @@ fn extent(step: &StepState, stale: bool) -> Option<Extent> {
     let listed = step.listed == Listed::Yes;
     match (step.phase.end()?, stale) {
         (_, true) if listed => Some(Extent::All),
-        (_, true) => Some(Extent::FromGate),
-        (StepEnd::Blocked(BlockCause::Timeout | BlockCause::Cancelled), false) => {
+        // A step that was listed in an earlier period keeps its list and its epochs.
+        (StepEnd::Blocked(BlockCause::Timeout | BlockCause::Cancelled), false) if listed => {
+            Some(Extent::NotOk)
+        }
+        (_, true) | (StepEnd::Blocked(BlockCause::Timeout | BlockCause::Cancelled), false) => {
             Some(Extent::FromGate)
         }
         (StepEnd::Failed | StepEnd::Partial, false) if listed => {
-            let redoable = step
-                .items
-                .not_ok
-                .iter()
-                .any(|(_, mark)| mark != Mark::Unknown);
+            let redoable = step.items.not_ok.iter().any(|(_, mark)| mark != Mark::Unknown);
             redoable.then_some(Extent::NotOk)
         }
         (StepEnd::Failed | StepEnd::Partial, false) => Some(Extent::FromGate),
@@ -119,21 +107,15 @@ fn extent(step: &StepState, stale: bool) -> Option<Extent> {
 impl Folding<'_> {
     /// Folds a reopening: resets what runs again, and queues the run.
     pub(crate) fn reopened(&mut self, redo: &[StepRedo]) -> Result<(), Corrupt> {
-        self.expect(
-            self.state.is_finished(),
-            "a run was reopened that had not ended",
-        )?;
-        for StepRedo {
-            step: index,
-            extent,
-        } in redo
-        {
+        Self::expect(self.state.is_finished(), "a run was reopened that had not ended")?;
+        for StepRedo { step: index, extent } in redo {
             let (definition, step) = self.step(*index)?;
             if step.phase.end().is_none() {
                 return corrupt("a step runs again twice");
             }
             match extent {
-                Extent::FromGate => *step = StepState::pending(),
+                Extent::FromGate if step.listed == Listed::No => *step = StepState::pending(),
+                Extent::FromGate => return corrupt("a listed step would be listed again"),
                 Extent::All => redo_all(&mut step.items, definition),
                 Extent::NotOk => redo_not_ok(&mut step.items, definition),
             }
@@ -171,27 +153,23 @@ impl Folding<'_> {
             };
             step.items.not_ok.clear(item..item + 1);
             step.items.counts.failed -= 1;
+            step.items.doubts.set(item..item + 1, ());
             let note = step.items.notes.remove(&ItemIndex(item));
-            step.items
-                .open
-                .insert(ItemIndex(item), OpenItem::new(stage, note));
+            step.items.open.insert(ItemIndex(item), OpenItem::new(stage, note));
         }
-        self.changes.extend(
-            doubtful
-                .into_iter()
-                .map(|item| Change::Settling(index, ItemIndex(item))),
-        );
+        self.changes
+            .extend(doubtful.into_iter().map(|item| Change::Settling(index, ItemIndex(item))));
         Ok(())
     }
 }
 
 fn can_ask(step: &Step) -> bool {
-    step.action()
-        .is_some_and(|action| action.effect == EffectClass::Probed)
+    step.action().is_some_and(|action| action.effect == EffectClass::Probed)
 }
 
 /// Lets every item of the range act anew.
 fn raise(items: &mut Items, range: Range<u32>) {
+    items.doubts.clear(range.clone());
     for (part, epoch) in items.epochs.pieces(range) {
         items.epochs.set(part, epoch.unwrap_or(0) + 1);
     }
@@ -239,15 +217,12 @@ fn redo_all(items: &mut Items, step: &Step) {
     }
     let mut anew = items.queue.clone();
     let (total, skipped) = (items.counts.total, items.counts.skipped);
-    items.counts = Counts {
-        total,
-        skipped,
-        ..Counts::default()
-    };
+    items.counts = Counts { total, skipped, ..Counts::default() };
     for (range, mark) in marks {
         let counter = match mark {
             Mark::Unknown => Some(&mut items.counts.unknown),
             Mark::FailedInDoubt if can_ask(step) => Some(&mut items.counts.failed),
+            // The doubt stays with the epoch.
             Mark::FailedInDoubt | Mark::Untried => None,
             Mark::Failed | Mark::Partial | Mark::ResolvedDone | Mark::ResolvedNotDone => continue,
         };

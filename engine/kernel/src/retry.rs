@@ -21,9 +21,7 @@ pub fn next_wait(
     }
     let wait =
         backoff(policy, open.counted, jitter).max(failure.retry_after.unwrap_or(Millis::ZERO));
-    let elapsed = open
-        .first_at
-        .map_or(Millis::ZERO, |first| at.plus(wait).since(first));
+    let elapsed = open.first_at.map_or(Millis::ZERO, |first| at.plus(wait).since(first));
     let too_late = policy.max_elapsed.is_some_and(|longest| elapsed > longest);
     (!too_late).then_some(wait)
 }
@@ -40,7 +38,7 @@ pub fn backoff(policy: &RetryPolicy, done: u32, jitter: Jitter) -> Millis {
         }
         wait = next;
     }
-    let part = wait * u128::from(jitter.0 >> 32) >> 32;
+    let part = (wait * u128::from(jitter.0 >> 32)) >> 32;
     Millis(u64::try_from(part).unwrap_or(u64::MAX).max(1))
 }
 
@@ -57,19 +55,9 @@ impl Jitter {
         epoch: u32,
         number: u32,
     ) -> Self {
-        let (item, epoch, number) = (
-            item.to_le_bytes(),
-            epoch.to_le_bytes(),
-            number.to_le_bytes(),
-        );
-        let parts: [&[u8]; 6] = [
-            b"holdfast jitter",
-            run.bytes(),
-            step_id.as_bytes(),
-            &item,
-            &epoch,
-            &number,
-        ];
+        let (item, epoch, number) = (item.to_le_bytes(), epoch.to_le_bytes(), number.to_le_bytes());
+        let parts: [&[u8]; 6] =
+            [b"holdfast jitter", run.bytes(), step_id.as_bytes(), &item, &epoch, &number];
         Self(Digest::of_parts(&parts).leading())
     }
 }
@@ -83,10 +71,7 @@ mod tests {
     const MOST: Jitter = Jitter(u64::MAX);
 
     fn policy() -> RetryPolicy {
-        RetryPolicy {
-            attempts: 4,
-            ..RetryPolicy::once()
-        }
+        RetryPolicy { attempts: 4, ..RetryPolicy::once() }
     }
 
     fn after(counted: u32) -> OpenItem {
@@ -98,11 +83,7 @@ mod tests {
 
     fn check(policy: &RetryPolicy, counted: u32, failure: &Failure, expect: Option<u64>) {
         let wait = next_wait(policy, &after(counted), failure, Instant(0), MOST);
-        assert_eq!(
-            wait,
-            expect.map(Millis),
-            "after {counted} attempts: {failure}"
-        );
+        assert_eq!(wait, expect.map(Millis), "after {counted} attempts: {failure}");
     }
 
     #[test]
@@ -111,32 +92,17 @@ mod tests {
         let mut policy = policy();
         policy.attempts = 100;
         // The largest jitter is a hair less than one, so a wait of 2,000 ms comes out as 1,999.
-        for (counted, expect) in [
-            (1, 1_999),
-            (2, 3_999),
-            (3, 7_999),
-            (5, 31_999),
-            (6, 59_999),
-            (90, 59_999),
-        ] {
+        for (counted, expect) in
+            [(1, 1_999), (2, 3_999), (3, 7_999), (5, 31_999), (6, 59_999), (90, 59_999)]
+        {
             check(&policy, counted, &failure, Some(expect));
         }
     }
 
     #[test]
     fn a_further_attempt_needs_one_left_and_a_class_that_is_listed() {
-        check(
-            &policy(),
-            4,
-            &Failure::without_effect(Class::Transient, "x"),
-            None,
-        );
-        check(
-            &policy(),
-            1,
-            &Failure::without_effect(Class::Conflict, "x"),
-            None,
-        );
+        check(&policy(), 4, &Failure::without_effect(Class::Transient, "x"), None);
+        check(&policy(), 1, &Failure::without_effect(Class::Conflict, "x"), None);
     }
 
     #[test]
@@ -151,10 +117,7 @@ mod tests {
     #[test]
     fn no_attempt_starts_after_the_longest_time() {
         let failure = Failure::without_effect(Class::Transient, "x");
-        let policy = RetryPolicy {
-            max_elapsed: Some(Millis(1_500)),
-            ..policy()
-        };
+        let policy = RetryPolicy { max_elapsed: Some(Millis(1_500)), ..policy() };
         check(&policy, 1, &failure, None);
     }
 }

@@ -194,6 +194,10 @@ pub struct Items {
     pub due: BTreeSet<ItemIndex>,
     /// The items that ended and are not ok, with how.
     pub not_ok: RangeMap<Mark>,
+    /// The items of which an attempt of this epoch may have had its effect, and no probe denied it since. A
+    /// later attempt that is refused does not settle what an earlier one may have done.
+    #[serde(default, skip_serializing_if = "RangeSet::is_empty")]
+    pub doubts: RangeSet,
     /// The notes of items that ended with their effect unknown.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub notes: BTreeMap<ItemIndex, Value>,
@@ -337,17 +341,8 @@ impl Items {
     pub fn single() -> Self {
         let mut queue = RangeSet::new();
         queue.set(0..1, ());
-        let counts = Counts {
-            total: 1,
-            ..Counts::default()
-        };
-        Self {
-            total: 1,
-            max_parallel: 1,
-            queue,
-            counts,
-            ..Self::default()
-        }
+        let counts = Counts { total: 1, ..Counts::default() };
+        Self { total: 1, max_parallel: 1, queue, counts, ..Self::default() }
     }
 
     /// The items of a fan-out, none started.
@@ -366,11 +361,7 @@ impl Items {
             stages: listing.stages.clone(),
             max_parallel: listing.max_parallel.max(1),
             queue,
-            counts: Counts {
-                total: listing.total,
-                skipped,
-                ..Counts::default()
-            },
+            counts: Counts { total: listing.total, skipped, ..Counts::default() },
             ..Self::default()
         }
     }
@@ -380,29 +371,21 @@ impl Items {
         self.epochs.get(item).unwrap_or(0)
     }
 
+    /// Whether any attempt of an item's epoch may have had its effect.
+    pub fn doubt(&self, ItemIndex(item): ItemIndex) -> Effect {
+        if self.doubts.get(item).is_some() { Effect::Unknown } else { Effect::None }
+    }
+
     /// An open item as an attempt or a probe is given it.
     pub fn as_try(&self, item: ItemIndex, open: &OpenItem) -> ItemTry {
-        ItemTry {
-            item,
-            number: open.attempts,
-            epoch: self.epoch(item),
-            note: open.note.clone(),
-        }
+        ItemTry { item, number: open.attempts, epoch: self.epoch(item), note: open.note.clone() }
     }
 }
 
 impl OpenItem {
     /// An item before its first attempt, with the note of an earlier period.
     pub fn new(stage: OpenStage, note: Option<Value>) -> Self {
-        Self {
-            stage,
-            attempts: 0,
-            counted: 0,
-            first_at: None,
-            deaths: 0,
-            failed_probes: 0,
-            note,
-        }
+        Self { stage, attempts: 0, counted: 0, first_at: None, deaths: 0, failed_probes: 0, note }
     }
 }
 

@@ -29,13 +29,8 @@ pub enum RunStatus {
 
 impl RunStatus {
     /// Every status, in the order of a run's life.
-    pub const ALL: [Self; 5] = [
-        Self::Queued,
-        Self::Running,
-        Self::Succeeded,
-        Self::Partial,
-        Self::Failed,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Queued, Self::Running, Self::Succeeded, Self::Partial, Self::Failed];
 
     /// The word used everywhere.
     pub const fn word(self) -> &'static str {
@@ -221,14 +216,9 @@ pub fn step_end(counts: &Counts, fan_out: Option<&ForEach>) -> StepEnd {
     if bad == 0 && counts.partial == 0 {
         return StepEnd::Succeeded;
     }
-    let too_many = fan_out
-        .and_then(|fan_out| fan_out.max_failed)
-        .is_some_and(|share| bad > share.of(wanted));
-    if bad == wanted || too_many {
-        StepEnd::Failed
-    } else {
-        StepEnd::Partial
-    }
+    let too_many =
+        fan_out.and_then(|fan_out| fan_out.max_failed).is_some_and(|share| bad > share.of(wanted));
+    if bad == wanted || too_many { StepEnd::Failed } else { StepEnd::Partial }
 }
 
 /// The final word of a run whose steps are all final.
@@ -273,7 +263,7 @@ mod tests {
     use super::*;
     use crate::definition::Share;
     use crate::id::ExpressionId;
-    use alloc::string::ToString;
+    use alloc::borrow::ToOwned as _;
 
     fn fan_out(max_failed: Option<Share>, min_items: u32) -> ForEach {
         ForEach {
@@ -282,7 +272,7 @@ mod tests {
             filter: None,
             stage: None,
             max_parallel: None,
-            variable: "item".to_string(),
+            variable: "item".to_owned(),
             batch: 1,
             max_failed,
             min_items,
@@ -291,95 +281,34 @@ mod tests {
     }
 
     fn check(counts: Counts, max_failed: Option<Share>, expect: StepEnd) {
-        assert_eq!(
-            step_end(&counts, Some(&fan_out(max_failed, 0))),
-            expect,
-            "{counts:?}"
-        );
+        assert_eq!(step_end(&counts, Some(&fan_out(max_failed, 0))), expect, "{counts:?}");
     }
 
     #[test]
     fn a_step_ends_as_its_table_says() {
-        let of_ten = Counts {
-            total: 10,
-            succeeded: 10,
-            ..Counts::default()
-        };
+        let of_ten = Counts { total: 10, succeeded: 10, ..Counts::default() };
         check(of_ten, None, StepEnd::Succeeded);
         check(Counts::default(), None, StepEnd::Succeeded);
+        check(Counts { succeeded: 9, partial: 1, ..of_ten }, None, StepEnd::Partial);
+        check(Counts { succeeded: 9, unknown: 1, ..of_ten }, None, StepEnd::Partial);
+        check(Counts { succeeded: 0, untried: 10, ..of_ten }, None, StepEnd::Failed);
+        check(Counts { succeeded: 0, partial: 10, ..of_ten }, None, StepEnd::Partial);
         check(
-            Counts {
-                succeeded: 9,
-                partial: 1,
-                ..of_ten
-            },
-            None,
-            StepEnd::Partial,
-        );
-        check(
-            Counts {
-                succeeded: 9,
-                unknown: 1,
-                ..of_ten
-            },
-            None,
-            StepEnd::Partial,
-        );
-        check(
-            Counts {
-                succeeded: 0,
-                untried: 10,
-                ..of_ten
-            },
-            None,
-            StepEnd::Failed,
-        );
-        check(
-            Counts {
-                succeeded: 0,
-                partial: 10,
-                ..of_ten
-            },
-            None,
-            StepEnd::Partial,
-        );
-        check(
-            Counts {
-                succeeded: 7,
-                failed: 3,
-                ..of_ten
-            },
+            Counts { succeeded: 7, failed: 3, ..of_ten },
             Some(Share::Count(3)),
             StepEnd::Partial,
         );
         check(
-            Counts {
-                succeeded: 7,
-                failed: 3,
-                ..of_ten
-            },
+            Counts { succeeded: 7, failed: 3, ..of_ten },
             Some(Share::Percent(29)),
             StepEnd::Failed,
         );
-        check(
-            Counts {
-                succeeded: 0,
-                skipped: 8,
-                failed: 2,
-                ..of_ten
-            },
-            None,
-            StepEnd::Failed,
-        );
+        check(Counts { succeeded: 0, skipped: 8, failed: 2, ..of_ten }, None, StepEnd::Failed);
     }
 
     #[test]
     fn too_few_items_fail_the_step() {
-        let none = Counts {
-            total: 3,
-            skipped: 3,
-            ..Counts::default()
-        };
+        let none = Counts { total: 3, skipped: 3, ..Counts::default() };
         assert_eq!(step_end(&none, Some(&fan_out(None, 1))), StepEnd::Failed);
         assert_eq!(step_end(&none, Some(&fan_out(None, 0))), StepEnd::Succeeded);
     }
@@ -389,10 +318,7 @@ mod tests {
         for status in RunStatus::ALL {
             assert_eq!(RunStatus::from_word(status.word()), Some(status));
         }
-        assert_eq!(
-            RunStatus::from_word("completed_with_errors"),
-            Some(RunStatus::Partial)
-        );
+        assert_eq!(RunStatus::from_word("completed_with_errors"), Some(RunStatus::Partial));
         assert_eq!(RunStatus::from_word("canceled"), Some(RunStatus::Failed));
         assert_eq!(RunStatus::from_word("green"), None);
     }

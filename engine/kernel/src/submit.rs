@@ -18,12 +18,7 @@ pub fn dedupe_key(
     object: &[String],
     inputs: &Value,
 ) -> DedupeKey {
-    let object = Value::List(
-        object
-            .iter()
-            .map(|part| Value::from(part.as_str()))
-            .collect(),
-    );
+    let object = Value::List(object.iter().map(|part| Value::from(part.as_str())).collect());
     let target: [&[u8]; 2] = match target_identity {
         Some(identity) => [b"target", identity.as_bytes()],
         None => [b"no target", b""],
@@ -42,30 +37,21 @@ pub fn dedupe_key(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::ToString;
+    use alloc::borrow::ToOwned as _;
 
     #[test]
     fn requests_differ_by_every_part_of_the_key() {
-        let object = ["a".to_string()];
+        let object = ["a".to_owned()];
         let inputs = Value::from([("x", Value::from(1))]);
         let base = dedupe_key(Some("t"), Operation::Backup, "w", &object, &inputs);
-        assert_eq!(
-            base,
-            dedupe_key(Some("t"), Operation::Backup, "w", &object, &inputs)
-        );
+        assert_eq!(base, dedupe_key(Some("t"), Operation::Backup, "w", &object, &inputs));
         for other in [
             dedupe_key(None, Operation::Backup, "w", &object, &inputs),
             dedupe_key(Some("u"), Operation::Backup, "w", &object, &inputs),
             dedupe_key(Some("t"), Operation::Verify, "w", &object, &inputs),
             dedupe_key(Some("t"), Operation::Backup, "v", &object, &inputs),
             dedupe_key(Some("t"), Operation::Backup, "w", &[], &inputs),
-            dedupe_key(
-                Some("t"),
-                Operation::Backup,
-                "w",
-                &object,
-                &Value::empty_map(),
-            ),
+            dedupe_key(Some("t"), Operation::Backup, "w", &object, &Value::empty_map()),
         ] {
             assert_ne!(base, other);
         }

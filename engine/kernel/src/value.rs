@@ -3,8 +3,9 @@
 //! The kernel has its own value type: a dependency that turned on another crate's insertion-ordered
 //! maps would otherwise change every dedupe key. Maps are sorted by the bytes of their keys.
 
+use alloc::borrow::ToOwned as _;
 use alloc::collections::BTreeMap;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write as _};
 
@@ -42,42 +43,27 @@ impl Value {
 
     /// The text, if it is text.
     pub fn as_text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            _ => None,
-        }
+        if let Self::Text(text) = self { Some(text) } else { None }
     }
 
     /// The whole number, if it is one.
     pub fn as_integer(&self) -> Option<i128> {
-        match self {
-            Self::Integer(number) => Some(*number),
-            _ => None,
-        }
+        if let Self::Integer(number) = self { Some(*number) } else { None }
     }
 
     /// The boolean, if it is one.
     pub fn as_boolean(&self) -> Option<bool> {
-        match self {
-            Self::Boolean(boolean) => Some(*boolean),
-            _ => None,
-        }
+        if let Self::Boolean(boolean) = self { Some(*boolean) } else { None }
     }
 
     /// The list, if it is one.
     pub fn as_list(&self) -> Option<&[Value]> {
-        match self {
-            Self::List(list) => Some(list),
-            _ => None,
-        }
+        if let Self::List(list) = self { Some(list) } else { None }
     }
 
     /// The map, if it is one.
     pub fn as_map(&self) -> Option<&BTreeMap<String, Value>> {
-        match self {
-            Self::Map(map) => Some(map),
-            _ => None,
-        }
+        if let Self::Map(map) = self { Some(map) } else { None }
     }
 
     /// The value under `key`, if this is a map that has it.
@@ -122,9 +108,7 @@ impl Value {
             Self::Number(number) => write_plain(out, number),
             Self::Text(text) => write_quoted(out, text),
             Self::List(list) => {
-                write_joined(out, ['[', ']'], list.iter(), |out, value| {
-                    value.write_canonical(out)
-                });
+                write_joined(out, ['[', ']'], list.iter(), |out, value| value.write_canonical(out));
             }
             Self::Map(map) => write_joined(out, ['{', '}'], map.iter(), |out, (key, value)| {
                 write_quoted(out, key);
@@ -179,7 +163,7 @@ fn write_quoted(out: &mut String, text: &str) {
 
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
-        Self::Text(text.to_string())
+        Self::Text(text.to_owned())
     }
 }
 
@@ -209,12 +193,7 @@ impl From<Vec<Value>> for Value {
 
 impl<const N: usize> From<[(&str, Value); N]> for Value {
     fn from(entries: [(&str, Value); N]) -> Self {
-        Self::Map(
-            entries
-                .into_iter()
-                .map(|(key, value)| (key.to_string(), value))
-                .collect(),
-        )
+        Self::Map(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
     }
 }
 
@@ -323,15 +302,9 @@ mod tests {
             Value::from([("b", Value::None), ("a", Value::from(true))]),
             r#"{"a":true,"b":null}"#,
         );
+        check(Value::from("ä\"\\\n\u{1}\u{1f}"), "\"ä\\\"\\\\\\n\\u0001\\u001f\"");
         check(
-            Value::from("ä\"\\\n\u{1}\u{1f}"),
-            "\"ä\\\"\\\\\\n\\u0001\\u001f\"",
-        );
-        check(
-            Value::List(vec![
-                Value::Integer(i128::from(u64::MAX)),
-                Value::Number(-0.5),
-            ]),
+            Value::List(vec![Value::Integer(i128::from(u64::MAX)), Value::Number(-0.5)]),
             "[18446744073709551615,-0.5]",
         );
     }
@@ -347,18 +320,12 @@ mod tests {
     #[test]
     fn values_read_back_from_json() {
         let value = Value::from([
-            (
-                "list",
-                Value::List(vec![Value::None, Value::Number(0.25), Value::Integer(-3)]),
-            ),
+            ("list", Value::List(vec![Value::None, Value::Number(0.25), Value::Integer(-3)])),
             ("big", Value::Integer(i128::from(u64::MAX))),
             ("text", Value::from("x\u{1}")),
         ]);
         let json = serde_json::to_string(&value).unwrap();
         assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), value);
-        assert_eq!(
-            serde_json::from_str::<Value>(&value.canonical()).unwrap(),
-            value
-        );
+        assert_eq!(serde_json::from_str::<Value>(&value.canonical()).unwrap(), value);
     }
 }

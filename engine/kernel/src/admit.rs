@@ -1,0 +1,78 @@
+//! What a run still waits for: which events its host may hand in now.
+//!
+//! An event that is not admitted is stale: told by an attempt that is over, by a timer that was replaced,
+//! or the answer to a question that was answered. It is recorded elsewhere and never folded.
+
+use crate::definition::Definition;
+use crate::event::{Event, Question, Timer};
+use crate::fan_out;
+use crate::id::{AttemptId, ItemIndex, StepIndex};
+use crate::state::{Mark, OpenStage, Phase, RunState, StepPhase};
+
+/// Whether the kernel still waits for the answer to a question.
+pub fn asks(definition: &Definition, state: &RunState, question: Question) -> bool {
+    let phase = |step| state.step(step).map(|step| step.phase);
+    match question {
+        Question::Gate(step) => phase(step) == Some(StepPhase::Gating),
+        Question::Items(step) => phase(step) == Some(StepPhase::Listing),
+        Question::Pause(step, item) => {
+            state.ready.contains(&step)
+                && state.step(step).is_some_and(|step| fan_out::pick(&step.items, 1) == [item])
+        }
+        Question::Outputs => {
+            may_finish(state) && definition.outputs.is_some() && state.outputs.is_none()
+        }
+    }
+}
+
+/// Whether nothing is left to do but to end the run.
+pub(crate) fn may_finish(state: &RunState) -> bool {
+    state.open_steps == 0
+        && state.in_flight.is_empty()
+        && matches!(state.phase, Phase::Running | Phase::Stopping(_))
+}
+
+/// Whether the host may hand this event in now. Everything else is stale: told by an attempt that is over,
+/// a timer that was replaced, a question already answered.
+pub fn admits(definition: &Definition, state: &RunState, event: &Event) -> bool {
+    let running = |attempt: &AttemptId, item: &ItemIndex| {
+        state.in_flight.get(attempt).is_some_and(|flight| flight.items.contains(item))
+    };
+    let open = |step: &StepIndex, item: &ItemIndex| {
+        state.step(*step).and_then(|step| step.items.open.get(item)).map(|open| &open.stage)
+    };
+    match event {
+        Event::AttemptNoted { attempt, item, .. }
+        | Event::AttemptSucceeded { attempt, item, .. }
+        | Event::AttemptFailed { attempt, item, .. } => running(attempt, item),
+        Event::AttemptLost { attempt, .. } | Event::AttemptInterrupted { attempt, .. } => {
+            state.in_flight.contains_key(attempt)
+        }
+        Event::EffectProbed { step, item, .. } => {
+            matches!(open(step, item), Some(OpenStage::Settling { .. }))
+        }
+        Event::TimerFired { timer: Timer::Item(step, item) } => {
+            matches!(open(step, item), Some(OpenStage::Waiting { .. } | OpenStage::Sleeping { .. }))
+        }
+        Event::TimerFired { timer: Timer::Queue } | Event::HoldGranted => {
+            state.phase == Phase::Queued
+        }
+        Event::TimerFired { timer: Timer::Run } => state.phase == Phase::Running,
+        Event::Evaluated { question, .. } => asks(definition, state, *question),
+        Event::ItemsListed { step, .. } => asks(definition, state, Question::Items(*step)),
+        Event::EffectResolved { step, item, .. } => state
+            .step(*step)
+            .is_some_and(|step| step.items.not_ok.get(item.0) == Some(Mark::Unknown)),
+        Event::RunJoined { .. } => !state.is_finished(),
+        Event::RunReopened { .. } => state.is_finished(),
+        Event::RunQueued(_)
+        | Event::RunStarted
+        | Event::StepReady { .. }
+        | Event::StepSkipped { .. }
+        | Event::StepBlocked { .. }
+        | Event::AttemptStarted { .. }
+        | Event::RetryScheduled { .. }
+        | Event::ItemEnded { .. }
+        | Event::RunFinished { .. } => false,
+    }
+}

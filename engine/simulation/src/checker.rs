@@ -1,0 +1,219 @@
+//! Looks at a run from outside: its final word against an independent reading of the rules, its items
+//! against the ground truth of the world.
+//!
+//! Slow and plain on purpose. It shares no code with the kernel's own decisions.
+
+use std::collections::BTreeSet;
+
+use holdfast_kernel::definition::{Definition, EffectClass, OnFailure, RunWhen};
+use holdfast_kernel::event::BlockCause;
+use holdfast_kernel::id::{ItemIndex, RunId, StepIndex};
+use holdfast_kernel::state::{Listed, Mark, Phase, RunState, StepState};
+use holdfast_kernel::status::{Outcome, Reason, StepEnd};
+
+use crate::outside::{Outside, class};
+use crate::world::World;
+
+/// The first thing about an ended run that is not as the rules say.
+///
+/// # Errors
+/// A sentence that says what.
+pub fn check_outcome(definition: &Definition, state: &RunState) -> Result<(), String> {
+    let Phase::Finished(outcome) = state.phase else {
+        return Err("the run has not ended".to_owned());
+    };
+    let mut ends = Vec::new();
+    for step in &state.steps {
+        ends.push(step.phase.end().ok_or("a step of an ended run is open")?);
+    }
+    let stopped = matches!(
+        outcome,
+        Outcome::Failed(
+            Reason::Timeout | Reason::QueueTimeout | Reason::Cancelled | Reason::Internal
+        )
+    );
+    for (index, step) in definition.numbered() {
+        let Some(of) = state.step(index) else {
+            return Err("a step has no state".to_owned());
+        };
+        check_step(definition, &ends, index, of, stopped)
+            .map_err(|what| format!("step `{}`: {what}", step.id))?;
+    }
+    let expect = expected_outcome(definition, &ends);
+    let outputs_failed =
+        outcome == Outcome::Failed(Reason::StepFailed) && definition.outputs.is_some();
+    if stopped || outcome == expect || (outputs_failed && state.outputs.is_some()) {
+        Ok(())
+    } else {
+        Err(format!("the run ended {outcome:?}, the table says {expect:?}"))
+    }
+}
+
+fn expected_outcome(definition: &Definition, ends: &[StepEnd]) -> Outcome {
+    let pairs = || ends.iter().zip(&definition.steps);
+    let failed = pairs().any(|(end, step)| {
+        (*end == StepEnd::Failed && step.on_failure == OnFailure::Fail)
+            || *end == StepEnd::Blocked(BlockCause::Failure)
+    });
+    if failed {
+        return Outcome::Failed(Reason::StepFailed);
+    }
+    let partial = pairs()
+        .any(|(end, _)| matches!(end, StepEnd::Failed | StepEnd::Partial | StepEnd::Blocked(_)));
+    if partial { Outcome::Partial } else { Outcome::Succeeded }
+}
+
+/// All that a step needs, directly or not.
+fn all_needs(definition: &Definition, index: StepIndex) -> BTreeSet<StepIndex> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![index];
+    while let Some(next) = open.pop() {
+        for need in definition.step(next).into_iter().flat_map(|step| &step.needs) {
+            if found.insert(*need) {
+                open.push(*need);
+            }
+        }
+    }
+    found
+}
+
+fn check_step(
+    definition: &Definition,
+    ends: &[StepEnd],
+    index: StepIndex,
+    of: &StepState,
+    stopped: bool,
+) -> Result<(), String> {
+    let Some(step) = definition.step(index) else {
+        return Err("it is not there".to_owned());
+    };
+    let end_of = |need: &StepIndex| ends.get(need.place()).copied();
+    let needs: Vec<(StepEnd, OnFailure)> = all_needs(definition, index)
+        .iter()
+        .filter_map(|need| Some((end_of(need)?, definition.step(*need)?.on_failure)))
+        .collect();
+    let any = |wanted: &dyn Fn(&(StepEnd, OnFailure)) -> bool| needs.iter().any(wanted);
+    let hard = any(&|(end, on_failure)| {
+        (*end == StepEnd::Failed && *on_failure == OnFailure::Fail)
+            || *end == StepEnd::Blocked(BlockCause::Failure)
+    });
+    let soft = any(&|(end, on_failure)| {
+        *end == StepEnd::Partial
+            || (*end == StepEnd::Failed && *on_failure == OnFailure::Continue)
+            || *end == StepEnd::Blocked(BlockCause::Partial)
+    });
+    let inherited = any(&|(end, _)| *end == StepEnd::Blocked(BlockCause::Partial));
+    let failed = any(&|(end, _)| *end == StepEnd::Failed);
+    let skipped = step.needs.iter().any(|need| end_of(need) == Some(StepEnd::Skipped));
+    let end = of.phase.end().ok_or("it is open")?;
+    if let StepEnd::Blocked(BlockCause::Timeout | BlockCause::Cancelled) = end {
+        return if stopped {
+            Ok(())
+        } else {
+            Err("it is blocked by a stop that was none".to_owned())
+        };
+    }
+    let ran = !matches!(end, StepEnd::Skipped | StepEnd::Blocked(_));
+    let expect = match step.run_when {
+        RunWhen::Ok | RunWhen::Clean if hard => Some(StepEnd::Blocked(BlockCause::Failure)),
+        RunWhen::Ok if inherited => Some(StepEnd::Blocked(BlockCause::Partial)),
+        RunWhen::Clean if soft => Some(StepEnd::Blocked(BlockCause::Partial)),
+        RunWhen::Clean if skipped => Some(StepEnd::Skipped),
+        RunWhen::Failed if !failed => Some(StepEnd::Skipped),
+        RunWhen::Ok | RunWhen::Clean | RunWhen::Done | RunWhen::Failed => None,
+    };
+    match expect {
+        Some(expect) if expect != end => {
+            Err(format!("it ended {end:?}, `run_when` says {expect:?}"))
+        }
+        None if !(ran || end == StepEnd::Skipped && step.condition.is_some()) => {
+            Err(format!("it ended {end:?} though it may run"))
+        }
+        _ if ran && of.listed == Listed::Yes => check_counts(definition, index, of, end),
+        _ => Ok(()),
+    }
+}
+
+fn check_counts(
+    definition: &Definition,
+    index: StepIndex,
+    of: &StepState,
+    end: StepEnd,
+) -> Result<(), String> {
+    let counts = &of.items.counts;
+    let wanted = counts.total - counts.skipped;
+    let bad = counts.failed + counts.unknown + counts.untried;
+    let fan_out = definition.step(index).and_then(|step| step.for_each.as_ref());
+    let expect = match fan_out {
+        Some(fan_out) if wanted < fan_out.min_items => StepEnd::Failed,
+        _ if bad == 0 && counts.partial == 0 => StepEnd::Succeeded,
+        _ if bad == wanted => StepEnd::Failed,
+        Some(fan_out) if fan_out.max_failed.is_some_and(|most| bad > most.of(wanted)) => {
+            StepEnd::Failed
+        }
+        _ => StepEnd::Partial,
+    };
+    if end == expect {
+        Ok(())
+    } else {
+        Err(format!("it ended {end:?}, its items say {expect:?}: {counts:?}"))
+    }
+}
+
+/// The first item of a run that does not agree with the ground truth.
+///
+/// # Errors
+/// A sentence that says which and how.
+pub fn check_truth(definition: &Definition, state: &RunState, world: &World) -> Result<(), String> {
+    for (index, step) in definition.numbered() {
+        let Some(of) = state.step(index) else {
+            return Err("a step has no state".to_owned());
+        };
+        if step.action().is_none() || of.listed == Listed::No {
+            continue;
+        }
+        for item in 0..of.items.total {
+            check_item(definition, state.run(), of, (index, ItemIndex(item)), world)
+                .map_err(|what| format!("step `{}` item {item}: {what}", step.id))?;
+        }
+    }
+    Ok(())
+}
+
+fn check_item(
+    definition: &Definition,
+    run: RunId,
+    of: &StepState,
+    (index, item): (StepIndex, ItemIndex),
+    world: &World,
+) -> Result<(), String> {
+    let class = class(definition, index);
+    let strict = matches!(class, EffectClass::Keyed | EffectClass::Probed | EffectClass::Once);
+    let require = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
+    let latest = of.items.epoch(item);
+    for epoch in 0..=latest {
+        let truth = world.truth(Outside::key(definition, run, index, item, epoch));
+        require(!strict || truth.happened <= 1, "its effect happened more than once")?;
+        require(
+            class != EffectClass::Once || truth.attempts <= 1 || truth.happened <= 1,
+            "it was done again",
+        )?;
+    }
+    let truth = world.truth(Outside::key(definition, run, index, item, latest));
+    let excluded = of.items.excluded.get(item.0).is_some();
+    match of.items.not_ok.get(item.0) {
+        _ if excluded => require(truth.attempts == 0, "it was left out and done all the same"),
+        None => require(truth.happened >= 1, "it succeeded and nothing happened"),
+        Some(Mark::Partial) => require(truth.happened >= 1, "it is partial and nothing happened"),
+        Some(Mark::Failed) => {
+            require(!strict || truth.happened == 0, "it failed without effect and happened")
+        }
+        Some(Mark::Untried) => {
+            let in_doubt = of.items.doubts.get(item.0).is_some();
+            require(truth.attempts == 0 || in_doubt, "it is untried and was tried")
+        }
+        Some(Mark::FailedInDoubt | Mark::Unknown | Mark::ResolvedDone | Mark::ResolvedNotDone) => {
+            Ok(())
+        }
+    }
+}

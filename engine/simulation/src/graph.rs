@@ -1,0 +1,145 @@
+//! Random definitions: chains and graphs with fan-outs, stages, batches, retries, timeouts and sleeps.
+//!
+//! They hold no real expressions: [`crate::script`] answers for them.
+
+use holdfast_kernel::definition::{
+    ActionUse, Definition, EffectClass, ForEach, OnFailure, Operation, RetryPolicy, RunWhen, Share,
+    Step, Work, Writes,
+};
+use holdfast_kernel::failure::Class;
+use holdfast_kernel::id::{ExpressionId, Millis, StepIndex};
+use holdfast_kernel::value::Value;
+
+use crate::chance::Chance;
+
+/// The expression every template of a random definition refers to.
+const SCRIPTED: ExpressionId = ExpressionId(0);
+
+/// How large and how wild random definitions are.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// The most steps.
+    pub steps: u32,
+}
+
+/// A random definition that passes [`Definition::check`].
+pub fn definition(chance: &mut Chance, size: Size) -> Definition {
+    let count = 1 + chance.small(size.steps);
+    let mut steps: Vec<Step> = (0..count).map(|index| step(chance, index)).collect();
+    let edges: Vec<(u32, StepIndex)> = (0..count)
+        .zip(&steps)
+        .flat_map(|(index, step)| step.needs.iter().map(move |need| (index, *need)))
+        .collect();
+    for (index, need) in edges {
+        if let Some(step) = steps.get_mut(need.place()) {
+            step.needed_by.push(StepIndex(index));
+        }
+    }
+    let timeout =
+        if chance.percent(15) { Millis(chance.below(20_000)) } else { Millis::seconds(86_400) };
+    Definition {
+        name: "random".to_owned(),
+        operation: chance.pick([Operation::Backup, Operation::Restore, Operation::Maintenance]),
+        description: String::new(),
+        labels: std::collections::BTreeMap::new(),
+        target: None,
+        object: None,
+        timeout,
+        steps,
+        outputs: chance.percent(50).then_some(SCRIPTED),
+        expressions: vec![Value::None],
+    }
+}
+
+fn step(chance: &mut Chance, index: u32) -> Step {
+    let is_pause = chance.percent(8);
+    Step {
+        id: format!("s{index}"),
+        work: if is_pause {
+            Work::Pause { duration: SCRIPTED }
+        } else {
+            Work::Action(action(chance))
+        },
+        needs: needs(chance, index),
+        needed_by: Vec::new(),
+        run_when: chance.pick([
+            RunWhen::Ok,
+            RunWhen::Ok,
+            RunWhen::Ok,
+            RunWhen::Clean,
+            RunWhen::Done,
+            RunWhen::Failed,
+        ]),
+        condition: chance.percent(15).then_some(SCRIPTED),
+        for_each: chance.percent(45).then(|| fan_out(chance)),
+        retry: retry(chance),
+        timeout: chance.percent(60).then(|| Millis(100 + chance.below(3_000))),
+        on_failure: if chance.percent(15) { OnFailure::Continue } else { OnFailure::Fail },
+    }
+}
+
+/// Mostly the step before, sometimes none or several.
+fn needs(chance: &mut Chance, index: u32) -> Vec<StepIndex> {
+    if index == 0 || chance.percent(10) {
+        return Vec::new();
+    }
+    if chance.percent(60) {
+        return vec![StepIndex(index - 1)];
+    }
+    (0..index).filter(|_| chance.percent(40)).map(StepIndex).collect()
+}
+
+fn action(chance: &mut Chance) -> ActionUse {
+    ActionUse {
+        action: "scripted".to_owned(),
+        version: 1,
+        effect: chance.pick([
+            EffectClass::Pure,
+            EffectClass::Idempotent,
+            EffectClass::Keyed,
+            EffectClass::Probed,
+            EffectClass::Probed,
+            EffectClass::Once,
+        ]),
+        writes: Writes::Target,
+        on_target: chance.percent(50),
+        with: Some(SCRIPTED),
+        env: None,
+    }
+}
+
+fn fan_out(chance: &mut Chance) -> ForEach {
+    ForEach {
+        items: SCRIPTED,
+        key: None,
+        filter: None,
+        stage: None,
+        max_parallel: None,
+        variable: "item".to_owned(),
+        batch: chance.pick([1, 1, 2, 5]),
+        max_failed: chance.percent(30).then(|| {
+            if chance.percent(50) {
+                Share::Count(chance.small(4))
+            } else {
+                Share::Percent(chance.small(60))
+            }
+        }),
+        min_items: if chance.percent(10) { 3 } else { 0 },
+        fail_fast: chance.percent(20),
+    }
+}
+
+fn retry(chance: &mut Chance) -> RetryPolicy {
+    let mut when = vec![Class::Transient, Class::Throttled, Class::Timeout];
+    if chance.percent(20) {
+        when.push(Class::Permanent);
+    }
+    RetryPolicy {
+        attempts: 1 + chance.small(4),
+        delay: Millis(1 + chance.below(2_000)),
+        backoff_thousandths: chance.pick([1_000, 1_500, 2_000]),
+        max_delay: Millis(5_000),
+        max_elapsed: chance.percent(15).then(|| Millis(chance.below(8_000))),
+        when,
+    }
+}

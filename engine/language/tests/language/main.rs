@@ -1,0 +1,14 @@
+//! What the language promises authors, seen from outside: files in, diagnostics or definitions out.
+//!
+//! One binary for all of it, because linking costs more than running.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bad_files;
+mod definitions;
+mod diagnostics_page;
+mod evaluation;
+mod language_page;
+mod run;
+mod specs;
+mod submits;

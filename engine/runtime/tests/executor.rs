@@ -1,7 +1,6 @@
 //! The executor with the real drive and journal, on a disk in memory and with actions made of closures.
 
 #![expect(
-    clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::excessive_nesting,

@@ -203,7 +203,7 @@ fn take_over(disk: &dyn Disk, journal: &Database, shared: &Shared) -> Result<u64
     let filed = shared.filed();
     let path = disk.place(Path::new(JOURNAL));
     let mut next = None;
-    for batch in records(journal)? {
+    for batch in journal.guarded(|| records(journal))? {
         let expected = next.unwrap_or(batch.sequence.min(filed + 1));
         if batch.sequence != expected {
             return Err(OpenError::Gap { path, expected });
@@ -242,6 +242,10 @@ fn records(journal: &Database) -> Result<Vec<Batch>, OpenError> {
 
 /// The instance a database file belongs to, its format checked.
 fn identity(disk: &dyn Disk, name: &str, database: &Database) -> Result<String, OpenError> {
+    database.guarded(|| read_identity(disk, name, database))
+}
+
+fn read_identity(disk: &dyn Disk, name: &str, database: &Database) -> Result<String, OpenError> {
     let transaction = database.read()?;
     let meta = transaction.open_table(META).map_err(|error| database.fault(error))?;
     let row = |key: &[u8]| {

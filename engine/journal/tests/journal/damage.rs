@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use holdfast_journal::resume::OpenError;
+use holdfast_journal::database::Check;
+use holdfast_journal::items::Show;
+use holdfast_journal::query::Filter;
+use holdfast_journal::resume::{OpenError, open};
 
-use crate::host::{Host, Ledger, everything, run_id, verify};
+use crate::host::{FAN_OUT, Host, Ledger, everything, first_page, run_id, verify};
 use crate::memory::{Fault, Memory, draw};
 
 /// A state with two runs, one of them active, nothing of the last turns filed.
@@ -96,11 +99,7 @@ fn a_missing_foreign_or_older_file_is_refused() {
     };
     check(&flipped, &payload, damaged);
     let other = Memory::new(Fault::None);
-    drop(holdfast_journal::resume::open(
-        Arc::new(other.clone()),
-        "another",
-        holdfast_journal::database::Check::Quick,
-    ));
+    drop(open(Arc::new(other.clone()), "another", Check::Quick));
     let foreign = |disk: &Memory| disk.set_content("journal.redb", other.content("journal.redb"));
     check(&foreign, "journal.redb", |error| matches!(error, OpenError::Foreign { .. }));
     let new = Memory::new(Fault::None);
@@ -119,4 +118,49 @@ fn what_no_record_names_is_cut_from_a_payload_file() {
     verify(&host.opened, &ledger).unwrap();
     assert!(disk.content(&payload).len() <= sound.len());
     everything(&host.opened);
+}
+
+#[test]
+fn a_flipped_bit_in_the_store_is_found_by_a_full_check() {
+    let (disk, ledger) = state();
+    let content = disk.content("store.redb");
+    let used: Vec<usize> = (0..content.len()).filter(|place| content[*place] != 0).collect();
+    let step = (used.len() / 1_000).max(1);
+    for place in used.into_iter().step_by(step) {
+        let mut damaged = content.clone();
+        damaged[place] ^= 1 << (draw(2, place as u64) % 8);
+        let disk = disk.after_kill();
+        disk.set_content("store.redb", damaged);
+        let opened = open(Arc::new(disk), "instance-1", Check::Full);
+        match opened {
+            Ok(opened) => {
+                verify(&opened, &ledger).unwrap_or_else(|reason| panic!("byte {place}: {reason}"));
+            }
+            Err(error) => assert!(error.to_string().contains("redb"), "byte {place}: {error}"),
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_the_store_is_no_panic_of_a_reader() {
+    let (disk, _) = state();
+    drop(Host::open(Arc::new(disk.clone()), 3));
+    let content = disk.content("store.redb");
+    let used: Vec<usize> = (0..content.len()).filter(|place| content[*place] != 0).collect();
+    let step = (used.len() / 1_000).max(1);
+    for place in used.into_iter().step_by(step) {
+        let mut damaged = content.clone();
+        damaged[place] ^= 1 << (draw(3, place as u64) % 8);
+        let disk = disk.after_kill();
+        disk.set_content("store.redb", damaged);
+        let Ok(opened) = open(Arc::new(disk), "instance-1", Check::Quick) else {
+            continue;
+        };
+        opened.reader.runs(&Filter::default(), first_page()).err();
+        for number in 0..2 {
+            opened.reader.events(run_id(number), first_page()).err();
+            opened.reader.items(run_id(number), FAN_OUT, Show::All, first_page()).err();
+        }
+        opened.reader.notifications(first_page()).err();
+    }
 }

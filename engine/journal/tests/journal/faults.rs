@@ -101,3 +101,24 @@ fn a_failed_commit_says_when_it_failed_and_ends_the_writer() {
     check(Fault::SyncFailsFrom, true, false);
     check(Fault::DeadFrom, false, false);
 }
+
+#[test]
+fn a_payload_that_did_not_fit_leaves_nothing_behind() {
+    let disk = Memory::new(Fault::None);
+    let host = Host::open(Arc::new(disk.clone()), 3).unwrap();
+    let payloads = &host.opened.payloads;
+    let first = payloads.append(run_id(1), b"first").unwrap();
+    for operation in 0..4 {
+        for fault in [Fault::FullOnce, Fault::FullFrom, Fault::DeadFrom] {
+            disk.set_fault(fault(disk.operations() + operation));
+            let attempt = payloads.append(run_id(1), b"does not fit");
+            disk.set_fault(Fault::None);
+            let next = payloads.append(run_id(1), b"next").unwrap();
+            assert_eq!(payloads.read(run_id(1), &next).unwrap(), b"next");
+            if let Ok(reference) = attempt {
+                assert_eq!(payloads.read(run_id(1), &reference).unwrap(), b"does not fit");
+            }
+        }
+    }
+    assert_eq!(payloads.read(run_id(1), &first).unwrap(), b"first");
+}

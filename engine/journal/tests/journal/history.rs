@@ -210,3 +210,32 @@ fn a_batch_that_does_not_fit_is_refused_and_harms_nothing() {
     host.submit(run_id(1), &mut ledger).unwrap();
     verify(&host.opened, &ledger).unwrap();
 }
+
+#[test]
+fn a_long_run_is_opened_from_its_snapshot() {
+    let disk = Memory::new(Fault::None);
+    let mut host = Host::open(Arc::new(disk.clone()), 900).unwrap();
+    let mut ledger = Ledger::default();
+    host.submit(run_id(0), &mut ledger).unwrap();
+    let mut reads = Vec::new();
+    for turn in 0..700 {
+        assert!(host.turn(1, &mut ledger).unwrap(), "it is not over yet");
+        if turn % 5 == 0 {
+            host.opened.filer.file(usize::MAX).unwrap();
+        }
+        if turn % 100 == 99 {
+            host.opened.filer.file(usize::MAX).unwrap();
+            let again = disk.after_kill();
+            let opened = Host::open(Arc::new(again.clone()), 900).unwrap();
+            assert_eq!(opened.runs, host.runs);
+            reads.push(again.operations());
+        }
+    }
+    let ledger_events = ledger.acknowledged[&run_id(0)].len();
+    assert!(ledger_events > 1_400, "{ledger_events} events");
+    assert!(reads[6] < reads[3], "after the snapshot there is less to read: {reads:?}");
+    while host.turn(50, &mut ledger).unwrap() {}
+    verify(&host.opened, &ledger).unwrap();
+    let loaded = host.opened.reader.load(run_id(0)).unwrap().unwrap();
+    assert_eq!(loaded.state, host.runs[&run_id(0)]);
+}

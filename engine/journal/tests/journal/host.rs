@@ -29,7 +29,7 @@ use holdfast_kernel::event::{
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::fold::{begin, fold};
 use holdfast_kernel::id::{
-    DedupeKey, Digest, ExpressionId, Instant, ItemIndex, Millis, RunId, StepIndex,
+    AttemptId, DedupeKey, Digest, ExpressionId, Instant, ItemIndex, Millis, RunId, StepIndex,
 };
 use holdfast_kernel::payload::Payload;
 use holdfast_kernel::ranges::RangeSet;
@@ -238,18 +238,9 @@ impl Host {
                     self.take(run, decision, batch)?;
                 }
                 Command::StartAttempt { attempt, step, items, .. } => {
-                    for item in items {
-                        let item = item.item;
-                        let event = if step == FAN_OUT && item == ItemIndex(1) {
-                            let failure = Failure::without_effect(Class::Permanent, "no such file");
-                            Event::AttemptFailed { attempt, item, failure }
-                        } else {
-                            let output = self.opened.payloads.keep(run, output(step, item))?;
-                            let completeness = Completeness::Whole;
-                            Event::AttemptSucceeded { attempt, item, output, completeness }
-                        };
-                        self.answers.push_back((run, event));
-                    }
+                    items
+                        .iter()
+                        .try_for_each(|item| self.attempt(run, attempt, step, item.item))?;
                 }
                 Command::SetTimer { .. }
                 | Command::ReleaseHold
@@ -257,6 +248,24 @@ impl Host {
                 | Command::CancelAttempt { .. } => {}
             }
         }
+        Ok(())
+    }
+
+    fn attempt(
+        &mut self,
+        run: RunId,
+        attempt: AttemptId,
+        step: StepIndex,
+        item: ItemIndex,
+    ) -> Result<(), Broken> {
+        let event = if step == FAN_OUT && item == ItemIndex(1) {
+            let failure = Failure::without_effect(Class::Permanent, "no such file");
+            Event::AttemptFailed { attempt, item, failure }
+        } else {
+            let output = self.opened.payloads.keep(run, output(step, item))?;
+            Event::AttemptSucceeded { attempt, item, output, completeness: Completeness::Whole }
+        };
+        self.answers.push_back((run, event));
         Ok(())
     }
 
@@ -400,7 +409,8 @@ pub(crate) fn verify(opened: &Opened, ledger: &Ledger) -> Result<(), String> {
             continue;
         }
         let state = replay(&found);
-        if reader.load(*run).unwrap().unwrap().state != state {
+        let loaded = reader.load(*run).map_err(|error| error.to_string())?;
+        if loaded.is_none_or(|loaded| loaded.state != state) {
             return Err(format!("{run} has another state than its events"));
         }
     }

@@ -56,24 +56,21 @@ fn an_empty_list_has_no_elements() {
 fn threads_append_to_one_file_without_meeting() {
     let opened = opened();
     let payloads = &opened.payloads;
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0_u8..4)
-            .map(|thread| {
-                scope.spawn(move || {
-                    let append = |number: usize| {
-                        let content = vec![thread; 100 * number];
-                        (payloads.append(run_id(1), &content).unwrap(), content)
-                    };
-                    (0..50).map(append).collect::<Vec<_>>()
-                })
-            })
-            .collect();
-        for thread in threads {
-            for (reference, content) in thread.join().unwrap() {
-                assert_eq!(payloads.read(run_id(1), &reference).unwrap(), content);
-            }
-        }
+    let append = |thread: u8, number: usize| {
+        let content = vec![thread; 100 * number];
+        (payloads.append(run_id(1), &content).unwrap(), content)
+    };
+    let append_some =
+        &|thread: u8| (0..50).map(|number| append(thread, number)).collect::<Vec<_>>();
+    let written: Vec<_> = std::thread::scope(|scope| {
+        let spawn = |thread: u8| scope.spawn(move || append_some(thread));
+        let threads: Vec<_> = (0..4).map(spawn).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
+    assert_eq!(written.len(), 200);
+    for (reference, content) in written {
+        assert_eq!(payloads.read(run_id(1), &reference).unwrap(), content);
+    }
 }
 
 #[test]

@@ -33,6 +33,24 @@ pub(crate) enum Left {
     Some(u64),
 }
 
+impl Left {
+    fn apply(self, bytes: &mut Vec<u8>, write: &Write, place: u64) {
+        let drawn = match self {
+            Self::Nothing => 0,
+            Self::Everything => 2,
+            Self::Some(seed) => draw(seed, place) % 4,
+        };
+        match (drawn, write) {
+            (0, _) => {}
+            (1, Write::Bytes(offset, data)) => {
+                let torn = data[..data.len() / 2 / 512 * 512].to_vec();
+                apply(bytes, &Write::Bytes(*offset, torn));
+            }
+            _ => apply(bytes, write),
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Write {
     Bytes(u64, Vec<u8>),
@@ -117,19 +135,7 @@ impl Memory {
         for (place, content) in (0_u64..).zip(&mut inside.contents) {
             let mut bytes = content.durable.clone();
             for (number, write) in (0_u64..).zip(&content.unsynced) {
-                let drawn = match left {
-                    Left::Nothing => 0,
-                    Left::Everything => 2,
-                    Left::Some(seed) => draw(seed, place * 1_000 + number) % 4,
-                };
-                match (drawn, write) {
-                    (0, _) => {}
-                    (1, Write::Bytes(offset, data)) => {
-                        let torn = data[..data.len() / 2 / 512 * 512].to_vec();
-                        apply(&mut bytes, &Write::Bytes(*offset, torn));
-                    }
-                    _ => apply(&mut bytes, write),
-                }
+                left.apply(&mut bytes, write, place * 1_000 + number);
             }
             *content = Content { now: bytes.clone(), durable: bytes, unsynced: Vec::new() };
         }

@@ -161,10 +161,16 @@ pub struct ActiveRun {
 
 /// Opens a state directory. An empty one becomes a new state with the id `instance`.
 ///
+/// The journal is always verified whole; `check` says how much of the store is. A full check costs its
+/// whole length: it is for after a failed sync and for suspected damage.
+///
 /// # Errors
 /// Something in it cannot be used or trusted.
 pub fn open(disk: Arc<dyn Disk>, instance: &str, check: Check) -> Result<Opened, OpenError> {
     prepare(&*disk, instance)?;
+    if check == Check::Full {
+        forget_cached(&*disk)?;
+    }
     let store = Database::open(&*disk, Path::new(STORE), STORE_CACHE, check)?;
     let instance = identity(&*disk, STORE, &store)?;
     // The journal is small, so every page of it is verified each time.
@@ -196,6 +202,15 @@ pub fn open(disk: Arc<dyn Disk>, instance: &str, check: Check) -> Result<Opened,
     let reader = Reader::new(Arc::clone(&shared), Arc::clone(&payloads));
     let writer = Writer::new(disk, journal, Arc::clone(&payloads), shared, (last, at));
     Ok(Opened { writer, filer, reader, payloads, recovered })
+}
+
+/// After a failed sync the system's memory of a file may be better than the disk's.
+fn forget_cached(disk: &dyn Disk) -> Result<(), OpenError> {
+    for name in [JOURNAL, STORE].map(Path::new) {
+        let folder = |cause| OpenError::Folder { path: disk.place(name), cause };
+        disk.files().drop_cached(name).map_err(folder)?;
+    }
+    Ok(())
 }
 
 /// Hands the journal's records on to the filer, and says which is the last.

@@ -239,3 +239,44 @@ fn a_long_run_is_opened_from_its_snapshot() {
     let loaded = host.opened.reader.load(run_id(0)).unwrap().unwrap();
     assert_eq!(loaded.state, host.runs[&run_id(0)]);
 }
+
+#[test]
+fn each_part_can_have_a_thread_of_its_own() {
+    const fn moves<T: Send + 'static>() {}
+    const fn is_shared<T: Send + Sync + Clone + 'static>() {}
+    moves::<holdfast_journal::commit::Writer>();
+    moves::<holdfast_journal::filer::Filer>();
+    is_shared::<holdfast_journal::query::Reader>();
+    is_shared::<Arc<holdfast_journal::payloads::Payloads>>();
+}
+
+#[test]
+fn readers_see_a_steady_picture_while_records_are_committed_and_filed() {
+    let disk = Memory::new(Fault::None);
+    let mut host = Host::open(Arc::new(disk), 20).unwrap();
+    let mut ledger = Ledger::default();
+    host.submit(run_id(0), &mut ledger).unwrap();
+    let reader = host.opened.reader.clone();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watching = scope.spawn(|| {
+            let mut ended = 0;
+            while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                let counts = reader.run(run_id(0)).unwrap().unwrap().counts;
+                assert!(counts.ended() >= ended, "what ended stays so");
+                ended = counts.ended();
+            }
+            ended
+        });
+        let mut turns = 0_u32;
+        while host.turn(1, &mut ledger).unwrap() {
+            turns += 1;
+            if turns.is_multiple_of(3) {
+                host.opened.filer.file(2).unwrap();
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+        assert!(watching.join().unwrap() <= 22);
+    });
+    verify(&host.opened, &ledger).unwrap();
+}

@@ -133,6 +133,7 @@ impl Core {
         }
         self.position.sequence = batch.sequence;
         self.position.at = batch.at;
+        self.fresh.put(Table::Meta, POSITION.to_vec(), encode(&self.position)?);
         Ok(())
     }
 
@@ -271,9 +272,6 @@ impl Core {
 
     /// Brings the rows of all changed runs up to date, and lets go of those that ended.
     pub(crate) fn settle(&mut self) -> Result<(), FilingError> {
-        if self.changed.is_empty() && self.fresh.is_empty() {
-            return Ok(());
-        }
         for run in std::mem::take(&mut self.changed) {
             let Some(mut live) = self.runs.remove(&run) else {
                 continue;
@@ -285,7 +283,6 @@ impl Core {
                 self.runs.insert(run, live);
             }
         }
-        self.fresh.put(Table::Meta, POSITION.to_vec(), encode(&self.position)?);
         Ok(())
     }
 

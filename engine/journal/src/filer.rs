@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use holdfast_kernel::id::RunId;
+use holdfast_kernel::id::{Digest, RunId};
 use thiserror::Error;
 
 use crate::absorb::{Core, Source};
@@ -32,6 +32,9 @@ pub enum FilingError {
         /// What does not fit.
         reason: String,
     },
+    /// A run is pinned to a definition that is not kept.
+    #[error("the definition {0} is not kept")]
+    UnknownDefinition(Digest),
     /// A row has no JSON.
     #[error(transparent)]
     Unwritable(#[from] Unwritable),

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use holdfast_journal::commit::{Batch, CommitError};
 use holdfast_journal::items::Show;
 use holdfast_journal::query::{Filter, Found, Page};
-use holdfast_journal::record::ItemStatus;
+use holdfast_journal::record::{ItemStatus, StoredDefinition};
 use holdfast_kernel::event::Event;
 use holdfast_kernel::failure::Class;
-use holdfast_kernel::id::{Instant, ItemIndex};
+use holdfast_kernel::id::{Digest, Instant, ItemIndex};
 use holdfast_kernel::reopen;
 use holdfast_kernel::status::RunStatus;
 
-use crate::host::{FAN_OUT, Host, Ledger, everything, first_page, run_id, verify};
+use crate::host::{
+    FAN_OUT, Host, Ledger, everything, first_page, request, run_id, stored_definition, verify,
+};
 use crate::memory::{Fault, Memory};
 
 fn finished(runs: u64) -> (Memory, Host, Ledger) {
@@ -103,6 +105,15 @@ fn the_journal_holds_only_what_is_not_filed() {
     }
     let after_many = operations(&disk);
     assert!(after_many < after_sixty + after_sixty / 4, "{after_many} against {after_sixty}");
+}
+
+#[test]
+fn a_batch_without_anything_is_filed_too() {
+    let (_, mut host, _) = finished(1);
+    let next = host.opened.writer.next_sequence();
+    host.opened.writer.commit(Batch::new(next, Instant(1 << 40))).unwrap();
+    assert_eq!(host.opened.filer.file(usize::MAX).unwrap().through, next);
+    assert_eq!(host.opened.writer.unfiled(), 0);
 }
 
 #[test]
@@ -201,12 +212,32 @@ fn an_ended_run_is_loaded_and_goes_on() {
 
 #[test]
 fn a_batch_that_does_not_fit_is_refused_and_harms_nothing() {
-    let (_, mut host, mut ledger) = finished(1);
+    let (disk, host, mut ledger) = finished(1);
+    drop(host);
+    let mut host = Host::open(Arc::new(disk), 5).unwrap();
     let next = host.opened.writer.next_sequence();
     let refused = host.opened.writer.commit(Batch::new(next + 1, Instant(1 << 40)));
     assert!(matches!(refused, Err(CommitError::OutOfSequence { .. })));
     let refused = host.opened.writer.commit(Batch::new(next, Instant(0)));
     assert!(matches!(refused, Err(CommitError::BackInTime)));
+    let mut batch = Batch::new(next, Instant(1 << 40));
+    let mut pinned = request(run_id(8));
+    pinned.definition = Digest::of_bytes(b"another");
+    batch.entries.push((run_id(8), vec![Event::RunQueued(Box::new(pinned))]));
+    let refused = host.opened.writer.commit(batch.clone());
+    assert!(matches!(refused, Err(CommitError::UnknownDefinition(_))), "{refused:?}");
+    let empty = stored_definition().lowered.replace("\"steps\":[", "\"steps\":[],\"rest\":[");
+    for lowered in ["{}", "no JSON", &empty] {
+        let lowered = lowered.to_owned();
+        let digest = Digest::of_bytes(lowered.as_bytes());
+        batch.definitions = vec![StoredDefinition { digest, text: String::new(), lowered }];
+        let refused = host.opened.writer.commit(batch.clone());
+        assert!(matches!(refused, Err(CommitError::WrongDefinition { .. })), "{refused:?}");
+    }
+    batch.definitions = vec![StoredDefinition { text: String::new(), ..stored_definition() }];
+    batch.definitions[0].lowered.push(' ');
+    let refused = host.opened.writer.commit(batch);
+    assert!(matches!(refused, Err(CommitError::WrongDefinition { .. })), "{refused:?}");
     host.submit(run_id(1), &mut ledger).unwrap();
     verify(&host.opened, &ledger).unwrap();
 }

@@ -43,6 +43,13 @@ impl Mask {
         self.forms.dedup();
     }
 
+    /// Adds everything another mask knows.
+    pub fn merge(&mut self, other: Self) {
+        self.forms.extend(other.forms);
+        self.forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        self.forms.dedup();
+    }
+
     /// Whether there is nothing to mask.
     pub fn is_empty(&self) -> bool {
         self.forms.is_empty()

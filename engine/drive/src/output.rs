@@ -94,6 +94,12 @@ pub enum Refusal {
     /// There is no unknown effect at that place.
     #[error("there is no effect in doubt at that step and item")]
     NotUnknown,
+    /// There is no such run.
+    #[error("there is no such run")]
+    NoSuchRun,
+    /// What is stored of the run cannot be read.
+    #[error("what is stored of the run cannot be read")]
+    Unreadable,
     /// No new work is taken.
     #[error("holdfast is stopping and takes no new work")]
     Draining,

@@ -44,6 +44,11 @@ impl Drive {
         });
     }
 
+    /// Knows of a run that is active without driving it: for a process that only stores.
+    pub fn know(&mut self, recovered: ActiveRun, program: Program) {
+        self.keep(Active { program, state: recovered.state });
+    }
+
     /// Gives out places after all runs of the last process were taken over.
     pub fn start(&mut self, now: Instant) {
         self.begin(now);
@@ -59,12 +64,13 @@ impl Drive {
 
     /// Gives slots, holds and places to whom they are due; after every input.
     pub(crate) fn balance(&mut self) {
-        if self.intake == Intake::Draining {
-            return;
-        }
-        self.start_runs();
-        if self.intake == Intake::Open {
-            self.fill_places();
+        match self.intake {
+            Intake::Open => {
+                self.start_runs();
+                self.fill_places();
+            }
+            Intake::Paused => self.start_runs(),
+            Intake::Storing | Intake::Draining => {}
         }
     }
 

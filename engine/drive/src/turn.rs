@@ -53,6 +53,8 @@ pub enum Intake {
     Open,
     /// Submits are accepted and wait; no attempt starts. The disk is full, or somebody paused it.
     Paused,
+    /// Submits are accepted and stored; nothing starts: this process drives no runs.
+    Storing,
     /// Nothing is accepted and nothing starts: the process is about to end.
     Draining,
 }

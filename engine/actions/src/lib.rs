@@ -1,0 +1,1 @@
+//! The standard actions, one file for each name in `uses:`.

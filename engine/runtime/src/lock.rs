@@ -1,0 +1,116 @@
+//! One process owns a state directory: a lock file that names the owner's pid and what it does.
+//!
+//! The lock is the operating system's: it is gone with the process, however that died. The text in the file is
+//! for people only.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use holdfast_kernel::id::Millis;
+
+use crate::clock;
+
+/// The name of the lock file in a state directory.
+pub const NAME: &str = "lock";
+
+/// How long a command waits for another one that only acts and lets go.
+pub const PATIENCE: Millis = Millis::seconds(10);
+
+/// The lock of a state directory; let go when dropped.
+#[derive(Debug)]
+pub struct StateLock {
+    file: File,
+}
+
+/// What the owner of a lock does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// It drives runs, for as long as they take.
+    Drives,
+    /// It acts and lets go.
+    Acts,
+}
+
+/// Why the lock was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process has it.
+    #[error("the state in {} is owned by the process {pid}, which drives its runs", path.display())]
+    Owned {
+        /// The state directory.
+        path: PathBuf,
+        /// The pid of the owner, as it wrote it.
+        pid: String,
+    },
+    /// The lock file cannot be used.
+    #[error("{} cannot be locked: {cause}", path.display())]
+    Disk {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+}
+
+impl StateLock {
+    /// Takes the lock of a state directory. An owner that drives is told at once; one that only acts is waited
+    /// for, up to [`PATIENCE`].
+    ///
+    /// # Errors
+    /// Another process has it, or the file cannot be used.
+    pub fn take(state: &Path, purpose: Use) -> Result<Self, LockError> {
+        let path = state.join(NAME);
+        let disk = |cause| LockError::Disk { path: path.clone(), cause };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(disk)?;
+        let deadline = clock::monotonic() + clock::duration(PATIENCE);
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(cause)) => return Err(disk(cause)),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            let owner = owner(&mut file).map_err(disk)?;
+            let drives = owner.ends_with("drives");
+            if drives || clock::monotonic() >= deadline {
+                let pid = owner.split_whitespace().next().unwrap_or("unknown").to_owned();
+                return Err(LockError::Owned { path: state.to_owned(), pid });
+            }
+            clock::wait_blocking(Millis(20));
+        }
+        let word = match purpose {
+            Use::Drives => "drives",
+            Use::Acts => "acts",
+        };
+        write_owner(&mut file, word).map_err(disk)?;
+        Ok(Self { file })
+    }
+}
+
+impl Drop for StateLock {
+    fn drop(&mut self) {
+        // What the file says is for people; the lock itself goes with the file handle.
+        self.file.set_len(0).unwrap_or_default();
+    }
+}
+
+fn owner(file: &mut File) -> io::Result<String> {
+    let mut text = String::new();
+    file.rewind()?;
+    file.read_to_string(&mut text)?;
+    Ok(text.trim().to_owned())
+}
+
+fn write_owner(file: &mut File, word: &str) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{} {word}", std::process::id())
+}

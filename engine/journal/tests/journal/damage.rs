@@ -42,7 +42,7 @@ fn refused_or_same(disk: Memory, ledger: &Ledger, name: &str, what: &str) -> boo
 }
 
 #[test]
-fn a_flipped_bit_in_the_journal_is_refused_or_harmless() {
+fn inv_14_a_flipped_bit_in_the_journal_is_refused_or_harmless() {
     let (disk, ledger) = state();
     let content = disk.content("journal.redb");
     let used: Vec<usize> = (0..content.len()).filter(|place| content[*place] != 0).collect();
@@ -61,7 +61,7 @@ fn a_flipped_bit_in_the_journal_is_refused_or_harmless() {
 }
 
 #[test]
-fn a_shortened_journal_is_refused_or_harmless() {
+fn inv_14_a_shortened_journal_is_refused_or_harmless() {
     let (disk, ledger) = state();
     let content = disk.content("journal.redb");
     for length in (0..content.len()).step_by(509) {
@@ -72,7 +72,7 @@ fn a_shortened_journal_is_refused_or_harmless() {
 }
 
 #[test]
-fn a_missing_foreign_or_older_file_is_refused() {
+fn inv_14_a_missing_foreign_or_older_file_is_refused() {
     let (disk, _) = state();
     let check = |change: &dyn Fn(&Memory), name: &str, expect: fn(&OpenError) -> bool| {
         let disk = disk.after_kill();

@@ -47,7 +47,7 @@ fn length_of_history() -> u64 {
 }
 
 #[test]
-fn after_a_power_loss_at_any_operation_everything_acknowledged_is_there() {
+fn inv_01_after_a_power_loss_at_any_operation_everything_acknowledged_is_there() {
     for operation in 0..length_of_history() {
         let disk = Memory::new(Fault::DeadFrom(operation));
         let mut ledger = Ledger::default();
@@ -60,7 +60,7 @@ fn after_a_power_loss_at_any_operation_everything_acknowledged_is_there() {
 }
 
 #[test]
-fn after_a_kill_at_any_operation_everything_acknowledged_is_there() {
+fn inv_01_after_a_kill_at_any_operation_everything_acknowledged_is_there() {
     for operation in 0..length_of_history() {
         let disk = Memory::new(Fault::DeadFrom(operation));
         let mut ledger = Ledger::default();
@@ -70,7 +70,7 @@ fn after_a_kill_at_any_operation_everything_acknowledged_is_there() {
 }
 
 #[test]
-fn a_disk_that_is_full_at_any_operation_corrupts_nothing() {
+fn inv_15_a_disk_that_is_full_at_any_operation_corrupts_nothing() {
     for operation in 0..length_of_history() {
         for fault in [Fault::FullFrom(operation), Fault::FullOnce(operation)] {
             let disk = Memory::new(fault);

@@ -87,6 +87,7 @@ pub(crate) fn definition() -> Definition {
         operation: Operation::Maintenance,
         description: String::new(),
         labels: BTreeMap::new(),
+        secrets: BTreeMap::new(),
         target: None,
         object: None,
         timeout: Millis::seconds(3_600),

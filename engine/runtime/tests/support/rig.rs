@@ -166,6 +166,7 @@ pub(crate) fn chain(steps: u32, effect: EffectClass) -> Definition {
         operation: Operation::Maintenance,
         description: String::new(),
         labels: BTreeMap::new(),
+        secrets: BTreeMap::new(),
         target: None,
         object: None,
         timeout: Millis::seconds(600),

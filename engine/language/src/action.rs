@@ -73,9 +73,7 @@ impl Actions {
 
     /// What a program writes; the target, unless the configuration says less.
     pub(crate) fn program_writes(&self, program: Option<&str>) -> Writes {
-        program
-            .and_then(|program| self.programs.get(program).copied())
-            .unwrap_or(Writes::Target)
+        program.and_then(|program| self.programs.get(program).copied()).unwrap_or(Writes::Target)
     }
 
     /// Whether the language has an action of this name that is not built yet.
@@ -96,11 +94,7 @@ mod tests {
     #[test]
     fn the_list_of_all_actions_is_sorted_and_holds_the_special_ones() {
         assert!(ALL.is_sorted());
-        for name in [SLEEP, SEAL, APPLY, COMMAND]
-            .iter()
-            .chain(CAPTURES)
-            .chain(PROGRAMS)
-        {
+        for name in [SLEEP, SEAL, APPLY, COMMAND].iter().chain(CAPTURES).chain(PROGRAMS) {
             assert!(ALL.contains(name), "{name}");
         }
         assert!(Actions::default().is_to_come("approval"));

@@ -54,11 +54,9 @@ pub fn check(source: &Source, actions: &Actions) -> Result<Checked, Vec<Diagnost
     let refused = sink.has_errors();
     let diagnostics = sink.into_diagnostics();
     match checked {
-        Some((definition, declarations)) if !refused => Ok(Checked {
-            definition,
-            declarations,
-            warnings: diagnostics,
-        }),
+        Some((definition, declarations)) if !refused => {
+            Ok(Checked { definition, declarations, warnings: diagnostics })
+        }
         _ => Err(diagnostics),
     }
 }
@@ -69,12 +67,8 @@ fn check_into(sink: &mut Sink<'_>, actions: &Actions) -> Option<(Definition, Dec
         read => {
             if !sink.has_errors() {
                 let span = read.map_or(Span::at(0), |node| node.span);
-                sink.error(
-                    Code::NoWorkflow,
-                    span,
-                    "A workflow is a map, and here is none.",
-                )
-                .remedy("Start with `holdfast: 1`.");
+                sink.error(Code::NoWorkflow, span, "A workflow is a map, and here is none.")
+                    .remedy("Start with `holdfast: 1`.");
             }
             return None;
         }
@@ -87,11 +81,7 @@ fn check_into(sink: &mut Sink<'_>, actions: &Actions) -> Option<(Definition, Dec
     run::check_timeouts(sink, &workflow);
     let used = action::check(sink, &workflow, &graph, actions);
     let scopes = Scopes::new(&workflow, &graph, &declarations);
-    let mut examiner = Examiner {
-        sink,
-        scopes: &scopes,
-        read: BTreeSet::new(),
-    };
+    let mut examiner = Examiner { sink, scopes: &scopes, read: BTreeSet::new() };
     let mut steps = Vec::new();
     for (index, step) in workflow.steps.iter().enumerate() {
         if examiner.sink.is_full() {
@@ -105,21 +95,13 @@ fn check_into(sink: &mut Sink<'_>, actions: &Actions) -> Option<(Definition, Dec
     if sink.has_errors() {
         return None;
     }
-    let lowering = Lowering {
-        workflow: &workflow,
-        graph: &graph,
-        used: &used,
-        file: sink.source().name(),
-    };
+    let lowering =
+        Lowering { workflow: &workflow, graph: &graph, used: &used, file: sink.source().name() };
     let definition = lower::lower(&lowering, steps, [target, object, outputs])?;
     if let Err(invalid) = definition.check() {
         // The checks above refuse all of it, each with its place; this is the last door.
-        sink.error(
-            Code::NotYaml,
-            Span::at(0),
-            format!("This workflow cannot run: {invalid}."),
-        )
-        .remedy("This is a mistake of holdfast; please report it with the file.");
+        sink.error(Code::NotYaml, Span::at(0), format!("This workflow cannot run: {invalid}."))
+            .remedy("This is a mistake of holdfast; please report it with the file.");
         return None;
     }
     Some((definition, declarations))
@@ -133,23 +115,13 @@ fn run_expressions(
     let at_submit = examiner.scopes.at_submit();
     let target = get(workflow.root, "target").map(|node| {
         let (template, known) = examiner.template(node, &at_submit, None);
-        examiner.expect(
-            node.span,
-            &known,
-            &[Family::Text],
-            "`target` is the name of a target",
-        );
+        examiner.expect(node.span, &known, &[Family::Text], "`target` is the name of a target");
         template
     });
     let object = get(workflow.root, "object").map(|node| {
         let (template, known) = examiner.template(node, &at_submit, None);
         let fits = [Family::Text, Family::List, Family::Map];
-        examiner.expect(
-            node.span,
-            &known,
-            &fits,
-            "`object` is text or a list of texts",
-        );
+        examiner.expect(node.span, &known, &fits, "`object` is text or a list of texts");
         template
     });
     let at_end = examiner.scopes.at_end();

@@ -192,9 +192,6 @@ mod tests {
     #[test]
     fn codes_are_unique_and_ascend() {
         let numbers: Vec<_> = Code::ALL.iter().map(|code| code.number()).collect();
-        assert!(
-            numbers.windows(2).all(|pair| pair[0] < pair[1]),
-            "{numbers:?}"
-        );
+        assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
     }
 }

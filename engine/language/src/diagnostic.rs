@@ -90,10 +90,7 @@ pub(crate) struct Sink<'s> {
 
 impl<'s> Sink<'s> {
     pub(crate) fn new(source: &'s Source) -> Self {
-        Self {
-            source,
-            found: Vec::new(),
-        }
+        Self { source, found: Vec::new() }
     }
 
     pub(crate) fn source(&self) -> &'s Source {
@@ -147,9 +144,7 @@ impl<'s> Sink<'s> {
 
     /// Whether anything refuses the file.
     pub(crate) fn has_errors(&self) -> bool {
-        self.found
-            .iter()
-            .any(|found| found.severity == Severity::Error)
+        self.found.iter().any(|found| found.severity == Severity::Error)
     }
 
     /// Everything that was found, in the order of the file, each once.
@@ -170,11 +165,7 @@ fn locate(source: &Source, span: Span) -> Location {
         source.text().floor_char_boundary(span.start),
         source.text().ceil_char_boundary(span.end),
     );
-    Location {
-        span,
-        start: source.place(span.start),
-        end: source.place(span.end),
-    }
+    Location { span, start: source.place(span.start), end: source.place(span.end) }
 }
 
 /// A diagnostic that was just added and may be told more of.
@@ -195,10 +186,7 @@ impl Added<'_, '_> {
     pub(crate) fn related(self, span: Span, message: impl Into<String>) -> Self {
         let location = locate(self.sink.source, span);
         if let Some(last) = self.sink.found.last_mut() {
-            last.related.push(Related {
-                message: message.into(),
-                location,
-            });
+            last.related.push(Related { message: message.into(), location });
         }
         self
     }

@@ -26,13 +26,8 @@ pub enum InvalidDuration {
 }
 
 /// The units, from the longest to the shortest, with their milliseconds.
-const UNITS: [(&str, u64); 5] = [
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
+const UNITS: [(&str, u64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// The longest duration: a hundred years of 365 days.
 const LONGEST: u64 = 100 * 365 * 86_400_000;
@@ -46,10 +41,7 @@ pub fn parse(text: &str) -> Result<Millis, InvalidDuration> {
     if text.is_empty() {
         return Err(InvalidDuration::Empty);
     }
-    if text
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || byte == b'.')
-    {
+    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return Err(InvalidDuration::NoUnit(whole()));
     }
     let mut rest = text;
@@ -128,10 +120,7 @@ mod tests {
         assert_eq!(refused("15"), InvalidDuration::NoUnit("15".to_owned()));
         assert_eq!(refused("1.5"), InvalidDuration::NoUnit("1.5".to_owned()));
         for text in ["-5m", "5 m", "m", "5min", "1h30", "1,5h", "٣m"] {
-            assert!(
-                matches!(refused(text), InvalidDuration::Malformed(_)),
-                "{text}"
-            );
+            assert!(matches!(refused(text), InvalidDuration::Malformed(_)), "{text}");
         }
         for text in ["30m1h", "1h1h"] {
             assert!(matches!(refused(text), InvalidDuration::Order(_)), "{text}");

@@ -90,10 +90,7 @@ pub(crate) fn parse(text: &str) -> Result<Expression, Unreadable> {
     let whole = 0..text.len();
     if text.len() > MAX_BYTES {
         return Err(Unreadable {
-            message: format!(
-                "The expression has {} bytes, more than {MAX_BYTES}",
-                text.len()
-            ),
+            message: format!("The expression has {} bytes, more than {MAX_BYTES}", text.len()),
             range: whole,
             reason: Reason::TooLong,
         });
@@ -166,10 +163,9 @@ fn convert(tree: &ast::Expr<'_>, depth: usize) -> Option<Expression> {
             What::Filter(applied(filter.name, input, &filter.args, depth)?)
         }
         ast::Expr::Test(test) => What::Test(applied(test.name, &test.expr, &test.args, depth)?),
-        ast::Expr::Call(call) => What::Call {
-            function: child(&call.expr)?,
-            arguments: arguments(&call.args, depth)?,
-        },
+        ast::Expr::Call(call) => {
+            What::Call { function: child(&call.expr)?, arguments: arguments(&call.args, depth)? }
+        }
         ast::Expr::List(list) => What::List(children(&list.items)?),
         ast::Expr::Tuple(tuple) => What::List(children(&tuple.items)?),
         ast::Expr::Map(map) => {
@@ -178,10 +174,7 @@ fn convert(tree: &ast::Expr<'_>, depth: usize) -> Option<Expression> {
             What::Map(parts)
         }
     };
-    Some(Expression {
-        range: whole_range(&what, range(tree.span())),
-        what,
-    })
+    Some(Expression { range: whole_range(&what, range(tree.span())), what })
 }
 
 /// The engine lets `a.b.c` start at its last dot; here it starts where `a` does.
@@ -253,10 +246,7 @@ fn chain(compare: &ast::Spanned<ast::Compare<'_>>, depth: usize) -> Option<Expre
             | CompareOpKind::Gt
             | CompareOpKind::Gte => What::Comparison(pair.0, pair.1),
         };
-        let this = Expression {
-            what,
-            range: whole.clone(),
-        };
+        let this = Expression { what, range: whole.clone() };
         all = Some(match all {
             None => this,
             Some(before) => Expression {
@@ -312,22 +302,17 @@ impl Expression {
             | What::Within(a, b)
             | What::Comparison(a, b) => vec![a, b],
             What::Slice(input, more) => std::iter::once(&**input).chain(more).collect(),
-            What::Choice {
-                test,
-                then,
-                otherwise,
-            } => [Some(test), Some(then), otherwise.as_ref()]
+            What::Choice { test, then, otherwise } => [Some(test), Some(then), otherwise.as_ref()]
                 .into_iter()
                 .flatten()
                 .map(|part| &**part)
                 .collect(),
-            What::Filter(applied) | What::Test(applied) => std::iter::once(&*applied.input)
-                .chain(&applied.arguments)
-                .collect(),
-            What::Call {
-                function,
-                arguments,
-            } => std::iter::once(&**function).chain(arguments).collect(),
+            What::Filter(applied) | What::Test(applied) => {
+                std::iter::once(&*applied.input).chain(&applied.arguments).collect()
+            }
+            What::Call { function, arguments } => {
+                std::iter::once(&**function).chain(arguments).collect()
+            }
             What::List(parts) | What::Map(parts) => parts.iter().collect(),
         }
     }
@@ -364,14 +349,8 @@ mod tests {
     #[test]
     fn a_path_is_told_from_what_only_contains_one() {
         let path = |text: &str| parse(text).unwrap().path().map(|path| path.join("/"));
-        assert_eq!(
-            path("steps.list.output.items"),
-            Some("steps/list/output/items".to_owned())
-        );
-        assert_eq!(
-            path("steps['list'].output"),
-            Some("steps/list/output".to_owned())
-        );
+        assert_eq!(path("steps.list.output.items"), Some("steps/list/output/items".to_owned()));
+        assert_eq!(path("steps['list'].output"), Some("steps/list/output".to_owned()));
         assert_eq!(path("steps.list.output | length"), None);
         let mut seen = Vec::new();
         parse("inputs.a ~ (steps.b.status | default(run.id))")
@@ -414,9 +393,7 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
-        let range = parse("1 + steps.list.output.x").unwrap().parts()[1]
-            .range
-            .clone();
+        let range = parse("1 + steps.list.output.x").unwrap().parts()[1].range.clone();
         assert_eq!(range, 4..23);
     }
 }

@@ -22,17 +22,11 @@ pub(crate) struct Misfit {
 
 impl Misfit {
     fn new(reason: impl Into<String>) -> Self {
-        Self {
-            path: String::new(),
-            reason: reason.into(),
-        }
+        Self { path: String::new(), reason: reason.into() }
     }
 
     fn inside(self, place: &str) -> Self {
-        Self {
-            path: format!("{place}: {}", self.path),
-            reason: self.reason,
-        }
+        Self { path: format!("{place}: {}", self.path), reason: self.reason }
     }
 }
 
@@ -74,10 +68,7 @@ pub(crate) fn accept(value: Value, shape: &Shape, origin: Origin) -> Result<Valu
             if words.contains(&text.as_str()) {
                 return Ok(Value::Text(text));
             }
-            Err(Misfit::new(format!(
-                "`{text}` is not one of `{}`",
-                words.join("`, `")
-            )))
+            Err(Misfit::new(format!("`{text}` is not one of `{}`", words.join("`, `"))))
         }
         (Shape::List(of), Value::List(list)) => elements(list, of, origin),
         (Shape::Steps, Value::List(list)) => elements(list, &Shape::String, origin),
@@ -95,10 +86,7 @@ fn mismatch(value: &Value, shape: &Shape) -> Misfit {
         Shape::Steps => "a list of step ids",
         other => with_article(other.name()),
     };
-    Misfit::new(format!(
-        "it is {}, and takes {wanted}",
-        with_article(value.type_name())
-    ))
+    Misfit::new(format!("it is {}, and takes {wanted}", with_article(value.type_name())))
 }
 
 fn is_reference(value: &Value) -> bool {
@@ -168,12 +156,7 @@ mod tests {
         use Origin::{Expression, Literal};
         const WORDS: Shape = Shape::Word(&["a", "b"]);
         check(5, Shape::String, Expression, "\"5\"");
-        check(
-            5,
-            Shape::String,
-            Literal,
-            "it is an integer, and takes a string",
-        );
+        check(5, Shape::String, Literal, "it is an integer, and takes a string");
         check("90m", Shape::Duration, Literal, "\"1h30m\"");
         check(
             "90",
@@ -183,12 +166,7 @@ mod tests {
         );
         check("c", WORDS, Literal, "`c` is not one of `a`, `b`");
         check(Value::None, Shape::OrNone(&Shape::Plan), Literal, "null");
-        check(
-            Value::None,
-            Shape::Plan,
-            Expression,
-            "it is nothing, and takes a plan",
-        );
+        check(Value::None, Shape::Plan, Expression, "it is nothing, and takes a plan");
         let list = Value::List(vec![Value::from("a"), Value::from(1)]);
         check(
             list,
@@ -196,11 +174,6 @@ mod tests {
             Literal,
             "element 2: it is an integer, and takes a string",
         );
-        check(
-            "a\nb",
-            Shape::String,
-            Literal,
-            "it has more than one line, and takes one",
-        );
+        check("a\nb", Shape::String, Literal, "it has more than one line, and takes one");
     }
 }

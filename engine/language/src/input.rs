@@ -210,9 +210,7 @@ impl Input {
 
     fn has_choice(&self, value: &Value) -> bool {
         let wanted = value.canonical();
-        self.choices
-            .iter()
-            .any(|choice| choice.canonical() == wanted)
+        self.choices.iter().any(|choice| choice.canonical() == wanted)
     }
 
     fn not_a_choice(&self) -> Unfit {
@@ -225,11 +223,7 @@ impl Input {
             return Ok(());
         };
         let whole = whole_pattern(pattern).ok_or(Unfit::BadPattern)?;
-        if whole.is_match(text) {
-            Ok(())
-        } else {
-            Err(Unfit::Pattern(pattern.clone()))
-        }
+        if whole.is_match(text) { Ok(()) } else { Err(Unfit::Pattern(pattern.clone())) }
     }
 
     fn check_bounds(&self, value: &Value) -> Result<(), Unfit> {
@@ -258,10 +252,7 @@ impl Input {
 
 /// The regular expression that a whole text must match; none if it is none.
 pub(crate) fn whole_pattern(pattern: &str) -> Option<regex_lite::Regex> {
-    regex_lite::RegexBuilder::new(&format!("^(?:{pattern})$"))
-        .size_limit(1 << 20)
-        .build()
-        .ok()
+    regex_lite::RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(1 << 20).build().ok()
 }
 
 /// A value of a type, or why it is none.
@@ -284,10 +275,7 @@ fn of_type(kind: InputType, value: Value) -> Result<Value, Unfit> {
     if fits {
         return Ok(value);
     }
-    Err(Unfit::Type {
-        found: with_article(value.type_name()),
-        wanted: with_article(kind.word()),
-    })
+    Err(Unfit::Type { found: with_article(value.type_name()), wanted: with_article(kind.word()) })
 }
 
 pub(crate) fn with_article(name: &'static str) -> &'static str {
@@ -308,10 +296,7 @@ pub(crate) fn with_article(name: &'static str) -> &'static str {
 }
 
 /// What `min` and `max` are compared with: a value, or a length.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a bound on more than 2^53 is of no use"
-)]
+#[expect(clippy::cast_precision_loss, reason = "a bound on more than 2^53 is of no use")]
 fn measure(kind: InputType, value: &Value) -> Option<f64> {
     Some(match (kind, value) {
         (InputType::Duration, Value::Text(text)) => duration::parse(text).ok()?.0 as f64,
@@ -324,10 +309,7 @@ fn measure(kind: InputType, value: &Value) -> Option<f64> {
 }
 
 /// What a bound says; none if it does not fit the type.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a bound on more than 2^53 is of no use"
-)]
+#[expect(clippy::cast_precision_loss, reason = "a bound on more than 2^53 is of no use")]
 pub(crate) fn limit(kind: InputType, bound: &Value) -> Option<f64> {
     match (kind, bound) {
         (InputType::Duration, Value::Text(text)) => Some(duration::parse(text).ok()?.0 as f64),
@@ -342,9 +324,7 @@ pub(crate) fn limit(kind: InputType, bound: &Value) -> Option<f64> {
 
 /// A scalar as an author would write it.
 fn plain(value: &Value) -> String {
-    value
-        .as_text()
-        .map_or_else(|| value.canonical(), str::to_owned)
+    value.as_text().map_or_else(|| value.canonical(), str::to_owned)
 }
 
 #[cfg(test)]
@@ -374,15 +354,9 @@ mod tests {
     #[test]
     fn values_take_their_one_form() {
         let duration = input(InputType::Duration);
-        assert_eq!(
-            duration.accept(Value::from("90m")),
-            Ok(Value::from("1h30m"))
-        );
-        let list = Input {
-            items: Some(InputType::String),
-            unordered: true,
-            ..input(InputType::List)
-        };
+        assert_eq!(duration.accept(Value::from("90m")), Ok(Value::from("1h30m")));
+        let list =
+            Input { items: Some(InputType::String), unordered: true, ..input(InputType::List) };
         assert_eq!(list.accept(texts(&["b", "a", "b"])), Ok(texts(&["a", "b"])));
     }
 
@@ -395,38 +369,15 @@ mod tests {
             ..input(InputType::Integer)
         };
         assert_eq!(refused(small.clone(), Value::from(1)), "1 is less than 2");
-        assert_eq!(
-            refused(small, Value::from("2")),
-            "it is a string, and an integer is wanted"
-        );
-        let short = Input {
-            max: Some(Value::from(1)),
-            ..input(InputType::List)
-        };
-        assert_eq!(
-            refused(short, texts(&["a", "b"])),
-            "its length 2 is more than 1"
-        );
-        let pattern = Input {
-            pattern: Some("[a-z]+".to_owned()),
-            ..input(InputType::String)
-        };
-        assert_eq!(
-            refused(pattern, Value::from("ab1")),
-            "it does not match the pattern `[a-z]+`"
-        );
-        let choice = Input {
-            choices: vec![Value::from("a"), Value::from("b")],
-            ..input(InputType::String)
-        };
-        assert_eq!(
-            refused(choice, Value::from("c")),
-            "it is not one of \"a\", \"b\""
-        );
-        let list = Input {
-            items: Some(InputType::Integer),
-            ..input(InputType::List)
-        };
+        assert_eq!(refused(small, Value::from("2")), "it is a string, and an integer is wanted");
+        let short = Input { max: Some(Value::from(1)), ..input(InputType::List) };
+        assert_eq!(refused(short, texts(&["a", "b"])), "its length 2 is more than 1");
+        let pattern = Input { pattern: Some("[a-z]+".to_owned()), ..input(InputType::String) };
+        assert_eq!(refused(pattern, Value::from("ab1")), "it does not match the pattern `[a-z]+`");
+        let choice =
+            Input { choices: vec![Value::from("a"), Value::from("b")], ..input(InputType::String) };
+        assert_eq!(refused(choice, Value::from("c")), "it is not one of \"a\", \"b\"");
+        let list = Input { items: Some(InputType::Integer), ..input(InputType::List) };
         assert_eq!(
             refused(list, texts(&["a"])),
             "element 1: it is a string, and an integer is wanted"

@@ -97,10 +97,7 @@ impl Known {
             known: known.clone(),
             missing: None,
         });
-        Self::Record(Rc::new(Record {
-            name: name.to_owned(),
-            fields: fields.collect(),
-        }))
+        Self::Record(Rc::new(Record { name: name.to_owned(), fields: fields.collect() }))
     }
 
     /// A backup set or a plan in an expression.
@@ -121,10 +118,7 @@ impl Known {
             Shape::Map => Self::Map,
             Shape::Record(fields) => Self::Record(Rc::new(Record {
                 name: "an item".to_owned(),
-                fields: fields
-                    .iter()
-                    .map(|field| Field::of_spec(field, None))
-                    .collect(),
+                fields: fields.iter().map(|field| Field::of_spec(field, None)).collect(),
             })),
             Shape::BackupSet => Self::reference("a backup set"),
             Shape::Plan => Self::reference("a plan"),

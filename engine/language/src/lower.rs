@@ -62,10 +62,7 @@ pub(crate) fn lower(
     run: [Option<Template>; 3],
 ) -> Option<Definition> {
     let root = lowering.workflow.root;
-    let mut pool = Pool {
-        file: lowering.file,
-        stored: Vec::new(),
-    };
+    let mut pool = Pool { file: lowering.file, stored: Vec::new() };
     let [target, object, outputs] = run;
     let (target, object) = (pool.maybe(target.as_ref()), pool.maybe(object.as_ref()));
     let mut steps = Vec::new();
@@ -73,9 +70,7 @@ pub(crate) fn lower(
         steps.push(step(lowering, &mut pool, index, expressions)?);
     }
     let outputs = pool.maybe(outputs.as_ref());
-    let labels = get(root, "labels")
-        .and_then(Node::entries)
-        .unwrap_or_default();
+    let labels = get(root, "labels").and_then(Node::entries).unwrap_or_default();
     let mut definition = Definition {
         name: text(root, "name")?.to_owned(),
         operation: lowering.workflow.operation?,
@@ -121,18 +116,11 @@ fn step(
         .and_then(|defaults| millis(defaults, "timeout"))
         .or(reaches.then_some(ATTEMPT_TIMEOUT));
     let needs = lowering.graph.direct(index).iter();
-    let Expressions {
-        with,
-        env,
-        condition,
-        fan_out,
-    } = expressions;
+    let Expressions { with, env, condition, fan_out } = expressions;
     Some(Step {
         id: node.id.to_owned(),
         work: work(pool, used, with.as_ref(), env.as_ref()),
-        needs: needs
-            .map(|need| StepIndex(u32::try_from(*need).unwrap_or(u32::MAX)))
-            .collect(),
+        needs: needs.map(|need| StepIndex(u32::try_from(*need).unwrap_or(u32::MAX))).collect(),
         needed_by: Vec::new(),
         run_when: node.run_when,
         condition: pool.condition(condition),
@@ -156,9 +144,7 @@ fn work(pool: &mut Pool<'_>, used: Used, with: Option<&Template>, env: Option<&T
         };
         // A sleep without a duration was refused: it is a required input.
         let duration = duration.unwrap_or(Template::Value(Value::None));
-        return Work::Pause {
-            duration: pool.add(&duration),
-        };
+        return Work::Pause { duration: pool.add(&duration) };
     }
     Work::Action(ActionUse {
         action: used.spec.name.to_owned(),
@@ -211,20 +197,15 @@ fn retry(step: &StepNode<'_>, defaults: Option<&Node>, used: Used) -> RetryPolic
         },
         ..RetryPolicy::once()
     };
-    let places: Vec<&Node> = [
-        step.get("retry"),
-        defaults.and_then(|defaults| get(defaults, "retry")),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let places: Vec<&Node> =
+        [step.get("retry"), defaults.and_then(|defaults| get(defaults, "retry"))]
+            .into_iter()
+            .flatten()
+            .collect();
     let duration = |key: &str| places.iter().find_map(|node| millis(node, key));
     let classes = places.iter().find_map(|node| classes(node));
     RetryPolicy {
-        attempts: places
-            .iter()
-            .find_map(|node| integer(node, "attempts"))
-            .unwrap_or(base.attempts),
+        attempts: places.iter().find_map(|node| integer(node, "attempts")).unwrap_or(base.attempts),
         delay: duration("delay").unwrap_or(base.delay),
         backoff_thousandths: places
             .iter()

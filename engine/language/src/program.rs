@@ -9,6 +9,7 @@ use std::sync::Arc;
 use holdfast_contract::evaluate::{Evaluate, ListSink, Listed, Scope};
 use holdfast_contract::spec::{Presence, Shape};
 use holdfast_kernel::definition::{Definition, Step, Work};
+use holdfast_kernel::event::Question;
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{ExpressionId, ItemIndex, Millis, StepIndex};
 use holdfast_kernel::value::Value;
@@ -55,12 +56,7 @@ impl Program {
             .enumerate()
             .map(|(place, stored)| Root::of(stored).ok_or(CompileError::Unreadable(place)))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self {
-            definition,
-            roots,
-            environment: engine::environment(),
-            actions: actions.clone(),
-        })
+        Ok(Self { definition, roots, environment: engine::environment(), actions: actions.clone() })
     }
 
     /// The definition.
@@ -82,11 +78,7 @@ impl Program {
         let Some(id) = id else {
             return Ok(Value::None);
         };
-        let view = View {
-            inputs,
-            scope: None,
-            turn: None,
-        };
+        let view = View { inputs, scope: None, turn: None };
         Ok(self.evaluator().root(self.root(id)?, &view)?)
     }
 
@@ -105,9 +97,7 @@ impl Program {
     }
 
     fn step(&self, index: StepIndex) -> Result<&Step, Failure> {
-        self.definition
-            .step(index)
-            .ok_or_else(|| internal("a step of the definition is missing"))
+        self.definition.step(index).ok_or_else(|| internal("a step of the definition is missing"))
     }
 
     /// Calls `look` with the view of one item of a step.
@@ -175,6 +165,26 @@ fn part_of<'t>(template: &'t Prepared, key: &str) -> &'t Prepared {
 }
 
 impl Evaluate for Program {
+    fn reads_results(&self, question: Question) -> bool {
+        let step = |index: StepIndex| self.definition.step(index);
+        let asked = match question {
+            Question::Gate(index) => vec![step(index).and_then(|step| step.condition)],
+            Question::Items(index) => step(index)
+                .and_then(|step| step.for_each.as_ref())
+                .map(|of| vec![Some(of.items), of.key, of.filter, of.stage, of.max_parallel])
+                .unwrap_or_default(),
+            Question::Pause(index, _) => match step(index).map(|step| &step.work) {
+                Some(Work::Pause { duration }) => vec![Some(*duration)],
+                Some(Work::Action(_)) | None => Vec::new(),
+            },
+            Question::Outputs => vec![self.definition.outputs],
+        };
+        let roots = asked.into_iter().flatten().filter_map(|id| self.root(id).ok());
+        roots
+            .flat_map(|root| root.template.expressions())
+            .any(|ready| ready.references.steps.values().any(|parts| parts.reads("results")))
+    }
+
     fn gate(&self, scope: &dyn Scope, step: StepIndex) -> Result<bool, Failure> {
         let Some(root) = self.maybe(self.step(step)?.condition)? else {
             return Ok(true);
@@ -193,9 +203,7 @@ impl Evaluate for Program {
         sink: &mut dyn ListSink,
     ) -> Result<Listed, Failure> {
         let Some(for_each) = &self.step(step)?.for_each else {
-            return Err(internal(
-                "the items of a step without a fan-out were asked for",
-            ));
+            return Err(internal("the items of a step without a fan-out were asked for"));
         };
         let fan_out = FanOut {
             items: self.root(for_each.items)?,
@@ -215,9 +223,7 @@ impl Evaluate for Program {
         item: ItemIndex,
     ) -> Result<Millis, Failure> {
         let Work::Pause { duration } = &self.step(step)?.work else {
-            return Err(internal(
-                "the pause of a step that is no pause was asked for",
-            ));
+            return Err(internal("the pause of a step that is no pause was asked for"));
         };
         let root = self.root(*duration)?;
         self.at_item(scope, (step, item), |view| {
@@ -274,9 +280,8 @@ impl Evaluate for Program {
         let Some(root) = self.maybe(definition.action().and_then(|action| action.env))? else {
             return Ok(Vec::new());
         };
-        let values = self.at_item(scope, (step, item), |view| {
-            Ok(self.evaluator().root(root, view)?)
-        })?;
+        let values =
+            self.at_item(scope, (step, item), |view| Ok(self.evaluator().root(root, view)?))?;
         let mut variables = Vec::new();
         for (name, value) in values.as_map().into_iter().flatten() {
             match value {

@@ -30,9 +30,8 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let primary = AnnotationKind::Primary
-            .span(self.location.visible(source))
-            .highlight_source(true);
+        let primary =
+            AnnotationKind::Primary.span(self.location.visible(source)).highlight_source(true);
         let related = self.related.iter().map(|related| {
             AnnotationKind::Context
                 .span(related.location.visible(source))
@@ -42,10 +41,8 @@ impl Diagnostic {
             .path(source.name())
             .annotation(primary)
             .annotations(related);
-        let mut group = level
-            .primary_title(self.message.as_str())
-            .id(self.code.number())
-            .element(snippet);
+        let mut group =
+            level.primary_title(self.message.as_str()).id(self.code.number()).element(snippet);
         if let Some(remedy) = &self.remedy {
             group = group.element(Level::HELP.message(remedy.as_str()));
         }

@@ -48,11 +48,8 @@ fn number(text: &str) -> Option<Value> {
 
 /// The digits a text starts with, at least one, and the rest.
 fn digits(text: &str) -> Option<(&str, &str)> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    text.split_at_checked(end)
-        .filter(|(digits, _)| !digits.is_empty())
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    text.split_at_checked(end).filter(|(digits, _)| !digits.is_empty())
 }
 
 #[cfg(test)]
@@ -67,9 +64,7 @@ mod tests {
     fn only_true_and_false_are_booleans() {
         check("true", true);
         check("false", false);
-        for text in [
-            "yes", "no", "on", "off", "True", "TRUE", "y", "n", "Null", "NULL",
-        ] {
+        for text in ["yes", "no", "on", "off", "True", "TRUE", "y", "n", "Null", "NULL"] {
             check(text, text);
         }
     }

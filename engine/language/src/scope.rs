@@ -12,26 +12,11 @@ use crate::kind::{Field, Known, Missing, MissingKind, Record};
 use crate::workflow::{StepNode, Workflow, get};
 
 /// The words of a step's status.
-pub(crate) const STEP_STATUS: &[&str] = &[
-    "pending",
-    "running",
-    "waiting",
-    "succeeded",
-    "partial",
-    "failed",
-    "skipped",
-    "blocked",
-];
+pub(crate) const STEP_STATUS: &[&str] =
+    &["pending", "running", "waiting", "succeeded", "partial", "failed", "skipped", "blocked"];
 
 /// The words of an item's status in `results`.
-const ITEM_STATUS: &[&str] = &[
-    "succeeded",
-    "partial",
-    "failed",
-    "skipped",
-    "unknown",
-    "untried",
-];
+const ITEM_STATUS: &[&str] = &["succeeded", "partial", "failed", "skipped", "unknown", "untried"];
 
 /// The words of an error's class.
 const ERROR_CLASS: &[&str] = &[
@@ -68,11 +53,7 @@ impl Scope {
     #[must_use]
     pub(crate) fn with(mut self, name: &str, known: Known) -> Self {
         self.names.retain(|field| field.name != name);
-        self.names.push(Field {
-            name: name.to_owned(),
-            known,
-            missing: None,
-        });
+        self.names.push(Field { name: name.to_owned(), known, missing: None });
         self
     }
 
@@ -135,9 +116,7 @@ impl<'a, 'n> Scopes<'a, 'n> {
     }
 
     fn with_steps(&self, reader: Option<usize>) -> Scope {
-        self.at_submit()
-            .with("steps", Known::Steps(reader))
-            .with("run", self.run())
+        self.at_submit().with("steps", Known::Steps(reader)).with("run", self.run())
     }
 
     /// What `steps.ID` is to a reader.
@@ -154,12 +133,8 @@ impl<'a, 'n> Scopes<'a, 'n> {
 
     /// What `secrets` is, where it may be read.
     pub(crate) fn secrets(&self) -> Known {
-        let names: Vec<(&str, Known)> = self
-            .declarations
-            .secrets
-            .keys()
-            .map(|name| (name.as_str(), Known::Text))
-            .collect();
+        let names: Vec<(&str, Known)> =
+            self.declarations.secrets.keys().map(|name| (name.as_str(), Known::Text)).collect();
         Known::record("the secrets", &names)
     }
 
@@ -169,18 +144,11 @@ impl<'a, 'n> Scopes<'a, 'n> {
             known: known_input(input),
             missing: None,
         });
-        Known::Record(Rc::new(Record {
-            name: "the inputs".to_owned(),
-            fields: fields.collect(),
-        }))
+        Known::Record(Rc::new(Record { name: "the inputs".to_owned(), fields: fields.collect() }))
     }
 
     fn run(&self) -> Known {
-        let target = if self.has_target {
-            Known::Text
-        } else {
-            Known::or_none(Known::Text)
-        };
+        let target = if self.has_target { Known::Text } else { Known::or_none(Known::Text) };
         Known::record(
             "the run",
             &[
@@ -201,17 +169,11 @@ impl<'a, 'n> Scopes<'a, 'n> {
         let Some(step) = self.workflow.steps.get(index) else {
             return Found::Unknown;
         };
-        let named = |name: &str, known: Known| Field {
-            name: name.to_owned(),
-            known,
-            missing: None,
-        };
+        let named =
+            |name: &str, known: Known| Field { name: name.to_owned(), known, missing: None };
         let error = Known::record(
             "the error",
-            &[
-                ("class", Known::Word(ERROR_CLASS)),
-                ("message", Known::Text),
-            ],
+            &[("class", Known::Word(ERROR_CLASS)), ("message", Known::Text)],
         );
         let mut fields = vec![
             named("status", Known::Word(STEP_STATUS)),
@@ -230,17 +192,13 @@ impl<'a, 'n> Scopes<'a, 'n> {
 
     /// Why an output of `step` may be missing where `reader` reads it.
     fn missing(&self, reader: usize, step: usize) -> Option<Missing> {
-        let (by, of) = (
-            self.workflow.steps.get(reader)?,
-            self.workflow.steps.get(step)?,
-        );
+        let (by, of) = (self.workflow.steps.get(reader)?, self.workflow.steps.get(step)?);
         let may_be_skipped = self.skippable.get(step).copied().unwrap_or(false);
         let direct = self.graph.direct(reader).contains(&step);
         let reason = match by.run_when {
-            RunWhen::Done | RunWhen::Failed => format!(
-                "Step `{}` runs even if step `{}` did not succeed.",
-                by.id, of.id
-            ),
+            RunWhen::Done | RunWhen::Failed => {
+                format!("Step `{}` runs even if step `{}` did not succeed.", by.id, of.id)
+            }
             RunWhen::Ok if of.is_true("continue_on_error") => {
                 format!("Step `{}` may fail and has `continue_on_error`.", of.id)
             }
@@ -250,11 +208,7 @@ impl<'a, 'n> Scopes<'a, 'n> {
             }
             RunWhen::Ok | RunWhen::Clean => return None,
         };
-        Some(Missing {
-            step: of.id.to_owned(),
-            reason,
-            kind: MissingKind::ByStatus,
-        })
+        Some(Missing { step: of.id.to_owned(), reason, kind: MissingKind::ByStatus })
     }
 }
 
@@ -292,30 +246,15 @@ fn output(step: &StepNode<'_>, missing: Option<&Missing>) -> Known {
         return Known::Any;
     };
     // The items of a fan-out have an output each; the step itself has none.
-    let outputs = if step.items().is_some() {
-        &[]
-    } else {
-        spec.outputs
-    };
+    let outputs = if step.items().is_some() { &[] } else { spec.outputs };
     Known::Record(Rc::new(Record {
         name: format!("the output of step `{}`", step.id),
-        fields: outputs
-            .iter()
-            .map(|field| Field::of_spec(field, missing))
-            .collect(),
+        fields: outputs.iter().map(|field| Field::of_spec(field, missing)).collect(),
     }))
 }
 
 fn counts() -> Known {
-    let names = [
-        "total",
-        "succeeded",
-        "partial",
-        "failed",
-        "skipped",
-        "unknown",
-        "untried",
-    ];
+    let names = ["total", "succeeded", "partial", "failed", "skipped", "unknown", "untried"];
     let fields: Vec<(&str, Known)> = names.map(|name| (name, Known::Integer)).to_vec();
     Known::record("the counts", &fields)
 }
@@ -354,11 +293,7 @@ fn known_input(input: &Input) -> Known {
         InputType::BackupSet => Known::reference("a backup set"),
         InputType::Plan => Known::reference("a plan"),
     };
-    if input.required || input.default.is_some() {
-        known
-    } else {
-        Known::or_none(known)
-    }
+    if input.required || input.default.is_some() { known } else { Known::or_none(known) }
 }
 
 /// What `loop` is.

@@ -5,7 +5,7 @@
 
 pub(crate) mod check;
 
-use holdfast_kernel::definition::MAX_STEPS;
+use holdfast_kernel::wellformed::MAX_STEPS;
 
 /// A place in the file that is a map with fixed keys.
 #[derive(Debug)]
@@ -97,14 +97,8 @@ const fn not_built(name: &'static str) -> Key {
 }
 
 /// The words of `operation`.
-pub(crate) const OPERATIONS: &[&str] = &[
-    "inventory",
-    "backup",
-    "preview",
-    "restore",
-    "verify",
-    "maintenance",
-];
+pub(crate) const OPERATIONS: &[&str] =
+    &["inventory", "backup", "preview", "restore", "verify", "maintenance"];
 
 /// The words of `run_when`.
 pub(crate) const RUN_WHEN: &[&str] = &["ok", "clean", "done", "failed"];
@@ -200,10 +194,7 @@ pub(crate) const SECRET: Place = Place {
 /// The workflow's defaults for its steps.
 pub(crate) const DEFAULTS: Place = Place {
     name: "`defaults`",
-    keys: &[
-        optional("timeout", Kind::Duration),
-        optional("retry", Kind::Place(&RETRY)),
-    ],
+    keys: &[optional("timeout", Kind::Duration), optional("retry", Kind::Place(&RETRY))],
 };
 
 /// When a failed attempt is followed by another.
@@ -296,9 +287,7 @@ impl Kind {
 pub(crate) fn is_name(text: &str) -> bool {
     text.len() <= 64
         && text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
 }
 
 /// Whether a text is a workflow's name: words of letters, digits and `_`, with `-`, `.` or `/` between.
@@ -316,7 +305,5 @@ pub(crate) fn is_workflow_name(text: &str) -> bool {
 pub(crate) fn is_variable(text: &str) -> bool {
     text.len() <= 256
         && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

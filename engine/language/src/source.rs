@@ -24,11 +24,7 @@ impl Source {
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
         let text = text.into();
         let breaks = text.match_indices('\n').map(|(offset, _)| offset + 1);
-        Self {
-            lines: std::iter::once(0).chain(breaks).collect(),
-            name: name.into(),
-            text,
-        }
+        Self { lines: std::iter::once(0).chain(breaks).collect(), name: name.into(), text }
     }
 
     /// Its name.
@@ -49,20 +45,14 @@ impl Source {
         let before = self.text.as_bytes().get(start..offset).unwrap_or_default();
         // A byte that does not continue a character starts one.
         let characters = before.iter().filter(|byte| **byte & 0xC0 != 0x80).count();
-        Place {
-            line: count(line),
-            column: count(characters + 1),
-        }
+        Place { line: count(line), column: count(characters + 1) }
     }
 
     /// The span of the line that holds a byte offset, without its line break.
     pub(crate) fn line_of(&self, offset: usize) -> Span {
         let line = self.lines.partition_point(|start| *start <= offset);
         let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
-        let end = self
-            .lines
-            .get(line)
-            .map_or(self.text.len(), |next| next - 1);
+        let end = self.lines.get(line).map_or(self.text.len(), |next| next - 1);
         Span::new(start, end)
     }
 

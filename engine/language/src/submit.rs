@@ -136,27 +136,15 @@ pub fn resolve(
         return Err(problems);
     }
     let (target, object) = about(program, &values).map_err(|problem| vec![problem])?;
-    Ok(Resolved {
-        inputs: Value::Map(values),
-        target,
-        object,
-    })
+    Ok(Resolved { inputs: Value::Map(values), target, object })
 }
 
 fn problem(input: &str, message: String) -> Problem {
-    Problem {
-        input: input.to_owned(),
-        message,
-        remedy: None,
-    }
+    Problem { input: input.to_owned(), message, remedy: None }
 }
 
 fn unknown(declarations: &Declarations, given: &BTreeMap<String, Given>) -> Vec<Problem> {
-    let names: Vec<&str> = declarations
-        .inputs
-        .iter()
-        .map(|input| input.name.as_str())
-        .collect();
+    let names: Vec<&str> = declarations.inputs.iter().map(|input| input.name.as_str()).collect();
     given
         .keys()
         .filter(|name| !names.contains(&name.as_str()))
@@ -224,25 +212,17 @@ fn has_mark(value: &Value) -> bool {
 /// Looks up what a target, set or plan refers to.
 fn refer(input: &Input, value: Value, references: &dyn References) -> Result<First, Problem> {
     let name = input.name.as_str();
-    let id = value
-        .as_text()
-        .or_else(|| value.get("id").and_then(Value::as_text))
-        .unwrap_or_default();
+    let id =
+        value.as_text().or_else(|| value.get("id").and_then(Value::as_text)).unwrap_or_default();
     let unasked = |reason: String| {
-        problem(
-            name,
-            format!("The input `{name}` cannot be looked up: {reason}."),
-        )
+        problem(name, format!("The input `{name}` cannot be looked up: {reason}."))
     };
     let found = match input.kind {
         InputType::Target => {
             if references.has_target(id).map_err(unasked)? {
                 return Ok(First::Value(value));
             }
-            return Err(problem(
-                name,
-                format!("There is no target `{id}` in the configuration."),
-            ));
+            return Err(problem(name, format!("There is no target `{id}` in the configuration.")));
         }
         InputType::BackupSet => {
             if id == "latest" {
@@ -270,10 +250,7 @@ fn refer(input: &Input, value: Value, references: &dyn References) -> Result<Fir
 
 impl From<Reference> for Value {
     fn from(reference: Reference) -> Self {
-        Self::from([
-            ("id", Self::Text(reference.id)),
-            ("target", Self::Text(reference.target)),
-        ])
+        Self::from([("id", Self::Text(reference.id)), ("target", Self::Text(reference.target))])
     }
 }
 
@@ -289,27 +266,19 @@ fn newest(
     let Some(target) = target.or(of_run) else {
         return Err(Problem {
             remedy: Some("Write `latest@TARGET`, or the id of a set.".to_owned()),
-            ..problem(
-                name,
-                "`latest` is of the run's target, and the run has none.".to_owned(),
-            )
+            ..problem(name, "`latest` is of the run's target, and the run has none.".to_owned())
         });
     };
-    let wanted = Wanted::Latest {
-        target: &target,
-        object: &object,
-    };
+    let wanted = Wanted::Latest { target: &target, object: &object };
     match references.backup_set(wanted) {
         Ok(Some(found)) => Ok(found.into()),
         Ok(None) if !input.required => Ok(Value::None),
-        Ok(None) => Err(problem(
-            name,
-            format!("There is no complete backup set of the target `{target}`."),
-        )),
-        Err(reason) => Err(problem(
-            name,
-            format!("The newest backup set cannot be looked up: {reason}."),
-        )),
+        Ok(None) => {
+            Err(problem(name, format!("There is no complete backup set of the target `{target}`.")))
+        }
+        Err(reason) => {
+            Err(problem(name, format!("The newest backup set cannot be looked up: {reason}.")))
+        }
     }
 }
 
@@ -335,10 +304,7 @@ fn read(input: &Input, text: &str) -> Result<Value, Problem> {
                         reason.map_or("There is nothing.", |reason| reason.message.as_str());
                     return Err(problem(
                         &input.name,
-                        format!(
-                            "The input `{}` cannot be read as YAML. {reason}",
-                            input.name
-                        ),
+                        format!("The input `{}` cannot be read as YAML. {reason}", input.name),
                     ));
                 }
             }
@@ -355,23 +321,16 @@ fn about(
     let failed = |what: &str, reason: String| {
         problem("", format!("The {what} of the run is not known: {reason}."))
     };
-    let target = program
-        .target(&inputs)
-        .map_err(|failure| failed("target", failure.message))?;
+    let target = program.target(&inputs).map_err(|failure| failed("target", failure.message))?;
     let target = match target {
         Value::None if program.definition().target.is_none() => None,
         Value::Text(name) if !name.is_empty() => Some(name),
         other => {
-            let reason = format!(
-                "it is {}, and must be the name of a target",
-                described(&other)
-            );
+            let reason = format!("it is {}, and must be the name of a target", described(&other));
             return Err(failed("target", reason));
         }
     };
-    let object = program
-        .object(&inputs)
-        .map_err(|failure| failed("object", failure.message))?;
+    let object = program.object(&inputs).map_err(|failure| failed("object", failure.message))?;
     let object = object_of(object).map_err(|reason| failed("object", reason))?;
     Ok((target, object))
 }

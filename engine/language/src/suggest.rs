@@ -37,11 +37,8 @@ pub(crate) fn one_of(candidates: &[&str]) -> String {
     if candidates.is_empty() {
         return "There is none to choose from.".to_owned();
     }
-    let mut names: Vec<String> = candidates
-        .iter()
-        .take(SHOWN)
-        .map(|name| format!("`{name}`"))
-        .collect();
+    let mut names: Vec<String> =
+        candidates.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
     if candidates.len() > SHOWN {
         names.push("…".to_owned());
     }

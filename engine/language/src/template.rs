@@ -49,10 +49,8 @@ impl Template {
 
     /// A map of templates; a literal if all of them are.
     pub(crate) fn map(parts: BTreeMap<String, Template>) -> Self {
-        let literal: Option<BTreeMap<String, Value>> = parts
-            .iter()
-            .map(|(key, part)| Some((key.clone(), part.literal()?.clone())))
-            .collect();
+        let literal: Option<BTreeMap<String, Value>> =
+            parts.iter().map(|(key, part)| Some((key.clone(), part.literal()?.clone()))).collect();
         literal.map_or(Self::Map(parts), |map| Self::Value(Value::Map(map)))
     }
 
@@ -71,10 +69,7 @@ impl Template {
 
     /// The file and the template of a stored form; none if it is damaged.
     pub(crate) fn from_value(value: &Value) -> Option<(&str, Self)> {
-        Some((
-            value.get("file")?.as_text()?,
-            Self::decode(value.get("template")?)?,
-        ))
+        Some((value.get("file")?.as_text()?, Self::decode(value.get("template")?)?))
     }
 
     fn encode(&self) -> Value {
@@ -138,10 +133,7 @@ impl Stored {
         let number = |key: &str| u32::try_from(value.get(key)?.as_integer()?).ok();
         Some(Self {
             text: value.get("expression")?.as_text()?.to_owned(),
-            place: Place {
-                line: number("line")?,
-                column: number("column")?,
-            },
+            place: Place { line: number("line")?, column: number("column")? },
         })
     }
 }
@@ -267,16 +259,10 @@ mod tests {
 
     #[test]
     fn a_template_reads_back_from_its_stored_form() {
-        let stored = Stored {
-            text: "inputs.a".to_owned(),
-            place: Place { line: 3, column: 9 },
-        };
+        let stored = Stored { text: "inputs.a".to_owned(), place: Place { line: 3, column: 9 } };
         let map = BTreeMap::from([
             ("a".to_owned(), Template::Expression(stored.clone())),
-            (
-                "b".to_owned(),
-                Template::Value(Value::from([("value", Value::None)])),
-            ),
+            ("b".to_owned(), Template::Value(Value::from([("value", Value::None)]))),
             (
                 "c".to_owned(),
                 Template::List(vec![Template::Text(vec![

@@ -104,24 +104,14 @@ mod tests {
         for name in FILTERS.iter().filter(|name| **name != "tojson") {
             let text = format!("'{name}' is filter");
             assert!(
-                engine
-                    .compile_expression(&text)
-                    .unwrap()
-                    .eval(())
-                    .unwrap()
-                    .is_true(),
+                engine.compile_expression(&text).unwrap().eval(()).unwrap().is_true(),
                 "{name}"
             );
         }
         for name in TESTS {
             let text = format!("'{name}' is test");
             assert!(
-                engine
-                    .compile_expression(&text)
-                    .unwrap()
-                    .eval(())
-                    .unwrap()
-                    .is_true(),
+                engine.compile_expression(&text).unwrap().eval(()).unwrap().is_true(),
                 "{name}"
             );
         }

@@ -35,19 +35,13 @@ pub(crate) struct StepNode<'n> {
 
 impl<'n> Workflow<'n> {
     pub(crate) fn of(root: &'n Node, actions: &Actions) -> Self {
-        let operation = text(root, "operation").and_then(|word| {
-            Operation::ALL
-                .into_iter()
-                .find(|operation| operation.word() == word)
-        });
+        let operation = text(root, "operation")
+            .and_then(|word| Operation::ALL.into_iter().find(|operation| operation.word() == word));
         let steps = get(root, "steps").and_then(Node::list).unwrap_or_default();
         Self {
             root,
             operation,
-            steps: steps
-                .iter()
-                .map(|node| StepNode::of(node, actions))
-                .collect(),
+            steps: steps.iter().map(|node| StepNode::of(node, actions)).collect(),
         }
     }
 }
@@ -69,9 +63,7 @@ impl<'n> StepNode<'n> {
             id_span: get(node, "id").map_or(node.span, |id| id.span),
             uses,
             spec,
-            run_when: said
-                .or(spec.map(|spec| spec.run_when))
-                .unwrap_or(RunWhen::Ok),
+            run_when: said.or(spec.map(|spec| spec.run_when)).unwrap_or(RunWhen::Ok),
         }
     }
 
@@ -143,8 +135,5 @@ pub(crate) fn integer(node: &Node, key: &str) -> Option<u32> {
 
 /// Whether a key of a map is `true`.
 pub(crate) fn is_true(node: &Node, key: &str) -> bool {
-    get(node, key)
-        .and_then(Node::scalar)
-        .and_then(Value::as_boolean)
-        == Some(true)
+    get(node, key).and_then(Node::scalar).and_then(Value::as_boolean) == Some(true)
 }

@@ -97,10 +97,7 @@ impl Node {
             Data::Scalar(value) => value.clone(),
             Data::List(list) => Value::List(list.iter().map(Self::to_value).collect()),
             Data::Map(entries) => Value::Map(
-                entries
-                    .iter()
-                    .map(|entry| (entry.key.clone(), entry.value.to_value()))
-                    .collect(),
+                entries.iter().map(|entry| (entry.key.clone(), entry.value.to_value())).collect(),
             ),
             Data::Broken => Value::None,
         }

@@ -30,11 +30,8 @@ pub(super) fn check(
     graph: &Graph,
     actions: &Actions,
 ) -> Vec<Option<Used>> {
-    let used = workflow
-        .steps
-        .iter()
-        .map(|step| check_step(sink, workflow, step, actions))
-        .collect();
+    let used =
+        workflow.steps.iter().map(|step| check_step(sink, workflow, step, actions)).collect();
     for index in 0..workflow.steps.len() {
         check_step_ids(sink, workflow, graph, index);
     }
@@ -54,12 +51,8 @@ fn check_step(
             not_built_yet(sink, span, &format!("the action `{name}`"));
         } else {
             let names: Vec<&str> = actions.names().collect();
-            sink.error(
-                Code::UnknownAction,
-                span,
-                format!("There is no action `{name}`."),
-            )
-            .remedy(suggest::remedy(name, &names));
+            sink.error(Code::UnknownAction, span, format!("There is no action `{name}`."))
+                .remedy(suggest::remedy(name, &names));
         }
         return None;
     };
@@ -86,11 +79,7 @@ fn check_step(
     check_sleep(sink, step, spec);
     let writes = writes_of(step, spec, actions);
     check_operation(sink, workflow, step, spec, writes);
-    Some(Used {
-        spec,
-        effect: effect_of(sink, step, spec),
-        writes,
-    })
+    Some(Used { spec, effect: effect_of(sink, step, spec), writes })
 }
 
 fn check_inputs(sink: &mut Sink<'_>, step: &StepNode<'_>, spec: &ActionSpec) {
@@ -101,11 +90,7 @@ fn check_inputs(sink: &mut Sink<'_>, step: &StepNode<'_>, spec: &ActionSpec) {
             continue;
         }
         if key == "target" && spec.target == TargetUse::Run {
-            not_built_yet(
-                sink,
-                entry.key_span,
-                "another target than the run's (`with.target`)",
-            );
+            not_built_yet(sink, entry.key_span, "another target than the run's (`with.target`)");
             continue;
         }
         let names: Vec<&str> = spec.inputs.iter().map(|field| field.name).collect();
@@ -191,15 +176,9 @@ fn writes_of(step: &StepNode<'_>, spec: &ActionSpec, actions: &Actions) -> Write
         return spec.writes;
     }
     let argv = step.with("argv").and_then(|entry| entry.value.list());
-    let program = argv
-        .and_then(|list| list.first()?.text())
-        .filter(|text| !text.contains("{{"));
+    let program = argv.and_then(|list| list.first()?.text()).filter(|text| !text.contains("{{"));
     let writes = actions.program_writes(program);
-    if spec.name == COMMAND {
-        writes
-    } else {
-        writes.max(spec.writes)
-    }
+    if spec.name == COMMAND { writes } else { writes.max(spec.writes) }
 }
 
 fn check_operation(
@@ -247,32 +226,21 @@ fn effect_of(sink: &mut Sink<'_>, step: &StepNode<'_>, spec: &ActionSpec) -> Eff
             "Write `effect: idempotent`, or leave it out.",
         )
     } else {
-        (
-            format!("`{}` is `{}` by itself.", spec.name, spec.effect.word()),
-            "Leave `effect` out.",
-        )
+        (format!("`{}` is `{}` by itself.", spec.name, spec.effect.word()), "Leave `effect` out.")
     };
-    sink.error(Code::EffectRefused, promise.span, message)
-        .remedy(remedy);
+    sink.error(Code::EffectRefused, promise.span, message).remedy(remedy);
     spec.effect
 }
 
 /// The step ids in `with` name steps that are needed.
 fn check_step_ids(sink: &mut Sink<'_>, workflow: &Workflow<'_>, graph: &Graph, index: usize) {
     use holdfast_contract::spec::Shape;
-    let Some((step, spec)) = workflow
-        .steps
-        .get(index)
-        .and_then(|step| Some((step, step.spec?)))
+    let Some((step, spec)) = workflow.steps.get(index).and_then(|step| Some((step, step.spec?)))
     else {
         return;
     };
     let ids: Vec<&str> = workflow.steps.iter().map(|step| step.id).collect();
-    for field in spec
-        .inputs
-        .iter()
-        .filter(|field| matches!(field.shape, Shape::Steps))
-    {
+    for field in spec.inputs.iter().filter(|field| matches!(field.shape, Shape::Steps)) {
         let Some(entry) = step.with(field.name) else {
             continue;
         };
@@ -282,20 +250,12 @@ fn check_step_ids(sink: &mut Sink<'_>, workflow: &Workflow<'_>, graph: &Graph, i
             };
             match ids.iter().position(|other| *other == id) {
                 _ if id.contains("{{") => {
-                    sink.error(
-                        Code::TemplateRefused,
-                        node.span,
-                        "A template is not allowed here.",
-                    )
-                    .remedy("Write the step's id.");
+                    sink.error(Code::TemplateRefused, node.span, "A template is not allowed here.")
+                        .remedy("Write the step's id.");
                 }
                 None => {
-                    sink.error(
-                        Code::UnknownStep,
-                        node.span,
-                        format!("There is no step `{id}`."),
-                    )
-                    .remedy(suggest::remedy(id, &ids));
+                    sink.error(Code::UnknownStep, node.span, format!("There is no step `{id}`."))
+                        .remedy(suggest::remedy(id, &ids));
                 }
                 Some(other) if !graph.is_behind(index, other) => {
                     sink.error(
@@ -340,9 +300,7 @@ fn check_seals(sink: &mut Sink<'_>, workflow: &Workflow<'_>, graph: &Graph) {
                     step.id
                 ),
             )
-            .remedy(format!(
-                "Add a step with `uses: {SEAL}` and `run_when: done` behind it."
-            ));
+            .remedy(format!("Add a step with `uses: {SEAL}` and `run_when: done` behind it."));
         }
     }
 }

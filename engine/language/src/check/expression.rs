@@ -130,10 +130,7 @@ impl Examiner<'_, '_, '_> {
                 return (Template::Text(Vec::new()), Known::Any);
             }
         };
-        if !pieces
-            .iter()
-            .any(|piece| matches!(piece, Piece::Expression(_)))
-        {
+        if !pieces.iter().any(|piece| matches!(piece, Piece::Expression(_))) {
             return (Template::Value(Value::from(text)), Known::Text);
         }
         let alignment = Alignment::of(self.sink.source(), node);
@@ -169,10 +166,7 @@ impl Examiner<'_, '_, '_> {
             .error(
                 Code::ListInText,
                 alignment.span(range.start, range.end),
-                format!(
-                    "{} cannot stand inside of text.",
-                    super::capital(known.name())
-                ),
+                format!("{} cannot stand inside of text.", super::capital(known.name())),
             )
             .remedy(if is_reference {
                 "Write `.id` behind it."
@@ -208,19 +202,12 @@ impl Examiner<'_, '_, '_> {
         let start = text.len() - text.trim_start().len();
         let range = start..start + text.trim().len();
         let (stored, known) = self.expression(&text, &range, &alignment, scope);
-        if known
-            .present()
-            .family()
-            .is_some_and(|family| family != Family::Boolean)
-        {
+        if known.present().family().is_some_and(|family| family != Family::Boolean) {
             self.sink
                 .error(
                     Code::UnfitResult,
                     node.span,
-                    format!(
-                        "A condition gives a boolean, and this gives {}.",
-                        known.name()
-                    ),
+                    format!("A condition gives a boolean, and this gives {}.", known.name()),
                 )
                 .remedy("Compare it: `inputs.name == \"x\"`, `inputs.kinds | length > 0`.");
         }
@@ -244,10 +231,8 @@ impl Examiner<'_, '_, '_> {
     ) -> (Stored, Known) {
         let written = text.get(range.clone()).unwrap_or_default();
         let span = alignment.span(range.start, range.end);
-        let stored = Stored {
-            text: written.to_owned(),
-            place: self.sink.source().place(span.start),
-        };
+        let stored =
+            Stored { text: written.to_owned(), place: self.sink.source().place(span.start) };
         let known = match expression::parse(written) {
             Ok(expression) => self.infer(&expression, range.start, alignment, scope),
             Err(unreadable) => {
@@ -304,9 +289,7 @@ impl Examiner<'_, '_, '_> {
                 "Write an expression in `{{ }}`; `if` and `for_each` are keys of the step.",
             ),
         };
-        self.sink
-            .error(code, alignment.span(range.start, range.end), message)
-            .remedy(remedy);
+        self.sink.error(code, alignment.span(range.start, range.end), message).remedy(remedy);
     }
 
     fn unreadable(
@@ -320,9 +303,7 @@ impl Examiner<'_, '_, '_> {
             && let Some((range, message, remedy)) = foreign_operator(text)
         {
             let span = alignment.span(offset + range.start, offset + range.end);
-            self.sink
-                .error(Code::ForeignOperator, span, message)
-                .remedy(remedy);
+            self.sink.error(Code::ForeignOperator, span, message).remedy(remedy);
             return;
         }
         let code = match unreadable.reason {
@@ -332,12 +313,12 @@ impl Examiner<'_, '_, '_> {
         let range = &unreadable.range;
         let end = range.end.max(range.start + 1).min(text.len());
         let span = alignment.span(offset + range.start.min(end), offset + end);
-        self.sink
-            .error(code, span, format!("{}.", unreadable.message))
-            .remedy(match unreadable.reason {
+        self.sink.error(code, span, format!("{}.", unreadable.message)).remedy(
+            match unreadable.reason {
                 Reason::Syntax => "Write it as in Jinja: `inputs.kinds | length > 0`.",
                 Reason::TooLong => "Take it apart, or let a command compute it.",
-            });
+            },
+        );
     }
 }
 
@@ -346,30 +327,16 @@ fn foreign_operator(text: &str) -> Option<(Range<usize>, &'static str, &'static 
     const OPERATORS: [(&str, &str, &str); 4] = [
         ("&&", "`&&` is an operator of another tool.", "Write `and`."),
         ("||", "`||` is an operator of another tool.", "Write `or`."),
-        (
-            "===",
-            "`===` is an operator of another tool.",
-            "Write `==`.",
-        ),
-        (
-            "??",
-            "`??` is an operator of another tool.",
-            "Write `value | default(other)`.",
-        ),
+        ("===", "`===` is an operator of another tool.", "Write `==`."),
+        ("??", "`??` is an operator of another tool.", "Write `value | default(other)`."),
     ];
     for (operator, message, remedy) in OPERATORS {
         if let Some(at) = text.find(operator) {
             return Some((at..at + operator.len(), message, remedy));
         }
     }
-    let not = text
-        .match_indices('!')
-        .find(|(at, _)| text.as_bytes().get(at + 1) != Some(&b'='))?;
-    Some((
-        not.0..not.0 + 1,
-        "`!` is an operator of another tool.",
-        "Write `not`.",
-    ))
+    let not = text.match_indices('!').find(|(at, _)| text.as_bytes().get(at + 1) != Some(&b'='))?;
+    Some((not.0..not.0 + 1, "`!` is an operator of another tool.", "Write `not`."))
 }
 
 /// What the elements of a list are.
@@ -384,10 +351,9 @@ fn element_of(shape: &Shape) -> Option<&Shape> {
 /// What a key of a map is.
 fn field_of<'s>(shape: &'s Shape, key: &str) -> Option<&'s Shape> {
     match shape {
-        Shape::Record(fields) => fields
-            .iter()
-            .find(|field| field.name == key)
-            .map(|field| &field.shape),
+        Shape::Record(fields) => {
+            fields.iter().find(|field| field.name == key).map(|field| &field.shape)
+        }
         Shape::OrNone(of) => field_of(of, key),
         _ => None,
     }

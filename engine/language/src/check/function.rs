@@ -14,11 +14,7 @@ impl Inference<'_, '_, '_> {
     pub(super) fn filter(&mut self, applied: &Applied, expression: &Expression) -> Known {
         self.all(&applied.arguments);
         let is_default = matches!(applied.name.as_str(), "default" | "d");
-        let if_missing = if is_default {
-            IfMissing::Allowed
-        } else {
-            IfMissing::Refused
-        };
+        let if_missing = if is_default { IfMissing::Allowed } else { IfMissing::Refused };
         let input = self.value(&applied.input, if_missing);
         if !FILTERS.contains(&applied.name.as_str()) {
             self.unknown_function(&applied.name, "filter", FILTERS, expression);
@@ -84,14 +80,8 @@ impl Inference<'_, '_, '_> {
             },
             What::Field(_, name) => {
                 self.sink
-                    .error(
-                        Code::UnknownFunction,
-                        span,
-                        format!("There is no method `{name}()`."),
-                    )
-                    .remedy(format!(
-                        "Values have no methods; write a filter: `value | {name}`."
-                    ));
+                    .error(Code::UnknownFunction, span, format!("There is no method `{name}()`."))
+                    .remedy(format!("Values have no methods; write a filter: `value | {name}`."));
             }
             _ => self.unknown_function("", "function", &[RANGE], expression),
         }
@@ -109,11 +99,7 @@ impl Inference<'_, '_, '_> {
             foreign::function(name).map_or_else(|| suggest::remedy(name, names), str::to_owned);
         let span = self.span(expression);
         self.sink
-            .error(
-                Code::UnknownFunction,
-                span,
-                format!("There is no {what} `{name}`."),
-            )
+            .error(Code::UnknownFunction, span, format!("There is no {what} `{name}`."))
             .remedy(remedy);
     }
 }

@@ -24,11 +24,7 @@ pub(crate) struct Graph {
 impl Graph {
     /// Whether `step` needs `other`, directly or through others.
     pub(crate) fn is_behind(&self, step: usize, other: usize) -> bool {
-        self.behind
-            .get(step)
-            .and_then(|row| row.get(other))
-            .copied()
-            .unwrap_or(false)
+        self.behind.get(step).and_then(|row| row.get(other)).copied().unwrap_or(false)
     }
 
     /// What a step needs directly.
@@ -46,17 +42,13 @@ pub(crate) fn check(sink: &mut Sink<'_>, workflow: &Workflow<'_>) -> Graph {
         sink.error(
             Code::TooManySteps,
             list.span,
-            format!(
-                "The workflow has {} steps; it has between 1 and {STEP_LIMIT}.",
-                steps.len()
-            ),
+            format!("The workflow has {} steps; it has between 1 and {STEP_LIMIT}.", steps.len()),
         )
         .remedy("Write at least one step, and use `for_each` for what is done many times.");
     }
     let ids = unique_ids(sink, steps);
-    let needs: Vec<Vec<usize>> = (0..steps.len().min(STEP_LIMIT))
-        .map(|index| needs_of(sink, steps, &ids, index))
-        .collect();
+    let needs: Vec<Vec<usize>> =
+        (0..steps.len().min(STEP_LIMIT)).map(|index| needs_of(sink, steps, &ids, index)).collect();
     report_cycles(sink, steps, &needs);
     for (step, needs) in steps.iter().zip(&needs) {
         if step.run_when == RunWhen::Failed && needs.is_empty() {
@@ -64,10 +56,7 @@ pub(crate) fn check(sink: &mut Sink<'_>, workflow: &Workflow<'_>) -> Graph {
             sink.error(
                 Code::NothingToFail,
                 span,
-                format!(
-                    "Step `{}` runs if a step before it failed, and needs none.",
-                    step.id
-                ),
+                format!("Step `{}` runs if a step before it failed, and needs none.", step.id),
             )
             .remedy("Add `needs: [...]` with the steps whose failure is meant.");
         }
@@ -78,11 +67,7 @@ pub(crate) fn check(sink: &mut Sink<'_>, workflow: &Workflow<'_>) -> Graph {
 
 fn unique_ids<'n>(sink: &mut Sink<'_>, steps: &[StepNode<'n>]) -> BTreeMap<&'n str, usize> {
     let mut ids = BTreeMap::new();
-    for (index, step) in steps
-        .iter()
-        .enumerate()
-        .filter(|(_, step)| !step.id.is_empty())
-    {
+    for (index, step) in steps.iter().enumerate().filter(|(_, step)| !step.id.is_empty()) {
         let first = *ids.entry(step.id).or_insert(index);
         if first != index {
             let span = steps.get(first).map_or(step.id_span, |step| step.id_span);
@@ -130,12 +115,8 @@ fn needs_of(
 
 fn unknown_step(sink: &mut Sink<'_>, node: &Node, id: &str, ids: &BTreeMap<&str, usize>) {
     let known: Vec<&str> = ids.keys().copied().collect();
-    sink.error(
-        Code::UnknownStep,
-        node.span,
-        format!("There is no step `{id}`."),
-    )
-    .remedy(suggest::remedy(id, &known));
+    sink.error(Code::UnknownStep, node.span, format!("There is no step `{id}`."))
+        .remedy(suggest::remedy(id, &known));
 }
 
 /// Reports each circle once, with the way round it.
@@ -152,10 +133,7 @@ fn report_cycles(sink: &mut Sink<'_>, steps: &[StepNode<'_>], needs: &[Vec<usize
             sink.error(
                 Code::Cycle,
                 span,
-                format!(
-                    "These steps need each other in a circle: {}.",
-                    way.join(" -> ")
-                ),
+                format!("These steps need each other in a circle: {}.", way.join(" -> ")),
             )
             .remedy("Take one of them out of the `needs` of another.");
         }
@@ -169,10 +147,7 @@ fn find_cycle(needs: &[Vec<usize>], done: &mut [bool], start: usize) -> Option<V
     let mut circle = None;
     while let Some((step, followed)) = way.last_mut() {
         let step = *step;
-        let next = needs
-            .get(step)
-            .and_then(|needs| needs.get(*followed))
-            .copied();
+        let next = needs.get(step).and_then(|needs| needs.get(*followed)).copied();
         *followed += 1;
         let finished = done.get(step).copied().unwrap_or(true);
         match next.filter(|_| !finished) {

@@ -50,8 +50,7 @@ impl Inference<'_, '_, '_> {
 
     pub(super) fn span(&self, expression: &Expression) -> Span {
         let range = &expression.range;
-        self.alignment
-            .span(self.offset + range.start, self.offset + range.end)
+        self.alignment.span(self.offset + range.start, self.offset + range.end)
     }
 
     /// What is known of a part that is used as a value.
@@ -60,11 +59,7 @@ impl Inference<'_, '_, '_> {
         if matches!(&expression.what, What::Name(name) if name == "secrets") {
             let span = self.span(expression);
             self.sink
-                .error(
-                    Code::SecretRefused,
-                    span,
-                    "All secrets together may not be read.",
-                )
+                .error(Code::SecretRefused, span, "All secrets together may not be read.")
                 .remedy("Name the one that is meant: `secrets.NAME`.");
             return Known::Any;
         }
@@ -106,11 +101,7 @@ impl Inference<'_, '_, '_> {
             | What::Joined(left, right)
             | What::Within(left, right)
             | What::Comparison(left, right) => self.pair(left, right, expression),
-            What::Choice {
-                test,
-                then,
-                otherwise,
-            } => {
+            What::Choice { test, then, otherwise } => {
                 self.value(test, IfMissing::Refused);
                 let known = self.value(then, if_missing);
                 match otherwise {
@@ -120,10 +111,7 @@ impl Inference<'_, '_, '_> {
             }
             What::Filter(applied) => self.filter(applied, expression),
             What::Test(applied) => self.test(applied, expression),
-            What::Call {
-                function,
-                arguments,
-            } => self.call(function, arguments, expression),
+            What::Call { function, arguments } => self.call(function, arguments, expression),
             What::List(parts) => {
                 let known = self.all(parts);
                 Known::list(known.into_iter().reduce(Known::or).unwrap_or(Known::Any))
@@ -136,10 +124,7 @@ impl Inference<'_, '_, '_> {
     }
 
     pub(super) fn all(&mut self, parts: &[Expression]) -> Vec<Known> {
-        parts
-            .iter()
-            .map(|part| self.value(part, IfMissing::Refused))
-            .collect()
+        parts.iter().map(|part| self.value(part, IfMissing::Refused)).collect()
     }
 
     fn either(&mut self, left: &Expression, right: &Expression) -> Known {
@@ -194,12 +179,8 @@ impl Inference<'_, '_, '_> {
                 .remedy("Read it in `env`, or in a key of `with` that takes secrets.");
             return Known::Any;
         }
-        let in_scope: Vec<&str> = self
-            .scope
-            .names
-            .iter()
-            .map(|field| field.name.as_str())
-            .collect();
+        let in_scope: Vec<&str> =
+            self.scope.names.iter().map(|field| field.name.as_str()).collect();
         let loop_variable = self.scope.loop_variable.as_deref();
         let remedy = match name {
             _ if loop_variable.is_some_and(|variable| name == variable || name == "loop") => {
@@ -213,11 +194,7 @@ impl Inference<'_, '_, '_> {
             }
         };
         self.sink
-            .error(
-                Code::UnknownName,
-                span,
-                format!("There is no `{name}` here."),
-            )
+            .error(Code::UnknownName, span, format!("There is no `{name}` here."))
             .remedy(remedy);
         Known::Any
     }
@@ -262,13 +239,8 @@ impl Inference<'_, '_, '_> {
                     .remedy(format!("Add `{id}` to the `needs` of this step."));
             }
             Found::Unknown => {
-                let ids: Vec<&str> = self
-                    .scopes
-                    .workflow
-                    .steps
-                    .iter()
-                    .map(|step| step.id)
-                    .collect();
+                let ids: Vec<&str> =
+                    self.scopes.workflow.steps.iter().map(|step| step.id).collect();
                 self.sink
                     .error(Code::UnknownPath, span, format!("There is no step `{id}`."))
                     .remedy(suggest::remedy(id, &ids));
@@ -295,11 +267,7 @@ impl Inference<'_, '_, '_> {
     }
 
     fn unknown_field(&mut self, record: &Record, name: &str, expression: &Expression) {
-        let names: Vec<&str> = record
-            .fields
-            .iter()
-            .map(|field| field.name.as_str())
-            .collect();
+        let names: Vec<&str> = record.fields.iter().map(|field| field.name.as_str()).collect();
         let remedy = if record.name == "the run" && matches!(name, "status" | "reason" | "summary")
         {
             "The run's status is not known before its end.".to_owned()
@@ -310,11 +278,7 @@ impl Inference<'_, '_, '_> {
         };
         let span = self.span(expression);
         self.sink
-            .error(
-                Code::UnknownPath,
-                span,
-                format!("There is no `{name}` in {}.", record.name),
-            )
+            .error(Code::UnknownPath, span, format!("There is no `{name}` in {}.", record.name))
             .remedy(remedy);
     }
 
@@ -361,11 +325,7 @@ impl Inference<'_, '_, '_> {
                 .error(
                     Code::TypesDiffer,
                     span,
-                    format!(
-                        "{} is compared with {}.",
-                        capital(left.name()),
-                        right.name()
-                    ),
+                    format!("{} is compared with {}.", capital(left.name()), right.name()),
                 )
                 .remedy("Compare values of one type; text stands in quotes.");
         }
@@ -393,14 +353,9 @@ impl Inference<'_, '_, '_> {
         }
         let remedy = RunStatus::from_word(text)
             .filter(|status| words.contains(&status.word()))
-            .map_or_else(
-                || suggest::remedy(text, words),
-                |status| format!("Write `{status}`."),
-            );
+            .map_or_else(|| suggest::remedy(text, words), |status| format!("Write `{status}`."));
         let span = self.span(other);
-        self.sink
-            .error(Code::NotAStatus, span, format!("It is never `{text}`."))
-            .remedy(remedy);
+        self.sink.error(Code::NotAStatus, span, format!("It is never `{text}`.")).remedy(remedy);
     }
 }
 

@@ -13,12 +13,8 @@ use crate::yaml::{Data, Entry, Node};
 
 /// Reads the declarations, and reports those that contradict themselves.
 pub(super) fn check(sink: &mut Sink<'_>, root: &Node) -> Declarations {
-    let inputs = get(root, "inputs")
-        .and_then(Node::entries)
-        .unwrap_or_default();
-    let secrets = get(root, "secrets")
-        .and_then(Node::entries)
-        .unwrap_or_default();
+    let inputs = get(root, "inputs").and_then(Node::entries).unwrap_or_default();
+    let secrets = get(root, "secrets").and_then(Node::entries).unwrap_or_default();
     let mut declarations = Declarations::default();
     for entry in inputs {
         declarations.inputs.extend(input(sink, entry));
@@ -63,22 +59,17 @@ fn input(sink: &mut Sink<'_>, declared: &Entry) -> Option<Input> {
 fn refuse_templates(sink: &mut Sink<'_>, node: &Node) {
     for key in ["default", "enum", "min", "max"] {
         if let Some(found) = get(node, key).and_then(find_template) {
-            sink.error(
-                Code::TemplateRefused,
-                found,
-                "A template is not allowed here.",
-            )
-            .remedy("Write the value itself: it must be known before a run starts.");
+            sink.error(Code::TemplateRefused, found, "A template is not allowed here.")
+                .remedy("Write the value itself: it must be known before a run starts.");
         }
     }
 }
 
 fn find_template(node: &Node) -> Option<Span> {
     match &node.data {
-        Data::Scalar(value) => value
-            .as_text()
-            .filter(|text| text.contains("{{"))
-            .map(|_| node.span),
+        Data::Scalar(value) => {
+            value.as_text().filter(|text| text.contains("{{")).map(|_| node.span)
+        }
         Data::List(list) => list.iter().find_map(find_template),
         Data::Map(entries) => entries.iter().find_map(|entry| find_template(&entry.value)),
         Data::Broken => None,
@@ -103,10 +94,7 @@ fn check_keys(sink: &mut Sink<'_>, node: &Node, input: &Input) {
         sink.error(
             Code::BadInput,
             entry.key_span,
-            format!(
-                "`{key}` has no meaning for an input of type `{}`.",
-                input.kind.word()
-            ),
+            format!("`{key}` has no meaning for an input of type `{}`.", input.kind.word()),
         )
         .remedy(format!("Leave it out; it is for {}.", kinds.join(", ")));
     }
@@ -119,17 +107,10 @@ fn check_keys(sink: &mut Sink<'_>, node: &Node, input: &Input) {
         .remedy("Leave `required` or `default` out.");
     }
     if let Some(pattern) = get(node, "pattern")
-        && input
-            .pattern
-            .as_deref()
-            .is_some_and(|text| whole_pattern(text).is_none())
+        && input.pattern.as_deref().is_some_and(|text| whole_pattern(text).is_none())
     {
-        sink.error(
-            Code::BadPattern,
-            pattern.span,
-            "This is no regular expression.",
-        )
-        .remedy("Escape what is meant as itself: `\\.`, `\\(`; there is no look-around.");
+        sink.error(Code::BadPattern, pattern.span, "This is no regular expression.")
+            .remedy("Escape what is meant as itself: `\\.`, `\\(`; there is no look-around.");
     }
     check_bounds(sink, node, input);
     if matches!(input.kind, BackupSet | Plan)
@@ -138,10 +119,7 @@ fn check_keys(sink: &mut Sink<'_>, node: &Node, input: &Input) {
         sink.error(
             Code::BadInput,
             choices.key_span,
-            format!(
-                "`enum` has no meaning for an input of type `{}`.",
-                input.kind.word()
-            ),
+            format!("`enum` has no meaning for an input of type `{}`.", input.kind.word()),
         )
         .remedy("Leave it out.");
     }
@@ -173,8 +151,7 @@ fn check_bounds(sink: &mut Sink<'_>, node: &Node, input: &Input) {
     if let (Some((_, Some(min))), Some((span, Some(max)))) = (min, max)
         && min > max
     {
-        sink.error(Code::BadInput, span, "`max` is less than `min`.")
-            .remedy("Exchange them.");
+        sink.error(Code::BadInput, span, "`max` is less than `min`.").remedy("Exchange them.");
     }
 }
 
@@ -241,10 +218,7 @@ fn secret(sink: &mut Sink<'_>, declared: &Entry) -> Option<SecretReference> {
         sink.error(
             Code::KeysExclude,
             declared.key_span,
-            format!(
-                "The secret `{}` has one of `env`, `file` and `command`.",
-                declared.key
-            ),
+            format!("The secret `{}` has one of `env`, `file` and `command`.", declared.key),
         )
         .remedy("Write `{ env: NAME }`, `{ file: PATH }` or `{ command: [program] }`.");
         return None;
@@ -256,18 +230,12 @@ fn secret(sink: &mut Sink<'_>, declared: &Entry) -> Option<SecretReference> {
         return Some(SecretReference::File(path.to_owned()));
     }
     let list = get(node, "command")?.list()?;
-    let words: Option<Vec<String>> = list
-        .iter()
-        .map(|word| word.text().map(str::to_owned))
-        .collect();
+    let words: Option<Vec<String>> =
+        list.iter().map(|word| word.text().map(str::to_owned)).collect();
     let words = words?;
     if words.is_empty() {
-        sink.error(
-            Code::OutOfRange,
-            declared.key_span,
-            "The command has no program.",
-        )
-        .remedy("Write `command: [/path/of/program, argument]`.");
+        sink.error(Code::OutOfRange, declared.key_span, "The command has no program.")
+            .remedy("Write `command: [/path/of/program, argument]`.");
         return None;
     }
     Some(SecretReference::Command(words))

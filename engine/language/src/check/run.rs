@@ -15,12 +15,8 @@ pub(super) fn check_version(sink: &mut Sink<'_>, root: &Node) {
         return;
     };
     if version.scalar() != Some(&Value::Integer(1)) {
-        sink.error(
-            Code::BadVersion,
-            version.span,
-            "This version of the language is not known.",
-        )
-        .remedy("Write `holdfast: 1`.");
+        sink.error(Code::BadVersion, version.span, "This version of the language is not known.")
+            .remedy("Write `holdfast: 1`.");
     }
 }
 
@@ -28,9 +24,7 @@ pub(super) fn check_version(sink: &mut Sink<'_>, root: &Node) {
 pub(super) fn check_timeouts(sink: &mut Sink<'_>, workflow: &Workflow<'_>) {
     let run = millis(workflow.root, "timeout").unwrap_or(RUN_TIMEOUT);
     let defaults = get(workflow.root, "defaults");
-    let places = defaults
-        .into_iter()
-        .chain(workflow.steps.iter().map(|step| step.node));
+    let places = defaults.into_iter().chain(workflow.steps.iter().map(|step| step.node));
     for place in places {
         let Some((node, timeout)) = get(place, "timeout").zip(millis(place, "timeout")) else {
             continue;
@@ -44,12 +38,8 @@ pub(super) fn check_timeouts(sink: &mut Sink<'_>, workflow: &Workflow<'_>) {
             .remedy("Write a longer `timeout` at the top, or a shorter one here.");
         }
         if timeout.0 == 0 {
-            sink.error(
-                Code::OutOfRange,
-                node.span,
-                "A timeout of nothing ends every attempt.",
-            )
-            .remedy("Write a longer one, or leave it out.");
+            sink.error(Code::OutOfRange, node.span, "A timeout of nothing ends every attempt.")
+                .remedy("Write a longer one, or leave it out.");
         }
     }
 }

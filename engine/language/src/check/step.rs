@@ -49,9 +49,7 @@ impl Examiner<'_, '_, '_> {
             loop_variable: step.items().map(|_| step.variable().to_owned()),
             ..scope.clone()
         };
-        let condition = step
-            .get("if")
-            .and_then(|node| self.condition(node, &before_items));
+        let condition = step.get("if").and_then(|node| self.condition(node, &before_items));
         let scope = scope.guarded_by(Self::guards(condition.as_ref()));
         let (fan_out, item) = match step.items() {
             Some(items) => {
@@ -61,9 +59,7 @@ impl Examiner<'_, '_, '_> {
             None => (None, None),
         };
         let scope = match item {
-            Some(item) => scope
-                .with(step.variable(), item)
-                .with("loop", loop_variable()),
+            Some(item) => scope.with(step.variable(), item).with("loop", loop_variable()),
             None => scope,
         };
         Expressions {
@@ -90,10 +86,7 @@ impl Examiner<'_, '_, '_> {
                 .remedy("Give the loop variable another name.");
         }
         let index = Known::record("`loop`", &[("index", Known::Integer)]);
-        let inner = scope
-            .clone()
-            .with(step.variable(), item.clone())
-            .with("loop", index);
+        let inner = scope.clone().with(step.variable(), item.clone()).with("loop", index);
         let key = step.fan_out("key").map(|node| {
             let (template, known) = self.template(node, &inner, None);
             let scalars = [Family::Text, Family::Number, Family::Boolean];
@@ -102,35 +95,17 @@ impl Examiner<'_, '_, '_> {
         });
         let stage = step.fan_out("stage").map(|node| {
             let (template, known) = self.template(node, &inner, None);
-            self.expect(
-                node.span,
-                &known,
-                &[Family::Number],
-                "`stage` is a whole number",
-            );
+            self.expect(node.span, &known, &[Family::Number], "`stage` is a whole number");
             template
         });
         let max_parallel = step.fan_out("max_parallel").map(|node| {
             let (template, known) = self.template(node, scope, None);
-            self.expect(
-                node.span,
-                &known,
-                &[Family::Number],
-                "`max_parallel` is a whole number",
-            );
+            self.expect(node.span, &known, &[Family::Number], "`max_parallel` is a whole number");
             self.check_parallel(node, &template);
             template
         });
-        let filter = step
-            .fan_out("where")
-            .and_then(|node| self.condition(node, &inner));
-        let fan_out = FanOut {
-            items: template,
-            key,
-            filter,
-            stage,
-            max_parallel,
-        };
+        let filter = step.fan_out("where").and_then(|node| self.condition(node, &inner));
+        let fan_out = FanOut { items: template, key, filter, stage, max_parallel };
         (fan_out, item)
     }
 
@@ -138,11 +113,7 @@ impl Examiner<'_, '_, '_> {
         let number = template.literal().and_then(Value::as_integer);
         if number.is_some_and(|number| !(1..=10_000).contains(&number)) {
             self.sink
-                .error(
-                    Code::OutOfRange,
-                    node.span,
-                    "`max_parallel` is between 1 and 10000.",
-                )
+                .error(Code::OutOfRange, node.span, "`max_parallel` is between 1 and 10000.")
                 .remedy("Choose a value in that range.");
         }
     }
@@ -154,11 +125,7 @@ impl Examiner<'_, '_, '_> {
         };
         if !wanted.contains(&found) {
             self.sink
-                .error(
-                    Code::UnfitResult,
-                    span,
-                    format!("{rule}, and this is {}.", known.name()),
-                )
+                .error(Code::UnfitResult, span, format!("{rule}, and this is {}.", known.name()))
                 .remedy("Write an expression that gives that type.");
         }
     }

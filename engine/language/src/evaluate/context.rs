@@ -69,21 +69,13 @@ impl Turn<'_> {
 impl<'a> View<'a> {
     /// The view of a running run, outside of a fan-out.
     pub(crate) fn of(scope: &'a dyn Scope) -> Self {
-        Self {
-            inputs: &scope.state().request.inputs,
-            scope: Some(scope),
-            turn: None,
-        }
+        Self { inputs: &scope.state().request.inputs, scope: Some(scope), turn: None }
     }
 
     /// The names that an expression reads, without those of a fan-out's item.
     pub(crate) fn names(&self, references: &References) -> Result<Names, Failure> {
         let mut names = Names::new();
-        let mut loader = Loader {
-            scope: self.scope,
-            elements: MAX_ELEMENTS,
-            bytes: MAX_RESULT,
-        };
+        let mut loader = Loader { scope: self.scope, elements: MAX_ELEMENTS, bytes: MAX_RESULT };
         if references.names.contains("inputs") {
             names.insert("inputs".to_owned(), to_engine(self.inputs));
         }
@@ -143,10 +135,7 @@ pub(crate) fn find_step<'a>(scope: &'a dyn Scope, id: &str) -> Option<(StepIndex
 
 /// Whether a step has ended with an output.
 pub(crate) fn has_output(state: &StepState) -> bool {
-    matches!(
-        state.phase,
-        StepPhase::Final(StepEnd::Succeeded | StepEnd::Partial)
-    )
+    matches!(state.phase, StepPhase::Final(StepEnd::Succeeded | StepEnd::Partial))
 }
 
 /// The output of a step; an empty map until it is succeeded or partial.
@@ -182,10 +171,7 @@ impl Loader<'_> {
         if parts.reads("error") {
             names.insert("error".to_owned(), to_engine(&error(state)));
         }
-        let fan_out = scope
-            .definition()
-            .step(index)
-            .is_some_and(|step| step.for_each.is_some());
+        let fan_out = scope.definition().step(index).is_some_and(|step| step.for_each.is_some());
         if parts.reads("counts") && fan_out {
             names.insert("counts".to_owned(), to_engine(&counts(state)));
         }
@@ -306,18 +292,10 @@ fn run(scope: &dyn Scope) -> Value {
         ("operation", Value::from(definition.operation.word())),
         (
             "target",
-            request
-                .target
-                .as_ref()
-                .map_or(Value::None, |target| Value::from(target.name.as_str())),
+            request.target.as_ref().map_or(Value::None, |target| Value::from(target.name.as_str())),
         ),
         ("object", Value::List(object.collect())),
         ("initiator", Value::from(initiator.as_str())),
-        (
-            "started_at",
-            state
-                .started_at
-                .map_or(Value::None, |at| Value::Text(written(at))),
-        ),
+        ("started_at", state.started_at.map_or(Value::None, |at| Value::Text(written(at)))),
     ])
 }

@@ -92,9 +92,7 @@ pub(crate) fn compile<'e>(
     environment: &'e Environment<'static>,
     text: &str,
 ) -> Result<minijinja::Expression<'e, 'static>, Trouble> {
-    environment
-        .compile_expression_owned(text.to_owned())
-        .map_err(|error| trouble(&error))
+    environment.compile_expression_owned(text.to_owned()).map_err(|error| trouble(&error))
 }
 
 fn trouble(error: &Error) -> Trouble {
@@ -148,9 +146,9 @@ fn convert(value: &minijinja::Value, left: &mut usize, depth: usize) -> Result<V
         return other("it gives a value that is nested too deeply");
     }
     match value.kind() {
-        ValueKind::Undefined => Err(Trouble::Undefined(
-            "something that it reads is not there".to_owned(),
-        )),
+        ValueKind::Undefined => {
+            Err(Trouble::Undefined("something that it reads is not there".to_owned()))
+        }
         ValueKind::None => Ok(Value::None),
         ValueKind::Bool => Ok(Value::Boolean(value.is_true())),
         ValueKind::Number => number(value),
@@ -241,12 +239,7 @@ impl Object for LongList {
         if place >= self.total {
             return None;
         }
-        Some(
-            self.seen
-                .get(place)
-                .cloned()
-                .unwrap_or_else(|| self.beyond()),
-        )
+        Some(self.seen.get(place).cloned().unwrap_or_else(|| self.beyond()))
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
@@ -266,10 +259,7 @@ mod tests {
     use super::*;
 
     fn names() -> Names {
-        let long = LongList {
-            seen: (0..3).map(minijinja::Value::from).collect(),
-            total: 10,
-        };
+        let long = LongList { seen: (0..3).map(minijinja::Value::from).collect(), total: 10 };
         let item = Value::from([("a", Value::from(1)), ("none", Value::None)]);
         BTreeMap::from([
             ("long".to_owned(), minijinja::Value::from_object(long)),
@@ -290,10 +280,7 @@ mod tests {
     fn values_keep_their_types() {
         check("item.a + 1", "2");
         check("item.a / 2", "0.5");
-        check(
-            "[item, none, true, 'x']",
-            r#"[{"a":1,"none":null},null,true,"x"]"#,
-        );
+        check("[item, none, true, 'x']", r#"[{"a":1,"none":null},null,true,"x"]"#);
         check("item | tojson", r#""{\"a\":1,\"none\":null}""#);
         check("18446744073709551615", "18446744073709551615");
         check("{'b': 1, 'a': 2}", r#"{"a":2,"b":1}"#);

@@ -45,11 +45,7 @@ pub(crate) struct Evaluator<'p> {
 
 impl<'p> Evaluator<'p> {
     pub(crate) fn new(environment: &'p Environment<'static>) -> Self {
-        Self {
-            environment,
-            compiled: BTreeMap::new(),
-            followed: BTreeMap::new(),
-        }
+        Self { environment, compiled: BTreeMap::new(), followed: BTreeMap::new() }
     }
 
     /// The value of a whole stored template.

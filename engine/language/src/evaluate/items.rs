@@ -57,12 +57,7 @@ pub(crate) fn list(
         seen: BTreeSet::new(),
         doubles: Vec::new(),
         double_count: 0,
-        listed: Listed {
-            total: 0,
-            excluded: RangeSet::new(),
-            stages: Vec::new(),
-            max_parallel,
-        },
+        listed: Listed { total: 0, excluded: RangeSet::new(), stages: Vec::new(), max_parallel },
         stage: None,
     };
     for element in elements {
@@ -120,10 +115,7 @@ fn max_parallel(
             expression_failure(at_template(
                 &root.file,
                 &root.template,
-                &format!(
-                    "`max_parallel` is {}, and must be a whole number from 1",
-                    shown(&value)
-                ),
+                &format!("`max_parallel` is {}, and must be a whole number from 1", shown(&value)),
             ))
         })
 }
@@ -165,11 +157,7 @@ impl Listing<'_, '_> {
         self.note_key(&key);
         self.listed.total += 1;
         if self.double_count == 0 {
-            sink.push(ListedItem {
-                key,
-                stage,
-                value: item,
-            })?;
+            sink.push(ListedItem { key, stage, value: item })?;
         }
         Ok(())
     }
@@ -204,10 +192,7 @@ impl Listing<'_, '_> {
                 let message = if self.fan_out.key.is_none() && other == Value::None {
                     format!("item {index} has no `key`; say what its key is with `key`")
                 } else {
-                    format!(
-                        "the key of item {index} is {}, and must be text",
-                        article(&other)
-                    )
+                    format!("the key of item {index} is {}, and must be text", article(&other))
                 };
                 return Err(self.failure(&message));
             }
@@ -229,15 +214,12 @@ impl Listing<'_, '_> {
             Some(root) => self.evaluate(root, item, index)?,
             None => item.get("stage").cloned().unwrap_or(Value::Integer(0)),
         };
-        value
-            .as_integer()
-            .and_then(|stage| i64::try_from(stage).ok())
-            .ok_or_else(|| {
-                self.failure(&format!(
-                    "the stage of item {index} is {}, and must be a whole number",
-                    shown(&value)
-                ))
-            })
+        value.as_integer().and_then(|stage| i64::try_from(stage).ok()).ok_or_else(|| {
+            self.failure(&format!(
+                "the stage of item {index} is {}, and must be a whole number",
+                shown(&value)
+            ))
+        })
     }
 
     fn is_wanted(&mut self, item: &Value, index: u32) -> Result<bool, Failure> {
@@ -249,10 +231,7 @@ impl Listing<'_, '_> {
             expression_failure(at_template(
                 &root.file,
                 &root.template,
-                &format!(
-                    "for item {index} it is {}, and must be a boolean",
-                    article(&value)
-                ),
+                &format!("for item {index} it is {}, and must be a boolean", article(&value)),
             ))
         })
     }
@@ -279,11 +258,7 @@ impl Listing<'_, '_> {
         if self.double_count == 0 {
             return Ok(self.listed);
         }
-        let more = if self.doubles.len() == SHOWN {
-            ", …"
-        } else {
-            ""
-        };
+        let more = if self.doubles.len() == SHOWN { ", …" } else { "" };
         Err(self.failure(&format!(
             "{} keys are not unique: `{}`{more}",
             self.double_count,

@@ -47,10 +47,7 @@ impl Root {
     /// The ready form of a stored template; none if it is damaged.
     pub(crate) fn of(stored: &Value) -> Option<Self> {
         let (file, template) = Template::from_value(stored)?;
-        Some(Self {
-            file: file.to_owned(),
-            template: Prepared::of(template)?,
-        })
+        Some(Self { file: file.to_owned(), template: Prepared::of(template)? })
     }
 }
 
@@ -70,9 +67,7 @@ impl Prepared {
                 Self::List(list.into_iter().map(Self::of).collect::<Option<_>>()?)
             }
             Template::Map(map) => {
-                let map = map
-                    .into_iter()
-                    .map(|(key, template)| Some((key, Self::of(template)?)));
+                let map = map.into_iter().map(|(key, template)| Some((key, Self::of(template)?)));
                 Self::Map(map.collect::<Option<_>>()?)
             }
         })

@@ -86,9 +86,7 @@ impl StepParts {
 
     /// Whether it reads this field of the output.
     pub(crate) fn reads_field(&self, field: &str) -> bool {
-        self.output
-            .as_ref()
-            .is_none_or(|fields| fields.contains(field))
+        self.output.as_ref().is_none_or(|fields| fields.contains(field))
     }
 }
 

@@ -25,11 +25,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let of_year = of_cycle - (365 * year + year / 4 - year / 100);
     let month_from_march = (5 * of_year + 2) / 153;
     let day = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let january_or_february = i64::from(month <= 2);
     (cycle * 400 + year + january_or_february, month, day)
 }

@@ -40,11 +40,7 @@ pub(crate) fn place(sink: &mut Sink<'_>, node: &Node, place: &'static Place) {
                 start_of(node),
                 format!("The key `{}` of {} is missing.", key.name, place.name),
             )
-            .remedy(format!(
-                "Add `{}:` with {}.",
-                key.name,
-                described(&key.kind)
-            ));
+            .remedy(format!("Add `{}:` with {}.", key.name, described(&key.kind)));
         }
     }
 }
@@ -89,12 +85,8 @@ pub(crate) fn not_built_yet(sink: &mut Sink<'_>, span: Span, what: &str) {
 fn unknown_key(sink: &mut Sink<'_>, entry: &Entry, place: &'static Place) {
     let key = entry.key.as_str();
     if let Some(ours) = foreign::key(place, key) {
-        sink.error(
-            Code::ForeignKey,
-            entry.key_span,
-            format!("`{key}` is a key of another tool."),
-        )
-        .remedy(ours);
+        sink.error(Code::ForeignKey, entry.key_span, format!("`{key}` is a key of another tool."))
+            .remedy(ours);
         return;
     }
     sink.error(
@@ -144,10 +136,7 @@ pub(crate) fn wrong_type(sink: &mut Sink<'_>, node: &Node, wanted: &str) {
     sink.error(
         Code::WrongType,
         node.span,
-        format!(
-            "Here stands {}, and {wanted} is wanted.",
-            found.trim_start()
-        ),
+        format!("Here stands {}, and {wanted} is wanted.", found.trim_start()),
     )
     .remedy(match node.text() {
         Some("yes" | "on" | "True" | "TRUE") => "Write `true`.".to_owned(),
@@ -171,9 +160,7 @@ fn kind(sink: &mut Sink<'_>, node: &Node, wanted: &'static Kind, name: &str) {
         }
         Kind::Name | Kind::WorkflowName | Kind::Variable => named(sink, node, wanted),
         Kind::Condition => {
-            let boolean = node
-                .scalar()
-                .is_some_and(|value| value.as_boolean().is_some());
+            let boolean = node.scalar().is_some_and(|value| value.as_boolean().is_some());
             if node.text().is_none() && !boolean {
                 wrong_type(sink, node, wanted.name());
             }
@@ -218,12 +205,8 @@ fn list<'n>(sink: &mut Sink<'_>, node: &'n Node) -> Option<&'n [Node]> {
     }
     match node.text().filter(|text| !text.contains("{{")) {
         Some(text) => {
-            sink.error(
-                Code::WrongType,
-                node.span,
-                "Here stands a string, and a list is wanted.",
-            )
-            .remedy(format!("Write `[{text}]`."));
+            sink.error(Code::WrongType, node.span, "Here stands a string, and a list is wanted.")
+                .remedy(format!("Write `[{text}]`."));
         }
         None => wrong_type(sink, node, "a list"),
     }
@@ -243,10 +226,7 @@ fn free_key(sink: &mut Sink<'_>, entry: &Entry, wanted: &'static Kind) {
 
 fn name_text(sink: &mut Sink<'_>, text: &str, span: Span, wanted: &'static Kind) {
     let (fits, rule) = match wanted {
-        Kind::Name => (
-            is_name(text),
-            "small letters, digits and `_`, a letter first, at most 64",
-        ),
+        Kind::Name => (is_name(text), "small letters, digits and `_`, a letter first, at most 64"),
         Kind::WorkflowName => (
             is_workflow_name(text),
             "small letters, digits and `_`, with `-`, `.` or `/` between them, at most 128",
@@ -265,10 +245,7 @@ fn number(sink: &mut Sink<'_>, node: &Node, wanted: &'static Kind, name: &str) {
         wrong_type(sink, node, wanted.name());
         return;
     };
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "compared with small bounds only"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "compared with small bounds only")]
     let found = match value {
         Value::Integer(number) => Some(*number as f64),
         Value::Number(number) => Some(*number),
@@ -314,12 +291,8 @@ fn check_duration(sink: &mut Sink<'_>, node: &Node) {
         }
     };
     if let Err(reason) = duration::parse(&text) {
-        sink.error(
-            Code::BadDuration,
-            node.span,
-            format!("This is no duration: {reason}."),
-        )
-        .remedy("Write a number with its unit, as `250ms`, `15m`, `1h30m` or `7d`.");
+        sink.error(Code::BadDuration, node.span, format!("This is no duration: {reason}."))
+            .remedy("Write a number with its unit, as `250ms`, `15m`, `1h30m` or `7d`.");
     }
 }
 

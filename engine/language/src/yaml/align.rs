@@ -18,10 +18,7 @@ impl Alignment {
     pub(crate) fn of(source: &Source, node: &Node) -> Self {
         let text = node.text().unwrap_or_default();
         let raw = source.slice(node.span).as_bytes();
-        let mut at = raw
-            .first()
-            .filter(|byte| matches!(byte, b'"' | b'\''))
-            .map_or(0, |_| 1);
+        let mut at = raw.first().filter(|byte| matches!(byte, b'"' | b'\'')).map_or(0, |_| 1);
         let mut places = Vec::with_capacity(text.len());
         for wanted in text.bytes() {
             if let Some(found) = find(raw, at, wanted) {
@@ -31,10 +28,7 @@ impl Alignment {
                 places.push(node.span.start + at.min(raw.len()));
             }
         }
-        Self {
-            places,
-            end: node.span.end,
-        }
+        Self { places, end: node.span.end }
     }
 
     /// The span in the file of a range of the text.
@@ -64,10 +58,8 @@ fn find(raw: &[u8], from: usize, wanted: u8) -> Option<usize> {
         if byte == b'\\' && matches!(wanted, b'\n' | b'\t' | b'\r') {
             return Some(at + 1).filter(|next| *next < raw.len());
         }
-        if !matches!(
-            byte,
-            b' ' | b'\n' | b'\r' | b'\t' | b'\\' | b'\'' | b'|' | b'>' | b'-' | b'+'
-        ) {
+        if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | b'\\' | b'\'' | b'|' | b'>' | b'-' | b'+')
+        {
             return None;
         }
         at += 1;

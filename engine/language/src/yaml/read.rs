@@ -122,12 +122,8 @@ impl<'a, 's> Reader<'a, 's> {
                     refuse::unquoted(self.sink, span.start - 1);
                     self.set_broken();
                 }
-                let content = Content::Map {
-                    entries: Vec::new(),
-                    seen: BTreeMap::new(),
-                    key: None,
-                    flow,
-                };
+                let content =
+                    Content::Map { entries: Vec::new(), seen: BTreeMap::new(), key: None, flow };
                 self.collection(span, anchor, tag.as_deref(), content);
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span.end),
@@ -161,10 +157,7 @@ impl<'a, 's> Reader<'a, 's> {
                 .error(
                     Code::OutOfRange,
                     span,
-                    format!(
-                        "This text has {} bytes; one text has at most {MAX_TEXT}.",
-                        text.len()
-                    ),
+                    format!("This text has {} bytes; one text has at most {MAX_TEXT}.", text.len()),
                 )
                 .remedy("Keep it in a file of its own.");
             data = Data::Broken;
@@ -178,24 +171,14 @@ impl<'a, 's> Reader<'a, 's> {
             refuse::tag(self.sink, tag, span);
             content = Content::Broken;
         }
-        if matches!(
-            self.open.last(),
-            Some(Frame {
-                content: Content::Broken,
-                ..
-            })
-        ) {
+        if matches!(self.open.last(), Some(Frame { content: Content::Broken, .. })) {
             content = Content::Broken;
         }
         if self.open.len() >= MAX_DEPTH {
             self.too_deep(span);
             return;
         }
-        self.open.push(Frame {
-            start: span.start,
-            anchor,
-            content,
-        });
+        self.open.push(Frame { start: span.start, anchor, content });
     }
 
     fn too_deep(&mut self, span: Span) {
@@ -217,16 +200,12 @@ impl<'a, 's> Reader<'a, 's> {
         let last = |span: Option<Span>| span.map_or(end, |span| span.end);
         let (end, data) = match frame.content {
             Content::List(list) => (last(list.last().map(|node| node.span)), Data::List(list)),
-            Content::Map { entries, .. } => (
-                last(entries.last().map(|entry| entry.value.span)),
-                Data::Map(entries),
-            ),
+            Content::Map { entries, .. } => {
+                (last(entries.last().map(|entry| entry.value.span)), Data::Map(entries))
+            }
             Content::Broken => (end, Data::Broken),
         };
-        let node = Node {
-            span: Span::new(frame.start, end.max(frame.start)),
-            data,
-        };
+        let node = Node { span: Span::new(frame.start, end.max(frame.start)), data };
         self.value(node, frame.anchor);
     }
 
@@ -237,13 +216,7 @@ impl<'a, 's> Reader<'a, 's> {
                 span,
                 "The alias stands for something that contains it.",
             );
-            self.value(
-                Node {
-                    span,
-                    data: Data::Broken,
-                },
-                0,
-            );
+            self.value(Node { span, data: Data::Broken }, 0);
             return;
         };
         self.aliased += weight;
@@ -278,11 +251,7 @@ impl<'a, 's> Reader<'a, 's> {
         match &mut frame.content {
             Content::List(list) => list.push(node),
             Content::Map { entries, key, .. } => match key.take() {
-                Some((key, key_span)) => entries.push(Entry {
-                    key,
-                    key_span,
-                    value: node,
-                }),
+                Some((key, key_span)) => entries.push(Entry { key, key_span, value: node }),
                 None => match self.key(&node) {
                     Some(found) => self.set_key(found, node.span),
                     None => self.set_broken(),
@@ -293,10 +262,7 @@ impl<'a, 's> Reader<'a, 's> {
     }
 
     fn set_key(&mut self, text: String, span: Span) {
-        let Some(Frame {
-            content: Content::Map { seen, key, .. },
-            ..
-        }) = self.open.last_mut()
+        let Some(Frame { content: Content::Map { seen, key, .. }, .. }) = self.open.last_mut()
         else {
             return;
         };
@@ -304,11 +270,7 @@ impl<'a, 's> Reader<'a, 's> {
             refuse::reserved(self.sink, span);
         } else if let Some(first) = seen.insert(text.clone(), span) {
             self.sink
-                .error(
-                    Code::DuplicateKey,
-                    span,
-                    format!("The key `{text}` is there twice."),
-                )
+                .error(Code::DuplicateKey, span, format!("The key `{text}` is there twice."))
                 .related(first, "it is here first")
                 .remedy("Remove one of them.");
         }
@@ -365,8 +327,7 @@ impl<'a, 's> Reader<'a, 's> {
         tabs::check(self.sink, &self.scalars);
         if self.stopped && self.root.is_none() {
             if !self.sink.has_errors() {
-                self.sink
-                    .error(Code::NotYaml, Span::at(0), "This is not YAML.");
+                self.sink.error(Code::NotYaml, Span::at(0), "This is not YAML.");
             }
             return None;
         }
@@ -389,11 +350,7 @@ fn depth(node: &Node) -> usize {
     match &node.data {
         Data::List(list) => 1 + list.iter().map(depth).max().unwrap_or(0),
         Data::Map(entries) => {
-            1 + entries
-                .iter()
-                .map(|entry| depth(&entry.value))
-                .max()
-                .unwrap_or(0)
+            1 + entries.iter().map(|entry| depth(&entry.value)).max().unwrap_or(0)
         }
         Data::Scalar(_) | Data::Broken => 0,
     }

@@ -28,32 +28,20 @@ pub(super) fn tag(sink: &mut Sink<'_>, tag: &Tag, span: Span) {
     } else {
         format!("In a condition, write `not {name}`. Elsewhere leave the tag out.")
     };
-    sink.error(
-        Code::TagRefused,
-        span,
-        format!("The tag `{written}` is refused."),
-    )
-    .remedy(remedy);
+    sink.error(Code::TagRefused, span, format!("The tag `{written}` is refused.")).remedy(remedy);
 }
 
 /// The key that stands for a stored list: whoever could write it could read what is stored elsewhere.
 pub(super) fn reserved(sink: &mut Sink<'_>, span: Span) {
-    sink.error(
-        Code::BadName,
-        span,
-        format!("The key `{MARK}` is reserved."),
-    )
-    .remedy("Use another key.");
+    sink.error(Code::BadName, span, format!("The key `{MARK}` is reserved."))
+        .remedy("Use another key.");
 }
 
 /// A template without quotes that starts here.
 pub(super) fn unquoted(sink: &mut Sink<'_>, start: usize) {
     let line = sink.source().line_of(start);
     let rest = sink.source().slice(Span::new(start, line.end));
-    let template = rest
-        .find("}}")
-        .and_then(|end| rest.get(..end + 2))
-        .unwrap_or(rest);
+    let template = rest.find("}}").and_then(|end| rest.get(..end + 2)).unwrap_or(rest);
     let quoted = template.replace('"', "'");
     sink.error(
         Code::UnquotedTemplate,
@@ -96,14 +84,8 @@ pub(super) fn broken_off(sink: &mut Sink<'_>, error: &ScanError) {
 /// Where a line starts a template without quotes.
 fn unquoted_template(line: &str) -> Option<usize> {
     let trimmed = line.trim_start();
-    if trimmed
-        .strip_prefix("- ")
-        .unwrap_or(trimmed)
-        .starts_with("{{")
-    {
+    if trimmed.strip_prefix("- ").unwrap_or(trimmed).starts_with("{{") {
         return line.find("{{");
     }
-    [": {{", "[{{", ", {{"]
-        .iter()
-        .find_map(|start| line.find(start).map(|at| at + start.len() - 2))
+    [": {{", "[{{", ", {{"].iter().find_map(|start| line.find(start).map(|at| at + start.len() - 2))
 }

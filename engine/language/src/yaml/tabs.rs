@@ -34,11 +34,7 @@ pub(super) fn check(sink: &mut Sink<'_>, scalars: &[Span]) {
         .take(MAX_REPORTED)
         .collect();
     for offset in tabs {
-        sink.error(
-            Code::Tab,
-            Span::new(offset, offset + 1),
-            "There is a tab outside of text.",
-        )
-        .remedy("Indent with spaces.");
+        sink.error(Code::Tab, Span::new(offset, offset + 1), "There is a tab outside of text.")
+            .remedy("Indent with spaces.");
     }
 }

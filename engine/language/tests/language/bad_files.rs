@@ -81,20 +81,12 @@ finally:
 "#;
     let source = Source::new("workflows/tenant-backup.yaml", text);
     let found = check(&source, &actions()).unwrap_err();
-    let rendered: Vec<String> = found
-        .iter()
-        .map(|found| found.render(&source, Colour::None))
-        .collect();
+    let rendered: Vec<String> =
+        found.iter().map(|found| found.render(&source, Colour::None)).collect();
     insta::assert_snapshot!("a_file_with_many_mistakes", rendered.join("\n\n"));
-    let json: Vec<String> = found
-        .iter()
-        .map(|found| found.to_json().to_string())
-        .collect();
+    let json: Vec<String> = found.iter().map(|found| found.to_json().to_string()).collect();
     insta::assert_snapshot!("a_file_with_many_mistakes_as_json", json.join("\n"));
-    let coloured = found
-        .first()
-        .map(|found| found.render(&source, Colour::Ansi))
-        .unwrap();
+    let coloured = found.first().map(|found| found.render(&source, Colour::Ansi)).unwrap();
     assert!(coloured.contains("\u{1b}["), "{coloured}");
 }
 
@@ -108,10 +100,7 @@ fn places_are_exact_inside_of_quoted_folded_and_block_scalars() {
     check_places(&step("\"a {{ inputs.x }}\""), &["HF0407 10:17"]);
     check_places(&step("'it''s {{ inputs.x }}'"), &["HF0407 10:21"]);
     check_places(&step("\"\\\"é\\\" {{ inputs.x }}\""), &["HF0407 10:21"]);
-    check_places(
-        &step("{ a: \"{{ inputs.x }}\" }"),
-        &["HF0304 10:11", "HF0407 10:20"],
-    );
+    check_places(&step("{ a: \"{{ inputs.x }}\" }"), &["HF0304 10:11", "HF0407 10:20"]);
     let block = "steps:\n  - id: show\n    uses: command\n    with:\n      argv: [cat]\n      stdin: |\n        first\n          {{ inputs.x }}\n        {{ inputs.y }}\n";
     check_places(block, &["HF0407 11:14", "HF0407 12:12"]);
     let folded = block.replace('|', ">-");
@@ -134,10 +123,7 @@ fn bad_yaml_is_refused_by_its_reason() {
     check_places(&with("---\n"), &["HF0003 4:1"]);
     check_places(&with("labels: { $list: x }\n"), &["HF0107 4:11"]);
     check_places(&with("labels: { a: b }\n").replace('\n', "\r\n"), &[]);
-    check_places(
-        &with("colour: red\n").replace('\n', "\r\n"),
-        &["HF0101 4:1"],
-    );
+    check_places(&with("colour: red\n").replace('\n', "\r\n"), &["HF0101 4:1"]);
     let long = format!("description: {}\n{wait}", "x".repeat(300_000));
     check_places(&long, &["HF0109 4:14"]);
     for (text, code) in [
@@ -164,11 +150,7 @@ fn an_alias_bomb_is_refused_quickly() {
         text.push_str(&format!("a{level}: &a{level} [{before} *a{}]\n", level - 1));
     }
     let found = refused(&text);
-    assert_eq!(
-        found.first().map(|found| found.code.number()),
-        Some("HF0007"),
-        "{found:?}"
-    );
+    assert_eq!(found.first().map(|found| found.code.number()), Some("HF0007"), "{found:?}");
 }
 
 #[test]
@@ -202,10 +184,7 @@ fn words_of_other_tools_are_answered_with_ours() {
     check_condition("always()", "run_when: done");
     check_condition("inputs.size > 0 && inputs.size < 3", "Write `and`.");
     check_condition("inputs.size > 0 || inputs.size < 3", "Write `or`.");
-    check_condition(
-        "\"!inputs.size\"",
-        "HF0417 `!` is an operator of another tool. Write `not`.",
-    );
+    check_condition("\"!inputs.size\"", "HF0417 `!` is an operator of another tool. Write `not`.");
     check_condition(
         "!inputs.size",
         "HF0006 The tag `!inputs.size` is refused. In a condition, write `not inputs.size`.",
@@ -231,53 +210,29 @@ fn names_paths_and_types_in_expressions_are_checked() {
             "HF0406 There is no `env` here. Expressions cannot read the environment.",
         ),
         ("now() > 3", "HF0409"),
-        (
-            "steps.fre.status == 'failed'",
-            "HF0407 There is no step `fre`. Did you mean `free`?",
-        ),
-        (
-            "steps.show.status == 'failed'",
-            "HF0408 Step `show` is read here and is not needed",
-        ),
+        ("steps.fre.status == 'failed'", "HF0407 There is no step `fre`. Did you mean `free`?"),
+        ("steps.show.status == 'failed'", "HF0408 Step `show` is read here and is not needed"),
         (
             "steps.free.output.stdot == ''",
             "HF0407 There is no `stdot` in the output of step `free`. Did you mean `stdout`?",
         ),
         ("steps.free.counts.total > 0", "HF0407"),
-        (
-            "steps.free.status == 'success'",
-            "HF0413 It is never `success`.",
-        ),
+        ("steps.free.status == 'success'", "HF0413 It is never `success`."),
         (
             "steps.free.status in ['failed', 'canceled']",
             "HF0413 It is never `canceled`. Write `failed`.",
         ),
-        (
-            "steps.free.status == 3",
-            "HF0412 A string is compared with an integer.",
-        ),
+        ("steps.free.status == 3", "HF0412 A string is compared with an integer."),
         ("inputs.size == '1'", "HF0412"),
-        (
-            "inputs.size",
-            "HF0415 A condition gives a boolean, and this gives an integer.",
-        ),
+        ("inputs.size", "HF0415 A condition gives a boolean, and this gives an integer."),
         ("inputs.name", "HF0415"),
-        (
-            "inputs.kinds | lenght > 0",
-            "HF0409 There is no filter `lenght`. Did you mean `length`?",
-        ),
-        (
-            "inputs.size is evn",
-            "HF0409 There is no test `evn`. Did you mean `even`?",
-        ),
+        ("inputs.kinds | lenght > 0", "HF0409 There is no filter `lenght`. Did you mean `length`?"),
+        ("inputs.size is evn", "HF0409 There is no test `evn`. Did you mean `even`?"),
         (
             "inputs.name.upper() == 'X'",
             "HF0409 There is no method `upper()`. Values have no methods; write a filter: `value | upper`.",
         ),
-        (
-            "steps | length > 0",
-            "HF0407 `steps` is no value by itself.",
-        ),
+        ("steps | length > 0", "HF0407 `steps` is no value by itself."),
         (
             "run.status == 'failed'",
             "HF0407 There is no `status` in the run. The run's status is not known before its end.",
@@ -287,26 +242,17 @@ fn names_paths_and_types_in_expressions_are_checked() {
             "HF0406 There is no `item` here. `item` is there only in a step with `for_each`.",
         ),
         ("inputs.name | default('x') == 5", "HF0412"),
-        (
-            "secrets.token == 'x'",
-            "HF0410 A secret may not be read here.",
-        ),
+        ("secrets.token == 'x'", "HF0410 A secret may not be read here."),
         (
             "steps.free.output.json.a == 1",
             "HF0411 `json` may be missing here. The action may leave `json` out. Write `| default(...)` behind it.",
         ),
         ("inputs.size >", "HF0401"),
-        (
-            "inputs.name.first == 1",
-            "HF0407 There is no `first` in a string.",
-        ),
+        ("inputs.name.first == 1", "HF0407 There is no `first` in a string."),
         ("inputs.size == 1", ""),
         ("inputs.name == none or inputs.name == 'x'", ""),
         ("steps.free.error.class == 'timeout'", ""),
-        (
-            "steps['free'].output.exit_code == 0 and range(3) | length == 3",
-            "",
-        ),
+        ("steps['free'].output.exit_code == 0 and range(3) | length == 3", ""),
         ("true", ""),
     ] {
         check_condition(condition, expect);
@@ -339,23 +285,15 @@ fn a_secret_is_read_only_where_it_is_not_stored() {
     };
     check_places(&step("env: { TOKEN: \"{{ secrets.token }}\" }"), &[]);
     check_places(&step("  stdin: \"{{ secrets.token }}\""), &[]);
-    check_places(
-        &step("env: { TOKEN: \"{{ secrets.tken }}\" }"),
-        &["HF0407 11:23"],
-    );
-    check_places(
-        &step("env: { TOKEN: \"{{ secrets | tojson }}\" }"),
-        &["HF0410 11:23"],
-    );
+    check_places(&step("env: { TOKEN: \"{{ secrets.tken }}\" }"), &["HF0407 11:23"]);
+    check_places(&step("env: { TOKEN: \"{{ secrets | tojson }}\" }"), &["HF0410 11:23"]);
     check_places(&step("  cwd: \"{{ secrets.token }}\""), &["HF0410 11:16"]);
     check_places(
         &step("for_each: { items: [a], key: \"{{ secrets.token }}\" }"),
         &["HF0410 11:38"],
     );
-    let output = format!(
-        "{}outputs: {{ token: \"{{{{ secrets.token }}}}\" }}\n",
-        step("needs: []")
-    );
+    let output =
+        format!("{}outputs: {{ token: \"{{{{ secrets.token }}}}\" }}\n", step("needs: []"));
     check_places(&output, &["HF0410 12:23"]);
     check_places(
         &format!("object: \"{{{{ secrets.token }}}}\"\n{}", step("needs: []")),
@@ -375,15 +313,9 @@ fn what_is_not_built_yet_is_refused_by_name() {
     ] {
         check_places(&format!("{key}\nsteps:\n{wait}"), &["HF0106 4:1"]);
     }
-    check_places(
-        "steps:\n  - id: child\n    workflow: files/backup\n",
-        &["HF0106 6:5"],
-    );
+    check_places("steps:\n  - id: child\n    workflow: files/backup\n", &["HF0106 6:5"]);
     for action in ["approval", "notify", "targets", "backup_set.prune"] {
-        check_places(
-            &format!("steps:\n  - id: a\n    uses: {action}\n"),
-            &["HF0106 6:11"],
-        );
+        check_places(&format!("steps:\n  - id: a\n    uses: {action}\n"), &["HF0106 6:11"]);
     }
     let target = "inputs:\n  target: { type: target, required: true }\ntarget: \"{{ inputs.target }}\"\nsteps:\n  - id: list\n    uses: inventory\n    with: { target: other }\n";
     check_places(target, &["HF0106 10:13"]);
@@ -404,17 +336,9 @@ fn a_file_with_a_thousand_steps_is_checked_in_no_time() {
         text.push_str(&format!("  - id: s{step}\n{needs}    uses: command\n    run_when: clean\n    with: {{ argv: [df] }}\n"));
     }
     let found = refused(&text);
-    assert!(
-        found.iter().all(|found| found.code.number() == "HF0411"),
-        "{:?}",
-        found.first()
-    );
+    assert!(found.iter().all(|found| found.code.number() == "HF0411"), "{:?}", found.first());
     let more = text + "  - id: last\n    uses: command\n    with: { argv: [df] }\n";
-    assert!(
-        refused(&more)
-            .iter()
-            .any(|found| found.code.number() == "HF0112")
-    );
+    assert!(refused(&more).iter().any(|found| found.code.number() == "HF0112"));
 }
 
 proptest! {

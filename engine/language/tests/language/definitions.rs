@@ -28,11 +28,7 @@ fn step<'d>(definition: &'d Definition, id: &str) -> &'d Step {
 
 #[test]
 fn a_workflow_is_lowered_with_every_default_filled_in() {
-    let Checked {
-        definition,
-        declarations,
-        warnings,
-    } = backup();
+    let Checked { definition, declarations, warnings } = backup();
     assert_eq!(warnings, []);
     assert_eq!(definition.name, "tenant-backup");
     assert_eq!(definition.operation, Operation::Backup);
@@ -59,11 +55,7 @@ fn a_workflow_is_lowered_with_every_default_filled_in() {
 
     let seal = step(&definition, "seal");
     assert_eq!(seal.run_when, RunWhen::Done);
-    assert_eq!(
-        (seal.timeout, seal.retry.attempts),
-        (None, 1),
-        "`defaults` do not reach it"
-    );
+    assert_eq!((seal.timeout, seal.retry.attempts), (None, 1), "`defaults` do not reach it");
 
     assert!(matches!(step(&definition, "rest").work, Work::Pause { .. }));
 
@@ -92,10 +84,7 @@ fn the_language_has_defaults_where_a_file_says_nothing() {
     assert_eq!(list.timeout, Some(Millis::seconds(300)));
     assert_eq!(list.retry.attempts, 5);
     assert_eq!(list.retry.max_delay, Millis::seconds(60));
-    assert_eq!(
-        list.retry.when,
-        [Class::Transient, Class::Throttled, Class::Timeout]
-    );
+    assert_eq!(list.retry.when, [Class::Transient, Class::Throttled, Class::Timeout]);
 }
 
 #[test]
@@ -111,11 +100,8 @@ fn a_step_that_runs_after_a_failure_is_left_out_of_the_order_by_place() {
         wait("third", "    needs: []\n"),
     );
     let definition = checked(&text, &actions()).definition;
-    let needs: Vec<&[StepIndex]> = definition
-        .steps
-        .iter()
-        .map(|step| step.needs.as_slice())
-        .collect();
+    let needs: Vec<&[StepIndex]> =
+        definition.steps.iter().map(|step| step.needs.as_slice()).collect();
     let first = [StepIndex(0)];
     assert_eq!(needs, [&[][..], &first, &first, &[]]);
 }
@@ -126,8 +112,5 @@ fn a_program_writes_what_the_allow_list_says() {
     assert!(check(&Source::new("a.yaml", text), &actions()).is_err());
     let allowed = BTreeMap::from([("/usr/bin/df".to_owned(), Writes::Nothing)]);
     let definition = checked(text, &actions().with_programs(allowed)).definition;
-    assert_eq!(
-        step(&definition, "look").action().unwrap().writes,
-        Writes::Nothing
-    );
+    assert_eq!(step(&definition, "look").action().unwrap().writes, Writes::Nothing);
 }

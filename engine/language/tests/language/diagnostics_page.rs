@@ -32,10 +32,7 @@ fn codes(text: &str) -> Vec<String> {
         Ok(checked) => checked.warnings,
         Err(found) => found,
     };
-    found
-        .iter()
-        .map(|found| format!("{} {}", found.code, found.message))
-        .collect()
+    found.iter().map(|found| format!("{} {}", found.code, found.message)).collect()
 }
 
 #[test]
@@ -49,9 +46,7 @@ fn every_code_has_an_entry_whose_examples_fail_and_pass_as_they_say() {
             continue;
         };
         if !entry.contains(code.title()) || !entry.contains(code.explanation()) {
-            wrong.push(format!(
-                "{number}: the title or the explanation is not the code's"
-            ));
+            wrong.push(format!("{number}: the title or the explanation is not the code's"));
         }
         // An example of more than a mebibyte is made here.
         let failing = if *code == Code::FileTooLarge {

@@ -1,7 +1,8 @@
 //! What expressions come to while a run runs.
 
-use holdfast_contract::evaluate::Evaluate;
+use holdfast_contract::evaluate::Evaluate as _;
 use holdfast_contract::list::ListedItem;
+use holdfast_kernel::event::Question;
 use holdfast_kernel::id::{ItemIndex, Millis};
 use holdfast_kernel::status::StepEnd;
 use holdfast_kernel::value::Value;
@@ -16,13 +17,7 @@ fn inputs() -> Value {
     Value::from([
         ("size", Value::from(3)),
         ("name", Value::None),
-        (
-            "set",
-            Value::from([
-                ("id", Value::from("s1")),
-                ("target", Value::from("contoso")),
-            ]),
-        ),
+        ("set", Value::from([("id", Value::from("s1")), ("target", Value::from("contoso"))])),
     ])
 }
 
@@ -47,10 +42,7 @@ fn values_are_fitted_to_what_the_action_takes() {
         "{ argv: [\"{{ inputs.size }}\", \"{{ inputs.size + 1 }}x\", plain] }",
         r#"{"argv":["3","4x","plain"]}"#,
     );
-    check_with(
-        "{ argv: [a], cwd: \"{{ inputs.name }}\" }",
-        r#"{"argv":["a"]}"#,
-    );
+    check_with("{ argv: [a], cwd: \"{{ inputs.name }}\" }", r#"{"argv":["a"]}"#);
     check_with(
         "{ argv: [\"{{ inputs.name }}\"] }",
         "example.yaml:14:24: `inputs.name`: `argv` of `command`: element 1: it is nothing, and takes a string (invalid)",
@@ -63,10 +55,7 @@ fn values_are_fitted_to_what_the_action_takes() {
         "{ argv: [a], stdin: \"{{ run.target }} {{ run.object | join('+') }} {{ run.initiator }} {{ run.started_at }}\" }",
         "contoso a+b ada 1970-01-01T00:00:00Z",
     );
-    check_with(
-        "{ argv: [a], ok_exit_codes: [\"{{ inputs.size }}\"] }",
-        r#""ok_exit_codes":[3]"#,
-    );
+    check_with("{ argv: [a], ok_exit_codes: [\"{{ inputs.size }}\"] }", r#""ok_exit_codes":[3]"#);
     check_with(
         "{ argv: [a], stdin: \"{{ inputs.set.id }} {{ inputs.set | tojson }}\" }",
         r#"s1 {\"id\":\"s1\",\"target\":\"contoso\"}"#,
@@ -75,18 +64,9 @@ fn values_are_fitted_to_what_the_action_takes() {
 
 #[test]
 fn an_expression_sees_the_length_of_a_long_list_and_no_more_than_its_share() {
-    check_with(
-        "{ argv: [\"{{ steps.list.output.items | length }}\"] }",
-        r#"["100000"]"#,
-    );
-    check_with(
-        "{ argv: [\"{{ steps.list.output.items[7].key }}\"] }",
-        r#"["k7"]"#,
-    );
-    check_with(
-        "{ argv: [\"{{ steps.list.output.count }}\"] }",
-        r#"["100000"]"#,
-    );
+    check_with("{ argv: [\"{{ steps.list.output.items | length }}\"] }", r#"["100000"]"#);
+    check_with("{ argv: [\"{{ steps.list.output.items[7].key }}\"] }", r#"["k7"]"#);
+    check_with("{ argv: [\"{{ steps.list.output.count }}\"] }", r#"["100000"]"#);
     check_with(
         "{ argv: [\"{{ steps.list.output.items | map(attribute='key') | join }}\"] }",
         "the list has 100000 elements, and an expression sees the first 10000 of them (expression)",
@@ -108,11 +88,7 @@ fn fan_out(for_each: &str) -> (Run, holdfast_language::Program) {
 /// Lists a fan-out: `key@stage` of each item, excluded ones in parentheses, then stages and parallel.
 fn check_items(for_each: &str, expect: &str) {
     let (mut run, program) = fan_out(for_each);
-    run.end(
-        "list",
-        StepEnd::Succeeded,
-        Value::from([("items", stored(4))]),
-    );
+    run.end("list", StepEnd::Succeeded, Value::from([("items", stored(4))]));
     let mut sink = Sink::default();
     let found = match program.items(&run, run.index("each"), &mut sink) {
         Ok(listed) => {
@@ -120,11 +96,7 @@ fn check_items(for_each: &str, expect: &str) {
                 .zip(&sink.0)
                 .map(|(number, item)| {
                     let text = format!("{}@{}", item.key, item.stage);
-                    if listed.excluded.get(number).is_some() {
-                        format!("({text})")
-                    } else {
-                        text
-                    }
+                    if listed.excluded.get(number).is_some() { format!("({text})") } else { text }
                 })
                 .collect();
             let stages: Vec<u32> = listed.stages.iter().map(|stage| stage.0).collect();
@@ -138,16 +110,10 @@ fn check_items(for_each: &str, expect: &str) {
 
 #[test]
 fn items_get_their_keys_and_stages() {
-    check_items(
-        "\"{{ steps.list.output.items }}\"",
-        "k0@0 k1@0 k2@0 k3@0 [0] 4",
-    );
+    check_items("\"{{ steps.list.output.items }}\"", "k0@0 k1@0 k2@0 k3@0 [0] 4");
     check_items("[b, a, 5, true]", "b@0 a@0 5@0 true@0 [0] 4");
     check_items("[]", " [] 4");
-    check_items(
-        "{ items: [a, b], max_parallel: \"{{ inputs.size }}\" }",
-        "[0] 3",
-    );
+    check_items("{ items: [a, b], max_parallel: \"{{ inputs.size }}\" }", "[0] 3");
     check_items(
         "{ items: \"{{ steps.list.output.items }}\", where: item.number != 1, key: \"n{{ item.number }}\", stage: \"{{ item.number // 2 }}\" }",
         "n0@0 (n1@0) n2@1 n3@1 [0, 2] 4",
@@ -156,32 +122,17 @@ fn items_get_their_keys_and_stages() {
         "{ items: \"{{ range(inputs.size) }}\", key: \"{{ loop.index }}\" }",
         "0@0 1@0 2@0 [0] 4",
     );
-    check_items(
-        "{ items: [{ key: x, stage: 2 }, { key: y, stage: 5 }] }",
-        "x@2 y@5 [0, 1] 4",
-    );
+    check_items("{ items: [{ key: x, stage: 2 }, { key: y, stage: 5 }] }", "x@2 y@5 [0, 1] 4");
 }
 
 #[test]
 fn a_list_that_cannot_be_worked_through_is_refused_before_any_item_starts() {
     let check = check_items;
-    check(
-        "[a, b, a, c, b]",
-        "2 keys are not unique: `a`, `b` (expression)",
-    );
-    check(
-        "[{ name: x }]",
-        "item 0 has no `key`; say what its key is with `key`",
-    );
+    check("[a, b, a, c, b]", "2 keys are not unique: `a`, `b` (expression)");
+    check("[{ name: x }]", "item 0 has no `key`; say what its key is with `key`");
     check("[\"\"]", "the key of item 0 is empty");
-    check(
-        "{ items: [a], key: \"{{ 'x' * 1025 }}\" }",
-        "has 1025 bytes, more than 1024",
-    );
-    check(
-        "{ items: [a], key: \"{{ none }}\" }",
-        "the key of item 0 is nothing, and must be text",
-    );
+    check("{ items: [a], key: \"{{ 'x' * 1025 }}\" }", "has 1025 bytes, more than 1024");
+    check("{ items: [a], key: \"{{ none }}\" }", "the key of item 0 is nothing, and must be text");
     check(
         "{ items: [{ key: x, stage: 2 }, { key: y, stage: 1 }] }",
         "item `y` is of stage 1, after an item of a later stage",
@@ -202,9 +153,7 @@ fn a_list_that_cannot_be_worked_through_is_refused_before_any_item_starts() {
         "\"{{ inputs.name if inputs.size > 5 else inputs.size }}\"",
         "`items` is an integer, and must be a list",
     );
-    let twenty: Vec<String> = (0..20)
-        .flat_map(|n| [format!("a{n}"), format!("a{n}")])
-        .collect();
+    let twenty: Vec<String> = (0..20).flat_map(|n| [format!("a{n}"), format!("a{n}")]).collect();
     check(
         &format!("[{}]", twenty.join(", ")),
         "20 keys are not unique: `a0`, `a1`, `a2`, `a3`, `a4`, `a5`, `a6`, `a7`, `a8`, `a9`, … (expression)",
@@ -216,11 +165,7 @@ fn a_hundred_thousand_items_are_listed_one_by_one() {
     let (mut run, program) = fan_out(
         "{ items: \"{{ steps.list.output.items }}\", key: \"{{ item.key }}/{{ item.number }}\", where: item.number % 2 == 0 }",
     );
-    run.end(
-        "list",
-        StepEnd::Succeeded,
-        Value::from([("items", stored(100_000))]),
-    );
+    run.end("list", StepEnd::Succeeded, Value::from([("items", stored(100_000))]));
     let mut count = Count::default();
     let listed = program.items(&run, run.index("each"), &mut count).unwrap();
     assert_eq!((listed.total, count.0), (100_000, 100_000));
@@ -237,33 +182,31 @@ fn results_are_streamed_where_they_are_the_list_and_bounded_elsewhere() {
     let (mut run, program) = Run::of(&text, inputs());
     run.end("first", StepEnd::Partial, Value::empty_map());
     run.set_results("first", 50_000);
+    let (first, again) = (run.index("first"), run.index("again"));
+    assert!(program.reads_results(Question::Items(again)));
+    for question in [
+        Question::Items(first),
+        Question::Gate(again),
+        Question::Outputs,
+        Question::Pause(again, ItemIndex(0)),
+    ] {
+        assert!(!program.reads_results(question), "{question:?}");
+    }
     let mut count = Count::default();
     let listed = program.items(&run, run.index("again"), &mut count).unwrap();
     assert_eq!((listed.total, listed.excluded.count()), (50_000, 45_000));
-    run.item = Some(ListedItem {
-        key: "k".to_owned(),
-        stage: 0,
-        value: Value::None,
-    });
-    let failure = program
-        .with(&run, run.index("again"), ItemIndex(0))
-        .unwrap_err();
+    run.item = Some(ListedItem { key: "k".to_owned(), stage: 0, value: Value::None });
+    let failure = program.with(&run, run.index("again"), ItemIndex(0)).unwrap_err();
     assert!(failure.message.contains("50000 elements"), "{failure}");
     run.set_results("first", 1_000);
-    let with = program
-        .with(&run, run.index("again"), ItemIndex(0))
-        .unwrap();
+    let with = program.with(&run, run.index("again"), ItemIndex(0)).unwrap();
     assert_eq!(with.canonical(), r#"{"argv":["100"]}"#);
 }
 
 #[test]
 fn an_item_is_seen_by_with_and_env_and_handed_to_actions_that_take_one() {
     let (mut run, program) = fan_out("[a, b]");
-    run.item = Some(ListedItem {
-        key: "b".to_owned(),
-        stage: 0,
-        value: Value::from("b"),
-    });
+    run.item = Some(ListedItem { key: "b".to_owned(), stage: 0, value: Value::from("b") });
     let each = run.index("each");
     let with = program.with(&run, each, ItemIndex(1)).unwrap();
     assert_eq!(with.canonical(), r#"{"argv":["echo","1 \"b\""]}"#);
@@ -272,14 +215,8 @@ fn an_item_is_seen_by_with_and_env_and_handed_to_actions_that_take_one() {
 
     let (mut run, program) = Run::of(include_str!("../workflows/backup.yaml"), inputs());
     let item = Value::from([("key", Value::from("k")), ("kind", Value::from("policy"))]);
-    run.item = Some(ListedItem {
-        key: "k".to_owned(),
-        stage: 0,
-        value: item.clone(),
-    });
-    let with = program
-        .with(&run, run.index("capture"), ItemIndex(0))
-        .unwrap();
+    run.item = Some(ListedItem { key: "k".to_owned(), stage: 0, value: item.clone() });
+    let with = program.with(&run, run.index("capture"), ItemIndex(0)).unwrap();
     assert_eq!(with, Value::from([("item", item)]));
     let env = program.env(&run, run.index("tell"), ItemIndex(0)).unwrap();
     assert_eq!(env, [("TOKEN".to_owned(), "the secret token".to_owned())]);
@@ -294,22 +231,11 @@ fn gates_and_pauses_have_one_type() {
     let (run, program) = Run::of(&text, inputs());
     let (wait, odd) = (run.index("wait"), run.index("odd"));
     assert_eq!(program.gate(&run, wait), Ok(true));
-    assert_eq!(
-        program.pause(&run, wait, ItemIndex(0)),
-        Ok(Millis::seconds(180))
-    );
+    assert_eq!(program.pause(&run, wait, ItemIndex(0)), Ok(Millis::seconds(180)));
     let failure = program.gate(&run, odd).unwrap_err();
-    assert!(
-        failure
-            .message
-            .ends_with("it is a string, and `if` must be a boolean"),
-        "{failure}"
-    );
+    assert!(failure.message.ends_with("it is a string, and `if` must be a boolean"), "{failure}");
     let failure = program.pause(&run, odd, ItemIndex(0)).unwrap_err();
-    assert!(
-        failure.message.contains("`s1` is not a duration"),
-        "{failure}"
-    );
+    assert!(failure.message.contains("`s1` is not a duration"), "{failure}");
 }
 
 #[test]
@@ -320,31 +246,18 @@ fn an_output_that_was_not_reached_is_none_and_a_broken_one_is_a_failure() {
          status: \"{{{{ steps.look.status }}}}\"\n  fixed: [1, {{ a: b }}]\n"
     );
     let (mut run, program) = Run::of(&text, inputs());
-    run.end(
-        "list",
-        StepEnd::Succeeded,
-        Value::from([("items", stored(5))]),
-    );
+    run.end("list", StepEnd::Succeeded, Value::from([("items", stored(5))]));
     run.end("look", StepEnd::Failed, Value::empty_map());
     let outputs = program.outputs(&run).unwrap();
-    assert_eq!(
-        outputs.get("items"),
-        Some(&stored(5)),
-        "passed by reference"
-    );
+    assert_eq!(outputs.get("items"), Some(&stored(5)), "passed by reference");
     assert_eq!(outputs.get("code"), Some(&Value::None));
     assert_eq!(outputs.get("text"), Some(&Value::None));
     assert_eq!(outputs.get("status"), Some(&Value::from("failed")));
-    assert_eq!(
-        outputs.get("fixed").map(Value::canonical).as_deref(),
-        Some(r#"[1,{"a":"b"}]"#)
-    );
+    assert_eq!(outputs.get("fixed").map(Value::canonical).as_deref(), Some(r#"[1,{"a":"b"}]"#));
     run.end("look", StepEnd::Succeeded, Value::empty_map());
     let failure = program.outputs(&run).unwrap_err();
     assert!(
-        failure
-            .message
-            .starts_with("example.yaml:17:13: `steps.look.output.exit_code`"),
+        failure.message.starts_with("example.yaml:17:13: `steps.look.output.exit_code`"),
         "{failure}"
     );
 }
@@ -359,8 +272,5 @@ fn a_damaged_definition_is_refused() {
         &crate::specs::actions(),
     )
     .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "expression 0 of the definition cannot be read"
-    );
+    assert_eq!(error.to_string(), "expression 0 of the definition cannot be read");
 }

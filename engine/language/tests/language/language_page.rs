@@ -8,11 +8,8 @@ const PAGE: &str = include_str!("../../../../docs/language.md");
 
 #[test]
 fn every_workflow_on_the_page_validates() {
-    let blocks: Vec<&str> = PAGE
-        .split("\n```yaml\n")
-        .skip(1)
-        .filter_map(|rest| rest.split("\n```").next())
-        .collect();
+    let blocks: Vec<&str> =
+        PAGE.split("\n```yaml\n").skip(1).filter_map(|rest| rest.split("\n```").next()).collect();
     assert!(blocks.len() >= 3);
     for block in blocks {
         let found = match check(&Source::new("language.md", block), &actions()) {
@@ -25,10 +22,7 @@ fn every_workflow_on_the_page_validates() {
 
 #[test]
 fn every_filter_the_page_lists_is_there_and_no_other() {
-    let list = PAGE
-        .split("\nFilters: ")
-        .nth(1)
-        .and_then(|rest| rest.split(". `tojson`").next());
+    let list = PAGE.split("\nFilters: ").nth(1).and_then(|rest| rest.split(". `tojson`").next());
     let filters: Vec<&str> = list
         .into_iter()
         .flat_map(|list| list.split(','))
@@ -39,12 +33,8 @@ fn every_filter_the_page_lists_is_there_and_no_other() {
             "holdfast: 1\nname: a\noperation: maintenance\nsteps:\n  - id: a\n    if: (1 | {filter}) == 1\n    \
              uses: sleep\n    with: {{ duration: 5s }}\n"
         );
-        let found = check(&Source::new("a.yaml", text), &actions())
-            .err()
-            .unwrap_or_default();
-        let unknown = found
-            .into_iter()
-            .find(|found| found.code.number() == "HF0409");
+        let found = check(&Source::new("a.yaml", text), &actions()).err().unwrap_or_default();
+        let unknown = found.into_iter().find(|found| found.code.number() == "HF0409");
         unknown.and_then(|found| found.remedy)
     };
     for filter in &filters {

@@ -73,11 +73,7 @@ impl Run {
             queued_at: Instant(0),
             started_at: Some(Instant(0)),
             period: 0,
-            steps: definition
-                .steps
-                .iter()
-                .map(|_| StepState::pending())
-                .collect(),
+            steps: definition.steps.iter().map(|_| StepState::pending()).collect(),
             open_steps: 0,
             in_flight: std::collections::BTreeMap::new(),
             next_attempt: AttemptId(1),
@@ -85,12 +81,7 @@ impl Run {
             cursor: StepIndex(0),
             outputs: None,
         };
-        let run = Self {
-            definition,
-            state,
-            item: None,
-            results: 0,
-        };
+        let run = Self { definition, state, item: None, results: 0 };
         (run, program)
     }
 
@@ -109,10 +100,7 @@ impl Run {
     pub(crate) fn set_results(&mut self, id: &str, total: u32) {
         let (index, _) = self.definition.step_named(id).unwrap();
         self.results = total;
-        self.state.steps[index.place()].items = Items {
-            total,
-            ..Items::default()
-        };
+        self.state.steps[index.place()].items = Items { total, ..Items::default() };
     }
 
     pub(crate) fn index(&self, id: &str) -> StepIndex {
@@ -122,11 +110,7 @@ impl Run {
 
 /// The mark of a stored list of so many elements.
 pub(crate) fn stored(count: u32) -> Value {
-    let directory = Reference {
-        offset: 0,
-        length: 0,
-        hash: Digest::of_bytes(b""),
-    };
+    let directory = Reference { offset: 0, length: 0, hash: Digest::of_bytes(b"") };
     StoredList { directory, count }.as_value()
 }
 
@@ -153,10 +137,9 @@ impl Scope for Run {
     fn load(&self, payload: &Payload) -> Result<Value, Failure> {
         match payload {
             Payload::Inline(value) => Ok(value.clone()),
-            Payload::Stored(_) => Err(Failure::without_effect(
-                Class::Internal,
-                "nothing is stored",
-            )),
+            Payload::Stored(_) => {
+                Err(Failure::without_effect(Class::Internal, "nothing is stored"))
+            }
         }
     }
 
@@ -178,11 +161,7 @@ impl Scope for Run {
         _step: StepIndex,
     ) -> Box<dyn Iterator<Item = Result<Value, Failure>> + 'a> {
         Box::new((0..self.results).map(|number| {
-            let status = if number % 10 == 0 {
-                "failed"
-            } else {
-                "succeeded"
-            };
+            let status = if number % 10 == 0 { "failed" } else { "succeeded" };
             Ok(Value::from([
                 ("key", Value::Text(format!("k{number}"))),
                 ("status", Value::from(status)),

@@ -44,16 +44,8 @@ const SPECS: &[ActionSpec] = &[
             Field::required("argv", NAMES, "the program and its arguments"),
             Field::optional("cwd", Shape::String, "where it runs"),
             Field::optional("stdin", Shape::Text, "what it reads").with_secrets(),
-            Field::optional(
-                "ok_exit_codes",
-                Shape::List(&Shape::Integer),
-                "what is success",
-            ),
-            Field::optional(
-                "parse",
-                Shape::Word(&["text", "json"]),
-                "how its output is read",
-            ),
+            Field::optional("ok_exit_codes", Shape::List(&Shape::Integer), "what is success"),
+            Field::optional("parse", Shape::Word(&["text", "json"]), "how its output is read"),
         ],
         outputs: &[
             Field::required("exit_code", Shape::Integer, "The exit code."),
@@ -115,11 +107,7 @@ const SPECS: &[ActionSpec] = &[
         ],
         outputs: &[
             Field::required("backup_set", Shape::BackupSet, "The set."),
-            Field::required(
-                "previous",
-                Shape::OrNone(&Shape::BackupSet),
-                "The one before.",
-            ),
+            Field::required("previous", Shape::OrNone(&Shape::BackupSet), "The one before."),
             Field::required("complete", Shape::Boolean, "Whether it is complete."),
             Field::required("count", Shape::Integer, "How many objects."),
         ],
@@ -146,11 +134,7 @@ const SPECS: &[ActionSpec] = &[
         inputs: &[
             Field::optional("item", Shape::Item, "the item"),
             Field::required("backup_set", Shape::BackupSet, "the set"),
-            Field::optional(
-                "unmapped",
-                Shape::Word(&["block", "leave_out"]),
-                "what then",
-            ),
+            Field::optional("unmapped", Shape::Word(&["block", "leave_out"]), "what then"),
         ],
         outputs: &[Field::required("change", Shape::String, "The change.")],
         ..BASE

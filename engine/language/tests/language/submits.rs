@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use holdfast_kernel::value::Value;
+use holdfast_language::input::Declarations;
 use holdfast_language::submit::{Given, Problem, Reference, References, Resolved, Wanted, resolve};
 use holdfast_language::{Program, Source, check};
 
@@ -39,17 +40,13 @@ impl References for Known {
 
     fn backup_set(&self, wanted: Wanted<'_>) -> Result<Option<Reference>, String> {
         let found = |id: &str, target: &str| {
-            Ok(Some(Reference {
-                id: id.to_owned(),
-                target: target.to_owned(),
-            }))
+            Ok(Some(Reference { id: id.to_owned(), target: target.to_owned() }))
         };
         match wanted {
             Wanted::Id("s1") => found("s1", "contoso"),
-            Wanted::Latest {
-                target: "contoso",
-                object,
-            } => found(&format!("newest of {}", object.join("+")), "contoso"),
+            Wanted::Latest { target: "contoso", object } => {
+                found(&format!("newest of {}", object.join("+")), "contoso")
+            }
             Wanted::Id(_) | Wanted::Latest { .. } => Ok(None),
         }
     }
@@ -59,14 +56,19 @@ impl References for Known {
     }
 }
 
-fn submit(given: &[(&str, &str)]) -> Result<Resolved, Vec<Problem>> {
+fn program() -> (Program, Declarations) {
     let checked = check(&Source::new("example.yaml", TEXT), &actions()).unwrap();
     let program = Program::compile(Arc::new(checked.definition), &actions()).unwrap();
+    (program, checked.declarations)
+}
+
+fn submit(given: &[(&str, &str)]) -> Result<Resolved, Vec<Problem>> {
+    let (program, declarations) = program();
     let given: BTreeMap<String, Given> = given
         .iter()
         .map(|(name, text)| ((*name).to_owned(), Given::Text((*text).to_owned())))
         .collect();
-    resolve(&program, &checked.declarations, &given, &Known)
+    resolve(&program, &declarations, &given, &Known)
 }
 
 #[test]
@@ -105,21 +107,15 @@ fn all_that_is_wrong_is_told_at_once() {
     let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!("problems_of_a_submit", told.join("\n"));
     assert_eq!(
-        problems
-            .first()
-            .and_then(|problem| problem.remedy.as_deref()),
+        problems.first().and_then(|problem| problem.remedy.as_deref()),
         Some("Did you mean `kinds`?")
     );
 }
 
 #[test]
 fn nobody_can_submit_a_reference_into_what_is_stored() {
-    let checked = check(&Source::new("example.yaml", TEXT), &actions()).unwrap();
-    let program = Program::compile(Arc::new(checked.definition), &actions()).unwrap();
-    let mark = Value::from([(
-        "deep",
-        Value::List(vec![Value::from([("$list", Value::None)])]),
-    )]);
+    let (program, declarations) = program();
+    let mark = Value::from([("deep", Value::List(vec![Value::from([("$list", Value::None)])]))]);
     let text = |text: &str| Given::Text(text.to_owned());
     let given = BTreeMap::from([
         ("target".to_owned(), text("contoso")),
@@ -127,7 +123,7 @@ fn nobody_can_submit_a_reference_into_what_is_stored() {
         ("map".to_owned(), Given::Value(mark)),
         ("kinds".to_owned(), text("[{ $list: 1 }]")),
     ]);
-    let problems = resolve(&program, &checked.declarations, &given, &Known).unwrap_err();
+    let problems = resolve(&program, &declarations, &given, &Known).unwrap_err();
     let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(
         told,
@@ -142,10 +138,7 @@ fn nobody_can_submit_a_reference_into_what_is_stored() {
 fn latest_is_of_the_run_s_target_and_must_be_there_where_it_is_required() {
     let problems = submit(&[("target", "other"), ("needed", "latest")]).unwrap_err();
     let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    assert_eq!(
-        told,
-        ["There is no complete backup set of the target `other`."]
-    );
+    assert_eq!(told, ["There is no complete backup set of the target `other`."]);
     let resolved = submit(&[("target", "other"), ("needed", "s1"), ("set", "latest")]).unwrap();
     assert_eq!(resolved.inputs.get("set"), Some(&Value::None));
     let resolved = submit(&[("target", "other"), ("needed", "latest@contoso")]).unwrap();

@@ -17,6 +17,7 @@ use minijinja::Environment;
 use thiserror::Error;
 
 use crate::action::Actions;
+use crate::check::is_item;
 use crate::duration;
 use crate::evaluate::context::{Turn, View, find_step, has_output};
 use crate::evaluate::engine;
@@ -138,6 +139,10 @@ impl Program {
                 let part = part_of(&root.template, &key);
                 Failure::without_effect(Class::Invalid, at_template(&root.file, part, &message))
             };
+            if is_item(spec, &key) {
+                fitted.insert(key, value);
+                continue;
+            }
             let Some(field) = spec.input(&key) else {
                 return Err(refused("the action does not take it"));
             };

@@ -177,6 +177,9 @@ fn words_of_other_tools_are_answered_with_ours() {
     for key in ["jobs: {}", "tasks: []", "params: {}"] {
         check_places(&format!("{key}\n{}", step("needs: []")), &["HF0102 4:1"]);
     }
+    let found = refused(&format!("{HEAD}{}", step("max_parallel: 4")));
+    let remedy = found.first().and_then(|found| found.remedy.as_deref());
+    assert_eq!(remedy, Some("It is a key of `for_each`."));
     check_condition(
         "success()",
         "HF0417 `success()` is a function of another tool. A step runs after success",
@@ -192,6 +195,19 @@ fn words_of_other_tools_are_answered_with_ours() {
     check_condition("! inputs.size", "HF0006");
     check_condition("\"${{ inputs.size }}\"", "HF0403");
     check_condition("{{ inputs.size }}", "HF0009");
+    for value in [
+        "{{ inputs.x }} tail",
+        "[echo, {{ a }}, b]",
+        "{{ a | b('c') }}",
+        "{{ a.b[0] }}",
+        "{ b: {{ a }} }",
+        "{{ a == \"b\" }}",
+        "{{a}}",
+    ] {
+        let found = refused(&format!("{HEAD}object: {value}\nsteps: []\n"));
+        let codes: Vec<_> = found.iter().map(|found| found.code.number()).collect();
+        assert_eq!(codes.first(), Some(&"HF0009"), "{value}: {found:?}");
+    }
     check_condition(
         "\"{{ inputs.size > 0 }}\"",
         "HF0402 A condition has no braces. Write `inputs.size > 0`.",

@@ -4,6 +4,7 @@
 //! whatever the parts before it could make sense of, so that all mistakes are told at once.
 
 mod action;
+mod comparison;
 mod expression;
 mod function;
 pub(crate) mod graph;

@@ -110,7 +110,7 @@ fn check_inputs(sink: &mut Sink<'_>, step: &StepNode<'_>, spec: &ActionSpec) {
                 step.uses.map_or(step.id_span, |(_, span)| span),
                 format!("`{}` needs `{}` in `with`.", spec.name, field.name),
             )
-            .remedy(format!("Add it: {}.", field.doc.trim_end_matches('.')));
+            .remedy(format!("Add `{}:` to `with`. {}", field.name, field.doc));
         }
     }
     let item = spec.item == ItemUse::Taken && step.items().is_none();

@@ -107,7 +107,8 @@ fn unclean_ends(left: &str) -> u32 {
     if left.is_empty() {
         return 0;
     }
-    let before = left.split_whitespace().nth(2).and_then(|count| count.parse().ok()).unwrap_or(0_u32);
+    let before =
+        left.split_whitespace().nth(2).and_then(|count| count.parse().ok()).unwrap_or(0_u32);
     before.saturating_add(1)
 }
 

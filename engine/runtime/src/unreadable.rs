@@ -48,7 +48,12 @@ impl Evaluate for Unreadable {
         self.refuse()
     }
 
-    fn env(&self, _: &dyn Scope, _: StepIndex, _: ItemIndex) -> Result<Vec<(String, String)>, Failure> {
+    fn env(
+        &self,
+        _: &dyn Scope,
+        _: StepIndex,
+        _: ItemIndex,
+    ) -> Result<Vec<(String, String)>, Failure> {
         self.refuse()
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use holdfast_language::code::Code;
+use holdfast_language::render::Colour;
 use holdfast_language::{Source, check};
 
 use crate::specs::actions;
@@ -70,4 +71,25 @@ fn every_code_has_an_entry_whose_examples_fail_and_pass_as_they_say() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_code_is_rendered_with_its_line_and_its_remedy() {
+    let entries = entries();
+    let mut rendered = Vec::new();
+    for (number, entry) in &entries {
+        let Some(text) = block(entry, "yaml fails") else {
+            continue;
+        };
+        let source = Source::new("example.yaml", text);
+        let found = match check(&source, &actions()) {
+            Ok(checked) => checked.warnings,
+            Err(found) => found,
+        };
+        for found in found {
+            assert!(found.remedy.is_some(), "{number} has no remedy");
+            rendered.push(found.render(&source, Colour::None));
+        }
+    }
+    insta::assert_snapshot!("every_code", rendered.join("\n\n"));
 }

@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 use holdfast_kernel::definition::Definition;
 
 pub(crate) use action::Used;
+pub(crate) use input::secret;
 pub(crate) use step::{Expressions, FanOut};
 
 use crate::action::Actions;

@@ -5,7 +5,7 @@
 
 use holdfast_kernel::value::Value;
 
-use super::{FOR_EACH, Kind, Need, Place, STEP, is_name, is_variable, is_workflow_name};
+use super::{FOR_EACH, Kind, Need, Place, SECRET, STEP, is_name, is_variable, is_workflow_name};
 use crate::code::Code;
 use crate::diagnostic::Sink;
 use crate::duration;
@@ -16,6 +16,10 @@ use crate::yaml::{Data, Entry, Node};
 
 /// Checks a map with fixed keys.
 pub(crate) fn place(sink: &mut Sink<'_>, node: &Node, place: &'static Place) {
+    if place.name == SECRET.name && node.scalar().is_some_and(|value| *value != Value::None) {
+        secret_written(sink, node);
+        return;
+    }
     let Some(entries) = map(sink, node, "a map") else {
         return;
     };
@@ -45,12 +49,22 @@ pub(crate) fn place(sink: &mut Sink<'_>, node: &Node, place: &'static Place) {
     }
 }
 
+/// Says that a secret itself was written where a reference to it belongs; it is not repeated.
+fn secret_written(sink: &mut Sink<'_>, node: &Node) {
+    sink.error(Code::SecretWritten, node.span, "A secret is not written into the file.").remedy(
+        "Write where it is found: `{ env: NAME }`, `{ file: PATH }` or `{ command: [program] }`.",
+    );
+}
+
 /// What a key takes, for the remedy of a missing one.
 fn described(kind: &Kind) -> String {
     match kind {
         Kind::Word(words) => {
             let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
             format!("one of {}", words.join(", "))
+        }
+        Kind::Place(place) if place.name == SECRET.name => {
+            "`{ env: NAME }`, `{ file: PATH }` or `{ command: [program] }`".to_owned()
         }
         Kind::Name
         | Kind::Text

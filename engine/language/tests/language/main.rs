@@ -4,7 +4,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bad_configurations;
 mod bad_files;
+mod configuration_page;
+mod configurations;
 mod definitions;
 mod diagnostics_page;
 mod evaluation;

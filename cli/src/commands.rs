@@ -72,9 +72,8 @@ fn unreadable(error: &ReadError) -> Error {
 fn refused(what: &str, refusal: &Refusal) -> Error {
     let error = Error::rejected(format!("{what}: {refusal}."));
     match refusal {
-        Refusal::OnlyUnknown | Refusal::NotUnknown => {
-            error.hint("`holdfast show RUN` lists what is in doubt, with the command that resolves it.")
-        }
+        Refusal::OnlyUnknown | Refusal::NotUnknown => error
+            .hint("`holdfast show RUN` lists what is in doubt, with the command that resolves it."),
         Refusal::KeyTaken(run) => error.hint(format!("`holdfast show {run}` shows it.")),
         Refusal::Active
         | Refusal::NothingToDo
@@ -89,6 +88,8 @@ fn tell_unfinished(unfinished: usize, output: &Output) {
     match unfinished {
         0 => {}
         1 => output.talk("1 run is unfinished: `holdfast resume` goes on with it."),
-        many => output.talk(format!("{many} runs are unfinished: `holdfast resume` goes on with them.")),
+        many => {
+            output.talk(format!("{many} runs are unfinished: `holdfast resume` goes on with them."))
+        }
     }
 }

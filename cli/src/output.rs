@@ -42,8 +42,9 @@ impl Output {
     /// # Errors
     /// It has no JSON.
     pub(crate) fn json(&self, data: &impl Serialize) -> Result<(), Error> {
-        let text = serde_json::to_string_pretty(data)
-            .map_err(|error| Error::internal(format!("The data cannot be printed as JSON: {error}.")))?;
+        let text = serde_json::to_string_pretty(data).map_err(|error| {
+            Error::internal(format!("The data cannot be printed as JSON: {error}."))
+        })?;
         writeln!(io::stdout().lock(), "{text}").unwrap_or_default();
         Ok(())
     }
@@ -79,7 +80,8 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
 
 /// Colour on a terminal, unless `NO_COLOR` is set.
 fn colour() -> Colour {
-    let plain = environment::variable("NO_COLOR").is_some() || environment::variable("CI").is_some();
+    let plain =
+        environment::variable("NO_COLOR").is_some() || environment::variable("CI").is_some();
     if io::stderr().is_terminal() && !plain { Colour::Ansi } else { Colour::None }
 }
 

@@ -32,8 +32,9 @@ impl Settings {
     /// # Errors
     /// It cannot be read, or is not valid; its diagnostics are printed.
     pub(crate) fn read(shared: &Shared, output: &Output) -> Result<Self, Error> {
-        let here = std::env::current_dir()
-            .map_err(|error| Error::unavailable(format!("The working directory cannot be read: {error}.")))?;
+        let here = std::env::current_dir().map_err(|error| {
+            Error::unavailable(format!("The working directory cannot be read: {error}."))
+        })?;
         let found = shared.config.clone().map(|path| here.join(path)).or_else(|| find(&here));
         let (base, configuration) = match found {
             Some(path) => read(&path, output)?,
@@ -41,7 +42,8 @@ impl Settings {
         };
         let state = shared.state.clone().map(|path| here.join(path));
         let state = state.or_else(environment::state_directory).ok_or_else(|| {
-            Error::usage("There is no state directory.").hint("Give one with `--state DIR`, or set HOME.")
+            Error::usage("There is no state directory.")
+                .hint("Give one with `--state DIR`, or set HOME.")
         })?;
         Ok(Self { base, state, configuration })
     }

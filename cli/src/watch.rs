@@ -33,7 +33,12 @@ pub(crate) enum Several {
 
 impl Watch {
     /// Tells news from here on.
-    pub(crate) const fn new(news: Receiver<News>, reader: Reader, output: Output, several: Several) -> Self {
+    pub(crate) const fn new(
+        news: Receiver<News>,
+        reader: Reader,
+        output: Output,
+        several: Several,
+    ) -> Self {
         Self { news, reader, output, told: BTreeMap::new(), several }
     }
 
@@ -134,8 +139,11 @@ pub(crate) fn of_items(counts: &Counts) -> String {
         (counts.untried, "untried"),
         (counts.skipped, "skipped"),
     ];
-    let parts: Vec<String> =
-        parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
     match (counts.total, parts.as_slice()) {
         (total, []) => format!("{total} items"),
         (total, parts) => format!("{total} items: {}", parts.join(", ")),

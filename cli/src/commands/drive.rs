@@ -26,7 +26,11 @@ use crate::watch::{Several, Watch};
 ///
 /// # Errors
 /// It cannot be submitted, or the state cannot be used.
-pub(crate) fn run(submission: &Submission, settings: &Settings, output: &Output) -> Result<ExitCode, Error> {
+pub(crate) fn run(
+    submission: &Submission,
+    settings: &Settings,
+    output: &Output,
+) -> Result<ExitCode, Error> {
     let parts = parts(settings);
     let submit = submission::submit(submission, settings, &parts, output)?;
     let state = open_state(settings, Use::Drives)?;
@@ -41,7 +45,9 @@ pub(crate) fn run(submission: &Submission, settings: &Settings, output: &Output)
                 output.talk("An identical run is active: following it.");
                 run
             }
-            Ok(Reply::Refused(refusal)) => return Err(super::refused("The run was rejected", &refusal)),
+            Ok(Reply::Refused(refusal)) => {
+                return Err(super::refused("The run was rejected", &refusal));
+            }
             Ok(Reply::Done) => return Err(Error::internal("The submit got a reply that is none.")),
             Err(_) => return Err(driven.failed().await),
         };
@@ -90,7 +96,8 @@ fn announce(engine: &Engine, output: &Output) {
     match engine.active.len() {
         0 => output.talk(format!("This process ({pid}) drives the runs of this state directory.")),
         1 => output.talk(format!("This process ({pid}) also drives 1 run that was unfinished.")),
-        many => output.talk(format!("This process ({pid}) also drives {many} runs that were unfinished.")),
+        many => output
+            .talk(format!("This process ({pid}) also drives {many} runs that were unfinished.")),
     }
 }
 
@@ -116,7 +123,9 @@ impl Driven {
     async fn end(&mut self) -> End {
         self.handle.drain_now();
         match self.task.take() {
-            Some(task) => task.await.unwrap_or_else(|error| End::Failed(format!("a bug in holdfast: {error}"))),
+            Some(task) => task
+                .await
+                .unwrap_or_else(|error| End::Failed(format!("a bug in holdfast: {error}"))),
             None => End::Stopped,
         }
     }

@@ -59,7 +59,11 @@ struct ShownItem {
 ///
 /// # Errors
 /// There is none, or the state cannot be used.
-pub(crate) fn perform(show: &Show, settings: &Settings, output: &Output) -> Result<ExitCode, Error> {
+pub(crate) fn perform(
+    show: &Show,
+    settings: &Settings,
+    output: &Output,
+) -> Result<ExitCode, Error> {
     let parts = parts(settings);
     let state = undriven(settings, &parts)?;
     let reader = &state.offline.reader;
@@ -75,8 +79,17 @@ pub(crate) fn perform(show: &Show, settings: &Settings, output: &Output) -> Resu
         head(&record, output);
         for (step, definition) in loaded.definition.numbered() {
             if chosen.is_none_or(|chosen| chosen == step) {
-                let which = if chosen.is_some() { (Which::All, MANY) } else { (Which::NotOk, FIRST) };
-                step_for_people(reader, &record, (step, definition), &loaded, which, show.item.as_deref(), output)?;
+                let which =
+                    if chosen.is_some() { (Which::All, MANY) } else { (Which::NotOk, FIRST) };
+                step_for_people(
+                    reader,
+                    &record,
+                    (step, definition),
+                    &loaded,
+                    which,
+                    show.item.as_deref(),
+                    output,
+                )?;
             }
         }
         what_next(&record, &loaded, output);
@@ -112,7 +125,8 @@ fn read(reader: &Reader, run: RunId) -> Result<(RunRecord, Loaded), Error> {
 fn step_of(loaded: &Loaded, id: &str) -> Result<StepIndex, Error> {
     loaded.definition.step_named(id).map(|(step, _)| step).ok_or_else(|| {
         let ids: Vec<&str> = loaded.definition.steps.iter().map(|step| step.id.as_str()).collect();
-        Error::usage(format!("The run has no step `{id}`.")).hint(format!("Its steps: {}.", ids.join(", ")))
+        Error::usage(format!("The run has no step `{id}`."))
+            .hint(format!("Its steps: {}.", ids.join(", ")))
     })
 }
 
@@ -141,9 +155,13 @@ fn head(record: &RunRecord, output: &Output) {
 /// Why nothing of a run is being done.
 fn waits(record: &RunRecord) -> Option<String> {
     Some(match record.waits_for? {
-        WaitsFor::Slot => "a process that drives runs, its slot and its hold on the target".to_owned(),
+        WaitsFor::Slot => {
+            "a process that drives runs, its slot and its hold on the target".to_owned()
+        }
         WaitsFor::RetryAt(at) => format!("the next attempt at {}", time::local(at)),
-        WaitsFor::ThrottledUntil(at) => format!("the target, which asked for rest until {}", time::local(at)),
+        WaitsFor::ThrottledUntil(at) => {
+            format!("the target, which asked for rest until {}", time::local(at))
+        }
     })
 }
 
@@ -176,8 +194,14 @@ fn step_for_people(
     output: &Output,
 ) -> Result<(), Error> {
     let Some(state) = loaded.state.step(step) else { return Ok(()) };
-    let items = definition.for_each.as_ref().map(|_| format!("  {}", of_items(&state.items.counts)));
-    output.line(format!("  {:<20} {}{}", definition.id, status_of(state), items.unwrap_or_default()));
+    let items =
+        definition.for_each.as_ref().map(|_| format!("  {}", of_items(&state.items.counts)));
+    output.line(format!(
+        "  {:<20} {}{}",
+        definition.id,
+        status_of(state),
+        items.unwrap_or_default()
+    ));
     let fans_out = definition.for_each.is_some();
     if let (Some(failure), false) = (&state.failure, fans_out) {
         output.line(format!("      {failure}"));
@@ -192,7 +216,10 @@ fn step_for_people(
     let left = state.items.not_ok.count() as usize;
     if which == Which::NotOk && left > shown.len() {
         let more = left - shown.len();
-        output.line(format!("      and {more} more: `holdfast show {} --step {}`", record.run, definition.id));
+        output.line(format!(
+            "      and {more} more: `holdfast show {} --step {}`",
+            record.run, definition.id
+        ));
     }
     Ok(())
 }
@@ -215,9 +242,14 @@ fn items_of(
     let mut after = None;
     while found.len() < limit {
         let page = Page { after, limit };
-        let rows = reader.items(run, step, which, page).map_err(|error| super::unreadable(&error))?;
+        let rows =
+            reader.items(run, step, which, page).map_err(|error| super::unreadable(&error))?;
         let Some(rows) = rows else { break };
-        found.extend(rows.rows.into_iter().filter(|item| key.is_none_or(|key| item.key.as_deref() == Some(key))));
+        found.extend(
+            rows.rows
+                .into_iter()
+                .filter(|item| key.is_none_or(|key| item.key.as_deref() == Some(key))),
+        );
         after = rows.next;
         if after.is_none() {
             break;

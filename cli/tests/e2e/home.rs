@@ -46,7 +46,8 @@ impl Home {
     pub(crate) fn pipe(&self, name: &str) -> PathBuf {
         let path = self.path(name);
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
-        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).expect("a pipe is made");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0)
+            .expect("a pipe is made");
         path
     }
 
@@ -125,7 +126,10 @@ impl Started {
 impl Said {
     fn of(output: Output) -> Self {
         Self {
-            code: output.status.code().or_else(|| output.status.signal().map(|signal| 128 + signal)),
+            code: output
+                .status
+                .code()
+                .or_else(|| output.status.signal().map(|signal| 128 + signal)),
             out: String::from_utf8(output.stdout).expect("it prints text"),
             talk: String::from_utf8(output.stderr).expect("it prints text"),
         }

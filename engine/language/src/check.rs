@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 use holdfast_kernel::definition::Definition;
 
 pub(crate) use action::{Used, is_item};
+pub(crate) use input::secret;
 pub(crate) use step::{Expressions, FanOut};
 
 use crate::action::Actions;

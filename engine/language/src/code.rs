@@ -45,11 +45,11 @@ macro_rules! codes {
 
 codes! {
     FileTooLarge "HF0001" "The file is too large"
-        "A workflow file has at most 1 MiB, so that every check of it is quick."
+        "A file has at most 1 MiB, so that every check of it is quick."
     NotYaml "HF0002" "This is not YAML"
         "The text breaks the rules of YAML 1.2, so nothing after this place could be read."
     NoWorkflow "HF0003" "A file is one map"
-        "A workflow file is exactly one YAML document, and that document is a map."
+        "A file is exactly one YAML document, and that document is a map."
     DuplicateKey "HF0004" "A key is there twice"
         "A second key of the same name would silently replace the first."
     Tab "HF0005" "There is a tab"
@@ -164,6 +164,24 @@ codes! {
         "A default is a literal that the declaration itself would accept."
     BadPattern "HF0503" "The pattern is no regular expression"
         "`pattern` is a regular expression that the whole text must match."
+    BadConfigurationVersion "HF0601" "The configuration's version is missing or not known"
+        "`holdfast_config: 1` is the only version. It is required, so that a later holdfast need not guess what an old file meant."
+    BadPath "HF0602" "The path cannot be meant"
+        "A path is taken as it is written: `~`, variables and templates are not expanded in it."
+    NotAbsolute "HF0603" "The program has no absolute path"
+        "What is executed must depend neither on the folder that holdfast was started in nor on a search path."
+    BadGlob "HF0604" "This is not a pattern"
+        "A pattern is matched with the path from the target's root: `*` stops at a `/`, `**` does not, and `{a,b}` is one of several."
+    NoDefaultRepository "HF0605" "No repository is the default"
+        "One of several repositories is named `default`: it is used where a workflow names none."
+    SecretWritten "HF0606" "A secret stands in the file"
+        "A secret is named by where it is found, so that the file can be shown and kept under version control."
+    CommandTwice "HF0607" "The command is listed twice"
+        "Two entries of one program could promise different things about what it writes."
+    KeepsNothing "HF0608" "The retention keeps nothing"
+        "Without a single rule no backup set would be kept."
+    RetentionNotBuilt "HF0609" "Retention is not carried out yet"
+        "The rules are read, and this version removes nothing. This is a warning."
 }
 
 impl Code {

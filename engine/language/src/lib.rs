@@ -1,13 +1,15 @@
 //! Reads workflows: YAML text to a checked definition or diagnostics, and evaluates their expressions.
+//! Reads the configuration in the same way.
 //!
 //! It starts nothing, opens no file and asks no target: text comes from the command line and the
 //! service, what an expression may see comes through [`holdfast_contract::evaluate::Scope`]. It knows no
 //! action by itself: their specs are handed in as [`action::Actions`].
-//! Start reading at [`check()`].
+//! Start reading at [`check()`], for the configuration at [`configuration::read`].
 
 pub mod action;
 mod check;
 pub mod code;
+pub mod configuration;
 pub mod diagnostic;
 pub mod duration;
 mod evaluate;

@@ -2,11 +2,13 @@
 //!
 //! It only makes text; whether there is colour is for the caller to say, who knows the terminal.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Location, Severity};
 use crate::source::Source;
 
@@ -37,7 +39,8 @@ impl Diagnostic {
                 .span(related.location.visible(source))
                 .label(related.message.as_str())
         });
-        let snippet = Snippet::source(source.text())
+        let text = self.shown(source);
+        let snippet = Snippet::source(text.as_ref())
             .path(source.name())
             .annotation(primary)
             .annotations(related);
@@ -48,6 +51,20 @@ impl Diagnostic {
         }
         let group: Group<'_> = group.element(Level::NOTE.message(format!("see {}", self.docs)));
         renderer.decor_style(DecorStyle::Ascii).render(&[group])
+    }
+
+    /// The text as it may be shown: a secret that was written into the file stays out of every log.
+    fn shown<'s>(&self, source: &'s Source) -> Cow<'s, str> {
+        if self.code != Code::SecretWritten {
+            return Cow::Borrowed(source.text());
+        }
+        let span = self.location.span;
+        let masked = source.text().char_indices().map(|(offset, character)| {
+            let secret = span.range().contains(&offset) && character != '\n';
+            // As many bytes as before, so that places stay where they are.
+            if secret { "*".repeat(character.len_utf8()) } else { character.to_string() }
+        });
+        Cow::Owned(masked.collect())
     }
 }
 

@@ -83,16 +83,16 @@ const fn key(name: &'static str, kind: Kind, need: Need) -> Key {
     Key { name, kind, need }
 }
 
-const fn required(name: &'static str, kind: Kind) -> Key {
+pub(crate) const fn required(name: &'static str, kind: Kind) -> Key {
     key(name, kind, Need::Required)
 }
 
-const fn optional(name: &'static str, kind: Kind) -> Key {
+pub(crate) const fn optional(name: &'static str, kind: Kind) -> Key {
     key(name, kind, Need::Optional)
 }
 
 /// A key of the language that is refused by name until it is built.
-const fn not_built(name: &'static str) -> Key {
+pub(crate) const fn not_built(name: &'static str) -> Key {
     key(name, Kind::Literal, Need::NotBuilt)
 }
 

@@ -211,7 +211,8 @@ fn check_default(sink: &mut Sink<'_>, node: &Node, mut input: Input) -> Input {
     input
 }
 
-fn secret(sink: &mut Sink<'_>, declared: &Entry) -> Option<SecretReference> {
+/// Where a secret is to be found; what the table of keys reported is none here.
+pub(crate) fn secret(sink: &mut Sink<'_>, declared: &Entry) -> Option<SecretReference> {
     let node = &declared.value;
     let entries = node.entries()?;
     if entries.len() != 1 {

@@ -6,7 +6,8 @@
 use holdfast_kernel::value::Value;
 
 use super::{
-    FOR_EACH, Kind, Need, Place, RETRY, STEP, WORKFLOW, is_name, is_variable, is_workflow_name,
+    FOR_EACH, Kind, Need, Place, RETRY, SECRET, STEP, WORKFLOW, is_name, is_variable,
+    is_workflow_name,
 };
 use crate::code::Code;
 use crate::diagnostic::Sink;
@@ -18,6 +19,10 @@ use crate::yaml::{Data, Entry, Node};
 
 /// Checks a map with fixed keys.
 pub(crate) fn place(sink: &mut Sink<'_>, node: &Node, place: &'static Place) {
+    if place.name == SECRET.name && node.scalar().is_some_and(|value| *value != Value::None) {
+        secret_written(sink, node);
+        return;
+    }
     let Some(entries) = map(sink, node, "a map") else {
         return;
     };
@@ -47,12 +52,22 @@ pub(crate) fn place(sink: &mut Sink<'_>, node: &Node, place: &'static Place) {
     }
 }
 
+/// Says that a secret itself was written where a reference to it belongs; it is not repeated.
+fn secret_written(sink: &mut Sink<'_>, node: &Node) {
+    sink.error(Code::SecretWritten, node.span, "A secret is not written into the file.").remedy(
+        "Write where it is found: `{ env: NAME }`, `{ file: PATH }` or `{ command: [program] }`.",
+    );
+}
+
 /// What a key takes, for the remedy of a missing one.
 fn described(kind: &Kind) -> String {
     match kind {
         Kind::Word(words) => {
             let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
             format!("one of {}", words.join(", "))
+        }
+        Kind::Place(place) if place.name == SECRET.name => {
+            "`{ env: NAME }`, `{ file: PATH }` or `{ command: [program] }`".to_owned()
         }
         Kind::Name
         | Kind::Text

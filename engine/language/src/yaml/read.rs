@@ -144,7 +144,7 @@ impl<'a, 's> Reader<'a, 's> {
         if self.documents > 1 {
             self.sink
                 .error(Code::NoWorkflow, span, "A second document starts here.")
-                .remedy("Put each workflow into a file of its own.");
+                .remedy("Put each document into a file of its own.");
             self.root = None;
             self.stopped = true;
         }

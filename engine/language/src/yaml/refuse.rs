@@ -13,9 +13,9 @@ pub(super) fn too_large(sink: &mut Sink<'_>, size: usize) {
     sink.error(
         Code::FileTooLarge,
         Span::at(0),
-        format!("The file has {size} bytes; a workflow has at most {MAX_BYTES}."),
+        format!("The file has {size} bytes; a file has at most {MAX_BYTES}."),
     )
-    .remedy("Move large texts into files that the workflow names.");
+    .remedy("Move large texts into files of their own.");
 }
 
 pub(super) fn tag(sink: &mut Sink<'_>, tag: &Tag, span: Span) {

@@ -9,7 +9,10 @@
     reason = "a test fails by panicking, and its texts need not be made fast"
 )]
 
+mod bad_configurations;
 mod bad_files;
+mod configuration_page;
+mod configurations;
 mod definitions;
 mod diagnostics_page;
 mod evaluation;

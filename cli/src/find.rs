@@ -25,7 +25,7 @@ pub(crate) fn workflow(
     name: &str,
     settings: &Settings,
     parts: &Parts,
-    output: &Output,
+    output: Output,
 ) -> Result<Workflow, Error> {
     let path = Path::new(name);
     if path.is_file() {
@@ -50,7 +50,7 @@ fn named(name: &str, settings: &Settings, parts: &Parts) -> Result<Workflow, Err
         let source = read(&path)?;
         match check(&source, &parts.actions) {
             Ok(checked) if checked.definition.name == name => {
-                found.push((path, Workflow { source, checked }))
+                found.push((path, Workflow { source, checked }));
             }
             Ok(checked) => names.push(checked.definition.name),
             Err(_) => invalid.push(path),

@@ -28,7 +28,7 @@ pub(crate) fn submit(
     submission: &Submission,
     settings: &Settings,
     parts: &Parts,
-    output: &Output,
+    output: Output,
 ) -> Result<Submit, Error> {
     let workflow = find::workflow(&submission.workflow, settings, parts, output)?;
     output.diagnostics(&workflow.source, &workflow.checked.warnings);
@@ -97,9 +97,8 @@ fn from_file(name: &str, path: &Path) -> Result<String, Error> {
 
 /// A target with its identity.
 fn reference(name: &str, settings: &Settings) -> Result<TargetReference, Error> {
-    let root = settings.target(name).map(|target| target.root.clone());
-    let root = root.unwrap_or_else(|| name.to_owned());
-    let canonical = std::fs::canonicalize(&root).map_err(|error| {
+    let root = settings.root(name).unwrap_or(name);
+    let canonical = std::fs::canonicalize(root).map_err(|error| {
         Error::usage(format!(
             "The target `{name}` cannot be used: its root {root} cannot be read: {error}."
         ))
@@ -118,7 +117,7 @@ struct Known<'a> {
 impl References for Known<'_> {
     fn has_target(&self, name: &str) -> Result<bool, String> {
         // A folder is a target made from its path.
-        Ok(self.settings.target(name).is_some() || Path::new(name).is_dir())
+        Ok(self.settings.root(name).is_some() || Path::new(name).is_dir())
     }
 
     fn backup_set(&self, _wanted: Wanted<'_>) -> Result<Option<Reference>, String> {

@@ -45,16 +45,18 @@ impl Watch {
     /// Tells what happens until a run has ended, and returns how; none if the executor ended before.
     pub(crate) async fn until_ended(&mut self, run: RunId) -> Option<Outcome> {
         loop {
-            match self.news.recv().await {
-                Ok(News::Ended { run: of, outcome }) if of == run => return Some(outcome),
-                Ok(news) => self.tell(&news),
-                // Too slow to hear everything: the store knows whether the run has ended.
-                Err(RecvError::Lagged(_)) => {
-                    if let Some(outcome) = self.ended(run) {
-                        return Some(outcome);
-                    }
+            let ended = match self.news.recv().await {
+                Ok(News::Ended { run: of, outcome }) if of == run => Some(outcome),
+                Ok(news) => {
+                    self.tell(&news);
+                    None
                 }
+                // Too slow to hear everything: the store knows whether the run has ended.
+                Err(RecvError::Lagged(_)) => self.ended(run),
                 Err(RecvError::Closed) => return self.ended(run),
+            };
+            if ended.is_some() {
+                return ended;
             }
         }
     }
@@ -64,9 +66,8 @@ impl Watch {
         while !active.is_empty() {
             match self.news.recv().await {
                 Ok(news) => {
-                    if let News::Ended { run, .. } = news {
-                        active.retain(|of| *of != run);
-                    }
+                    let ended = matches!(news, News::Ended { .. }).then(|| news.run());
+                    active.retain(|run| Some(*run) != ended);
                     self.tell(&news);
                 }
                 Err(RecvError::Lagged(_)) => active.retain(|run| self.ended(*run).is_none()),

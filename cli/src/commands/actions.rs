@@ -38,7 +38,7 @@ struct ShownField {
 pub(crate) fn perform(
     actions: &Actions,
     settings: &Settings,
-    output: &Output,
+    output: Output,
 ) -> Result<ExitCode, Error> {
     let parts = parts(settings);
     let wanted = |spec: &&ActionSpec| actions.name.as_ref().is_none_or(|name| name == spec.name);
@@ -59,7 +59,7 @@ pub(crate) fn perform(
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(spec: &ActionSpec, output: &Output) {
+fn show(spec: &ActionSpec, output: Output) {
     output.line(format!("{}: {}", spec.name, spec.summary));
     output.line(format!("effect: {}    writes: {}", spec.effect.word(), spec.writes.word()));
     for (title, fields) in [("with", spec.inputs), ("output", spec.outputs)] {

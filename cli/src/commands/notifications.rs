@@ -34,7 +34,7 @@ struct Shown<'a> {
 pub(crate) fn perform(
     limit: &Limit,
     settings: &Settings,
-    output: &Output,
+    output: Output,
 ) -> Result<ExitCode, Error> {
     let parts = parts(settings);
     let state = undriven(settings, &parts)?;

@@ -25,7 +25,7 @@ use crate::settings::Settings;
 pub(crate) fn perform(
     resolve: &Resolve,
     settings: &Settings,
-    output: &Output,
+    output: Output,
 ) -> Result<ExitCode, Error> {
     let (item, word) = match resolve.rest.as_slice() {
         [word] => (None, word.as_str()),

@@ -21,11 +21,7 @@ use crate::time;
 ///
 /// # Errors
 /// The state cannot be used.
-pub(crate) fn perform(
-    runs: &Runs,
-    settings: &Settings,
-    output: &Output,
-) -> Result<ExitCode, Error> {
+pub(crate) fn perform(runs: &Runs, settings: &Settings, output: Output) -> Result<ExitCode, Error> {
     let filter = filter(runs)?;
     let parts = parts(settings);
     let state = undriven(settings, &parts)?;

@@ -28,7 +28,7 @@ pub(super) struct Submitted {
 pub(crate) fn perform(
     submission: &Submission,
     settings: &Settings,
-    output: &Output,
+    output: Output,
 ) -> Result<ExitCode, Error> {
     let parts = parts(settings);
     let submit = submission::submit(submission, settings, &parts, output)?;

@@ -18,7 +18,7 @@ use crate::settings::Settings;
 pub(crate) fn perform(
     validate: &Validate,
     settings: &Settings,
-    output: &Output,
+    output: Output,
 ) -> Result<ExitCode, Error> {
     let parts = parts(settings);
     let files = if validate.files.is_empty() {

@@ -1,7 +1,6 @@
 //! A folder with a configuration, workflows and a state directory, and the program to run in it.
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -150,12 +149,6 @@ impl Said {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
     }
-}
-
-/// Waits until somebody reads the pipe, and lets them go on.
-pub(crate) fn release(pipe: &Path) {
-    let mut writer = fs::OpenOptions::new().write(true).open(pipe).expect("a reader comes");
-    writer.write_all(b"go\n").expect("it reads");
 }
 
 /// Waits until somebody reads the pipe, and keeps them waiting.

@@ -77,7 +77,7 @@ pub enum Reply {
 }
 
 /// Why a request is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// A run with the same dedupe key is active.
     #[error("an identical run is active: {0}")]
@@ -98,8 +98,8 @@ pub enum Refusal {
     #[error("there is no such run")]
     NoSuchRun,
     /// What is stored of the run cannot be read.
-    #[error("what is stored of the run cannot be read")]
-    Unreadable,
+    #[error("what is stored of the run cannot be read: {0}")]
+    Unreadable(String),
     /// No new work is taken.
     #[error("holdfast is stopping and takes no new work")]
     Draining,

@@ -69,30 +69,34 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// What the store says: its position, and its active runs.
-    pub(crate) fn open(source: &Source<'_>) -> Result<Self, FilingError> {
+    /// Nothing yet.
+    pub(crate) fn new() -> Self {
         let position = Position { sequence: 0, at: Instant(i64::MIN), next_notification: 1 };
-        let mut core = Self {
+        Self {
             fresh: Rows::default(),
             frozen: None,
             runs: BTreeMap::new(),
             definitions: BTreeMap::new(),
             position,
             changed: BTreeSet::new(),
-        };
-        let view = core.view(source);
+        }
+    }
+
+    /// Takes over what the store says: its position, and its active runs.
+    pub(crate) fn fill(&mut self, source: &Source<'_>) -> Result<(), FilingError> {
+        let view = self.view(source);
         let position = view.get(Table::Meta, POSITION)?;
         let keys =
             view.scan(Table::Active, &Keys::starting_with(&[]), Order::Ascending, usize::MAX)?;
-        core.position = position.unwrap_or(core.position);
+        self.position = position.unwrap_or(self.position);
         for run in keys.iter().filter_map(|(key, _)| crate::store::run_of(key)) {
-            let live = core.load(source, run)?;
+            let live = self.load(source, run)?;
             let missing = || corrupt(run, 0, "it is listed as active and has no row");
             let live = live.ok_or_else(missing)?;
-            core.remember(&live);
-            core.runs.insert(run, live);
+            self.remember(&live);
+            self.runs.insert(run, live);
         }
-        Ok(core)
+        Ok(())
     }
 
     pub(crate) const fn position(&self) -> Position {
@@ -129,6 +133,7 @@ impl Core {
         }
         self.position.sequence = batch.sequence;
         self.position.at = batch.at;
+        self.fresh.put(Table::Meta, POSITION.to_vec(), encode(&self.position)?);
         Ok(())
     }
 
@@ -267,9 +272,6 @@ impl Core {
 
     /// Brings the rows of all changed runs up to date, and lets go of those that ended.
     pub(crate) fn settle(&mut self) -> Result<(), FilingError> {
-        if self.changed.is_empty() && self.fresh.is_empty() {
-            return Ok(());
-        }
         for run in std::mem::take(&mut self.changed) {
             let Some(mut live) = self.runs.remove(&run) else {
                 continue;
@@ -281,7 +283,6 @@ impl Core {
                 self.runs.insert(run, live);
             }
         }
-        self.fresh.put(Table::Meta, POSITION.to_vec(), encode(&self.position)?);
         Ok(())
     }
 

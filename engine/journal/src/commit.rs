@@ -3,7 +3,7 @@
 //! What is returned is durable, and so is everything it refers to. A failed commit ends the writer: the
 //! owner drops everything and opens the state anew, which shows what is there. Nothing is retried here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use holdfast_kernel::definition::Definition;
@@ -16,7 +16,7 @@ use thiserror::Error;
 use crate::codec::{Unwritable, encode};
 use crate::database::{Database, DatabaseError};
 use crate::disk::Disk;
-use crate::filer::Shared;
+use crate::filer::{FilingError, Shared};
 use crate::mark::Mark;
 use crate::payloads::{PayloadError, Payloads};
 use crate::record::{AuditEntry, StoredDefinition};
@@ -24,6 +24,9 @@ use crate::record::{AuditEntry, StoredDefinition};
 /// The journal's records: sequence number → record.
 pub(crate) const RECORDS: TableDefinition<'static, u64, &'static [u8]> =
     TableDefinition::new("records");
+
+/// How many definitions the writer remembers to be kept.
+const REMEMBERED_DEFINITIONS: usize = 1_000;
 
 /// Everything of one commit, of however many runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -102,9 +105,20 @@ pub enum CommitError {
     /// It is made before the last one.
     #[error("a record cannot be older than the one before it")]
     BackInTime,
-    /// A definition is not what its digest says.
-    #[error("the definition {0} has another digest")]
-    WrongDigest(Digest),
+    /// A definition is not what its digest says, or cannot be run.
+    #[error("the definition {digest} cannot be used: {reason}")]
+    WrongDefinition {
+        /// Its digest.
+        digest: Digest,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A run is pinned to a definition that is neither kept nor in the batch.
+    #[error("the definition {0} is not kept")]
+    UnknownDefinition(Digest),
+    /// It cannot be told whether a definition is kept.
+    #[error(transparent)]
+    Store(FilingError),
     /// It has no JSON.
     #[error(transparent)]
     Unwritable(Unwritable),
@@ -127,10 +141,24 @@ impl CommitError {
             Self::Poisoned
             | Self::OutOfSequence { .. }
             | Self::BackInTime
-            | Self::WrongDigest(_)
+            | Self::WrongDefinition { .. }
+            | Self::UnknownDefinition(_)
+            | Self::Store(_)
             | Self::Unwritable(_) => false,
         }
     }
+}
+
+/// Whether a definition is what its digest says, and can be run.
+fn check_definition(stored: &StoredDefinition) -> Result<(), CommitError> {
+    let digest = stored.digest;
+    let wrong = |reason: String| CommitError::WrongDefinition { digest, reason };
+    if Definition::digest_of(stored.lowered.as_bytes()) != digest {
+        return Err(wrong("its digest is another".to_owned()));
+    }
+    let definition: Definition =
+        serde_json::from_str(&stored.lowered).map_err(|error| wrong(error.to_string()))?;
+    definition.check().map_err(|error| wrong(error.to_string()))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +178,8 @@ pub struct Writer {
     next: u64,
     last_at: Instant,
     removed: u64,
+    /// Definitions that are known to be kept; they are not written again.
+    kept: BTreeSet<Digest>,
     health: Health,
 }
 
@@ -165,8 +195,8 @@ impl Writer {
         if last > 0 {
             mark.note(disk.files(), last);
         }
-        let (next, removed, health) = (last + 1, 0, Health::Sound);
-        Self { disk, journal, payloads, shared, mark, next, last_at, removed, health }
+        let (next, removed, health, kept) = (last + 1, 0, Health::Sound, BTreeSet::new());
+        Self { disk, journal, payloads, shared, mark, next, last_at, removed, kept, health }
     }
 
     /// The number of the next record.
@@ -184,10 +214,11 @@ impl Writer {
     /// # Errors
     /// It is refused, or could not be made durable; then nothing more is taken, and only opening the
     /// state anew shows whether it is there.
-    pub fn commit(&mut self, batch: Batch) -> Result<(), CommitError> {
+    pub fn commit(&mut self, mut batch: Batch) -> Result<(), CommitError> {
         if self.health == Health::Poisoned {
             return Err(CommitError::Poisoned);
         }
+        batch.definitions.retain(|stored| !self.kept.contains(&stored.digest));
         self.check(&batch)?;
         let batch = batch.merged();
         let record = encode(&batch).map_err(CommitError::Unwritable)?;
@@ -196,6 +227,7 @@ impl Writer {
         self.mark.note(self.disk.files(), batch.sequence);
         self.next += 1;
         self.last_at = batch.at;
+        self.remember(&batch);
         for (run, events) in &batch.entries {
             if events.iter().any(|event| matches!(event, Event::RunFinished { .. })) {
                 self.payloads.forget(*run);
@@ -203,6 +235,13 @@ impl Writer {
         }
         self.shared.offer(Arc::new(batch));
         Ok(())
+    }
+
+    fn remember(&mut self, batch: &Batch) {
+        if self.kept.len() >= REMEMBERED_DEFINITIONS {
+            self.kept.clear();
+        }
+        self.kept.extend(batch.definitions.iter().map(|stored| stored.digest));
     }
 
     fn check(&self, batch: &Batch) -> Result<(), CommitError> {
@@ -213,12 +252,31 @@ impl Writer {
         if batch.at < self.last_at {
             return Err(CommitError::BackInTime);
         }
-        let wrong = |stored: &&StoredDefinition| {
-            Definition::digest_of(stored.lowered.as_bytes()) != stored.digest
-        };
-        match batch.definitions.iter().find(wrong) {
-            Some(stored) => Err(CommitError::WrongDigest(stored.digest)),
-            None => Ok(()),
+        batch.definitions.iter().try_for_each(check_definition)?;
+        let events = batch.entries.iter().flat_map(|(_, events)| events);
+        for event in events {
+            if let Event::RunQueued(request) = event {
+                self.check_kept(batch, request.definition)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A record that cannot be taken in later must not get into the journal.
+    fn check_kept(&self, batch: &Batch, digest: Digest) -> Result<(), CommitError> {
+        let in_batch = batch.definitions.iter().any(|stored| stored.digest == digest);
+        if in_batch || self.kept.contains(&digest) {
+            return Ok(());
+        }
+        let kept = self
+            .shared
+            .with_core(usize::MAX, |core, source| core.definition(&core.view(source), digest))
+            .map(drop);
+        match kept {
+            Err(FilingError::UnknownDefinition(digest)) => {
+                Err(CommitError::UnknownDefinition(digest))
+            }
+            kept => kept.map_err(CommitError::Store),
         }
     }
 

@@ -89,7 +89,8 @@ pub enum Check {
 #[derive(Debug)]
 pub(crate) struct Database {
     path: PathBuf,
-    inner: redb::Database,
+    /// There until it is dropped.
+    inner: Option<redb::Database>,
     sync_failed: Arc<AtomicBool>,
 }
 
@@ -114,23 +115,34 @@ impl Database {
                 .create_with_backend(watched)
         }));
         match opened {
-            Ok(Ok(inner)) => Ok(Self { path, inner, sync_failed }),
+            Ok(Ok(inner)) => Ok(Self { path, inner: Some(inner), sync_failed }),
             Ok(Err(error)) => Err(fault(&path, error.into())),
-            Err(_) => Err(DatabaseError::Damaged {
-                path,
-                what: "its pages contradict each other".to_owned(),
-            }),
+            Err(_) => Err(contradiction(path)),
         }
     }
 
     /// A view of what was last committed.
     pub(crate) fn read(&self) -> Result<ReadTransaction, DatabaseError> {
-        self.inner.begin_read().map_err(|error| self.fault(error))
+        self.inner()?.begin_read().map_err(|error| self.fault(error))
     }
 
     /// The next transaction, to be committed in one phase unless it asks for more.
     pub(crate) fn write(&self) -> Result<WriteTransaction, DatabaseError> {
-        self.inner.begin_write().map_err(|error| self.fault(error))
+        self.inner()?.begin_write().map_err(|error| self.fault(error))
+    }
+
+    fn inner(&self) -> Result<&redb::Database, DatabaseError> {
+        self.inner.as_ref().ok_or_else(|| self.fault(redb::Error::DatabaseClosed))
+    }
+
+    /// Does something with the file, and takes a panic of the library for what it is: pages are verified
+    /// when the whole file is, and until then a damaged one may lead it astray.
+    pub(crate) fn guarded<T, E: From<DatabaseError>>(
+        &self,
+        act: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        catch_unwind(AssertUnwindSafe(act))
+            .unwrap_or_else(|_| Err(contradiction(self.path.clone()).into()))
     }
 
     /// Whether a sync has failed since the file was opened.
@@ -147,6 +159,19 @@ impl Database {
     pub(crate) fn damaged(&self, row: &str, damage: &Damaged) -> DatabaseError {
         DatabaseError::Damaged { path: self.path.clone(), what: format!("{row}: {damage}") }
     }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let inner = self.inner.take();
+        // After a panic of its own the library panics once more when it is closed; there is nothing left
+        // to do about that.
+        if catch_unwind(AssertUnwindSafe(|| drop(inner))).is_err() {}
+    }
+}
+
+fn contradiction(path: PathBuf) -> DatabaseError {
+    DatabaseError::Damaged { path, what: "its pages contradict each other".to_owned() }
 }
 
 fn fault(path: &Path, error: redb::Error) -> DatabaseError {

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use holdfast_kernel::id::RunId;
+use holdfast_kernel::id::{Digest, RunId};
 use thiserror::Error;
 
 use crate::absorb::{Core, Source};
@@ -32,6 +32,9 @@ pub enum FilingError {
         /// What does not fit.
         reason: String,
     },
+    /// A run is pinned to a definition that is not kept.
+    #[error("the definition {0} is not kept")]
+    UnknownDefinition(Digest),
     /// A row has no JSON.
     #[error(transparent)]
     Unwritable(#[from] Unwritable),
@@ -66,15 +69,24 @@ struct Inside {
     fault: Option<String>,
 }
 
+/// Whether an access to the store came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Returned {
+    No,
+    Yes,
+}
+
 impl Shared {
     /// The state as the store has it; records that follow are to be offered.
     pub(crate) fn open(store: Database) -> Result<Self, FilingError> {
-        let source = Source::begin(&store)?;
-        let core = Core::open(&source)?;
-        drop(source);
-        let filed = AtomicU64::new(core.position().sequence);
-        let inside = Mutex::new(Inside { core, fault: None });
-        Ok(Self { store, inside, queue: Mutex::default(), filed })
+        let inside = Mutex::new(Inside { core: Core::new(), fault: None });
+        let shared = Self { store, inside, queue: Mutex::default(), filed: AtomicU64::new(0) };
+        let filed = shared.with_core(0, |core, source| {
+            core.fill(source)?;
+            Ok(core.position().sequence)
+        })?;
+        shared.filed.store(filed, Ordering::SeqCst);
+        Ok(shared)
     }
 
     /// Hands a committed record on.
@@ -97,17 +109,29 @@ impl Shared {
         limit: usize,
         act: impl FnOnce(&mut Core, &Source<'_>) -> Result<T, FilingError>,
     ) -> Result<T, FilingError> {
-        let panicked = |_| FilingError::Stopped("a bug in holdfast".to_owned());
-        let mut inside = self.inside.lock().map_err(panicked)?;
+        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(fault) = &inside.fault {
             return Err(FilingError::Stopped(fault.clone()));
         }
-        let source = Source::begin(&self.store)?;
-        if let Err(error) = self.take_in(&mut inside.core, &source, limit) {
-            inside.fault = Some(error.to_string());
-            return Err(error);
+        let Inside { core, fault } = &mut *inside;
+        let mut returned = Returned::No;
+        let outcome = self.store.guarded(|| {
+            let source = Source::begin(&self.store)?;
+            let taken_in = self.take_in(core, &source, limit);
+            let outcome = match taken_in {
+                Ok(()) => act(core, &source),
+                Err(error) => {
+                    *fault = Some(error.to_string());
+                    Err(error)
+                }
+            };
+            returned = Returned::Yes;
+            outcome
+        });
+        if let (Returned::No, Err(error)) = (returned, &outcome) {
+            inside.fault.get_or_insert_with(|| error.to_string());
         }
-        act(&mut inside.core, &source)
+        outcome
     }
 
     fn take_in(
@@ -152,7 +176,8 @@ impl Filer {
             .shared
             .with_core(limit, |core, _| Ok((core.freeze(), core.position().sequence)))?;
         if let Some(rows) = rows {
-            self.write(&rows).inspect_err(|error| self.shared.stop(error))?;
+            let written = self.shared.store.guarded(|| self.write(&rows));
+            written.inspect_err(|error| self.shared.stop(error))?;
             self.shared.filed.store(through, Ordering::SeqCst);
             self.shared.with_core(0, |core, _| {
                 core.thaw();

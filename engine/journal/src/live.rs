@@ -115,7 +115,7 @@ impl Core {
             FilingError::from(view.database.damaged(&row, &Damaged::Content(what)))
         };
         let stored: Option<StoredDefinition> = view.get(Table::Definitions, digest.bytes())?;
-        let stored = stored.ok_or_else(|| damaged("it is missing".to_owned()))?;
+        let stored = stored.ok_or(FilingError::UnknownDefinition(digest))?;
         if Definition::digest_of(stored.lowered.as_bytes()) != digest {
             return Err(damaged("its digest is another".to_owned()));
         }

@@ -52,3 +52,31 @@ pub(crate) fn read(row: &[u8]) -> Result<u32, Damaged> {
 pub(crate) fn check(path: &Path, found: u32) -> Result<(), NewerFormat> {
     if found == FORMAT { Ok(()) } else { Err(NewerFormat { path: path.to_owned(), found }) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_format_is_refused_with_its_path() {
+        let path = Path::new("/state/store.redb");
+        assert_eq!(read(&row()), Ok(FORMAT));
+        assert_eq!(check(path, FORMAT), Ok(()));
+        let refused = check(path, FORMAT + 1).unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            "/state/store.redb has the format 2, and this program knows formats up to 1"
+        );
+    }
+
+    #[test]
+    fn a_damaged_version_is_no_version() {
+        let sound = row();
+        for bit in 0..sound.len() * 8 {
+            let mut damaged = sound.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(read(&damaged).is_err(), "bit {bit}");
+        }
+        assert_eq!(read(&sound[..3]), Err(Damaged::Short(3)));
+    }
+}

@@ -334,3 +334,29 @@ pub(crate) fn not_ok(items: &Items, after: Option<ItemIndex>, limit: usize) -> B
         .take(limit)
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use holdfast_kernel::id::Digest;
+    use holdfast_kernel::payload::Reference;
+
+    #[test]
+    fn a_stored_list_inside_of_an_output_counts_as_a_reference() {
+        let at = |offset| Reference { offset, length: 1, hash: Digest::of_bytes(b"x") };
+        let list = |offset| StoredList { directory: at(offset), count: 1 }.as_value();
+        let check = |output: Payload, expect: Option<u64>| {
+            let event = Event::AttemptSucceeded {
+                attempt: AttemptId(1),
+                item: ItemIndex(0),
+                output,
+                completeness: holdfast_kernel::event::Completeness::Whole,
+            };
+            assert_eq!(highest_offset(&event), expect);
+        };
+        check(Payload::empty(), None);
+        check(Payload::Stored(at(7)), Some(7));
+        check(Payload::Inline(Value::from([("items", list(9)), ("more", list(3))])), Some(9));
+        check(Payload::Inline(Value::List(vec![Value::None, list(5)])), Some(5));
+    }
+}

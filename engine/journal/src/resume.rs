@@ -161,10 +161,16 @@ pub struct ActiveRun {
 
 /// Opens a state directory. An empty one becomes a new state with the id `instance`.
 ///
+/// The journal is always verified whole; `check` says how much of the store is. A full check costs its
+/// whole length: it is for after a failed sync and for suspected damage.
+///
 /// # Errors
 /// Something in it cannot be used or trusted.
 pub fn open(disk: Arc<dyn Disk>, instance: &str, check: Check) -> Result<Opened, OpenError> {
     prepare(&*disk, instance)?;
+    if check == Check::Full {
+        forget_cached(&*disk)?;
+    }
     let store = Database::open(&*disk, Path::new(STORE), STORE_CACHE, check)?;
     let instance = identity(&*disk, STORE, &store)?;
     // The journal is small, so every page of it is verified each time.
@@ -198,12 +204,21 @@ pub fn open(disk: Arc<dyn Disk>, instance: &str, check: Check) -> Result<Opened,
     Ok(Opened { writer, filer, reader, payloads, recovered })
 }
 
+/// After a failed sync the system's memory of a file may be better than the disk's.
+fn forget_cached(disk: &dyn Disk) -> Result<(), OpenError> {
+    for name in [JOURNAL, STORE].map(Path::new) {
+        let folder = |cause| OpenError::Folder { path: disk.place(name), cause };
+        disk.files().drop_cached(name).map_err(folder)?;
+    }
+    Ok(())
+}
+
 /// Hands the journal's records on to the filer, and says which is the last.
 fn take_over(disk: &dyn Disk, journal: &Database, shared: &Shared) -> Result<u64, OpenError> {
     let filed = shared.filed();
     let path = disk.place(Path::new(JOURNAL));
     let mut next = None;
-    for batch in records(journal)? {
+    for batch in journal.guarded(|| records(journal))? {
         let expected = next.unwrap_or(batch.sequence.min(filed + 1));
         if batch.sequence != expected {
             return Err(OpenError::Gap { path, expected });
@@ -242,6 +257,10 @@ fn records(journal: &Database) -> Result<Vec<Batch>, OpenError> {
 
 /// The instance a database file belongs to, its format checked.
 fn identity(disk: &dyn Disk, name: &str, database: &Database) -> Result<String, OpenError> {
+    database.guarded(|| read_identity(disk, name, database))
+}
+
+fn read_identity(disk: &dyn Disk, name: &str, database: &Database) -> Result<String, OpenError> {
     let transaction = database.read()?;
     let meta = transaction.open_table(META).map_err(|error| database.fault(error))?;
     let row = |key: &[u8]| {

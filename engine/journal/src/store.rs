@@ -357,3 +357,57 @@ pub(crate) fn run_of(key: &[u8]) -> Option<RunId> {
 pub(crate) fn item_of(key: &[u8]) -> Option<ItemIndex> {
     key.last_chunk().copied().map(u32::from_be_bytes).map(ItemIndex)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    type Plain = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+    fn layer(rows: &Plain, order: Order) -> Layer<'_> {
+        Box::new(ordered(rows.iter(), order).map(|(key, row)| Ok((key.clone(), row.clone()))))
+    }
+
+    fn rows() -> impl Strategy<Value = Plain> {
+        let row = prop::option::of(prop::collection::vec(any::<u8>(), 0..2));
+        prop::collection::btree_map(prop::collection::vec(0_u8..4, 1..3), row, 0..12)
+    }
+
+    proptest! {
+        #[test]
+        fn layers_together_are_what_was_put_last(
+            newest in rows(), newer in rows(), oldest in rows(), limit in 0_usize..20
+        ) {
+            let mut plain = oldest.clone();
+            plain.extend(newer.clone());
+            plain.extend(newest.clone());
+            for order in [Order::Ascending, Order::Descending] {
+                let layers = [&newest, &newer, &oldest].map(|rows| layer(rows, order));
+                let merged = merge(layers.into(), order, limit).unwrap();
+                let there = plain.iter().filter_map(|(key, row)| Some((key.clone(), row.clone()?)));
+                let mut expect: Vec<Row> = there.collect();
+                if order == Order::Descending {
+                    expect.reverse();
+                }
+                expect.truncate(limit);
+                prop_assert_eq!(merged, expect);
+            }
+        }
+    }
+
+    #[test]
+    fn a_range_of_keys_ends_where_its_prefix_does() {
+        let check = |prefix: &[u8], expect: Option<&[u8]>| {
+            assert_eq!(successor(prefix).as_deref(), expect);
+        };
+        check(b"a", Some(b"b"));
+        check(&[1, 255], Some(&[2]));
+        check(&[255, 255], None);
+        check(b"", None);
+        let keys = Keys::starting_with(b"a");
+        assert!(!keys.is_empty());
+        assert!(keys.clone().after(b"b").is_empty());
+        assert!(keys.before(b"a").is_empty());
+    }
+}

@@ -98,7 +98,8 @@ fn check_into(sink: &mut Sink<'_>, actions: &Actions) -> Option<(Definition, Dec
     }
     let lowering =
         Lowering { workflow: &workflow, graph: &graph, used: &used, file: sink.source().name() };
-    let definition = lower::lower(&lowering, steps, [target, object, outputs])?;
+    let mut definition = lower::lower(&lowering, steps, [target, object, outputs])?;
+    definition.secrets.clone_from(&declarations.secrets);
     if let Err(invalid) = definition.check() {
         // The checks above refuse all of it, each with its place; this is the last door.
         sink.error(Code::NotYaml, Span::at(0), format!("This workflow cannot run: {invalid}."))

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+pub use holdfast_kernel::definition::SecretReference;
 use holdfast_kernel::value::Value;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -20,18 +21,6 @@ pub struct Declarations {
     /// The secrets, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, SecretReference>,
-}
-
-/// Where a secret is to be found; never the secret itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SecretReference {
-    /// An environment variable.
-    Env(String),
-    /// A file.
-    File(String),
-    /// A program with its arguments, which prints it.
-    Command(Vec<String>),
 }
 
 /// The declaration of one input.

@@ -79,6 +79,7 @@ pub(crate) fn lower(
             .iter()
             .filter_map(|entry| Some((entry.key.clone(), entry.value.text()?.to_owned())))
             .collect(),
+        secrets: std::collections::BTreeMap::new(),
         target,
         object,
         timeout: millis(root, "timeout").unwrap_or(RUN_TIMEOUT),

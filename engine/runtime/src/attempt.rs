@@ -99,12 +99,13 @@ async fn supervise(launch: Launch, attempt: AttemptId, host: Arc<Hosting>, stop:
             None
         }
     };
-    let over = match over {
-        Some(end) => Some(end),
-        None => tokio::select! {
+    let over = if over.is_some() {
+        over
+    } else {
+        tokio::select! {
             end = &mut running => Some(end),
             () = clock::wait(grace) => None,
-        },
+        }
     };
     match over {
         Some(Ok(())) => host.end_rest(&unreported()),

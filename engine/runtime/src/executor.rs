@@ -10,8 +10,8 @@ use std::sync::Arc;
 use holdfast_contract::action::Registry;
 use holdfast_contract::evaluate::Evaluate;
 use holdfast_drive::grants::Limits;
-use holdfast_drive::input::{Ended, Input, Program, Token};
-use holdfast_drive::output::{Refusal, Reply};
+use holdfast_drive::input::{Input, Program, Token};
+use holdfast_drive::output::Reply;
 use holdfast_drive::turn::{Drive, Intake};
 use holdfast_journal::query::Reader;
 use holdfast_journal::resume::Opened;
@@ -22,7 +22,8 @@ use holdfast_kernel::id::{AttemptId, ItemIndex, Millis, RunId};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{broadcast, oneshot};
 
-use crate::attempt::{CANCEL_GRACE, Cancel, Surroundings};
+use crate::ask::input;
+use crate::attempt::{Cancel, Surroundings};
 use crate::clock;
 use crate::disk_threads::DiskThreads;
 use crate::feed::News;
@@ -30,7 +31,7 @@ use crate::handle::Handle;
 use crate::logs::Logs;
 use crate::scope::Secrets;
 use crate::timer::Timers;
-use crate::wake::{Asked, Tokens, Wake, Want};
+use crate::wake::{Asked, Grace, Tokens, Wake};
 
 /// How many news a watcher may lag behind before it misses some.
 const FEED: usize = 4_096;
@@ -57,6 +58,8 @@ pub struct Setup {
     pub limits: Limits,
     /// How long attempts have to end on their own when the process is drained.
     pub drain_grace: Millis,
+    /// How long an attempt has to end after a cancel or its timeout.
+    pub cancel_grace: Millis,
 }
 
 /// Why an executor ended.
@@ -133,7 +136,7 @@ impl Executor {
             feed,
             replies: BTreeMap::new(),
             notes: BTreeMap::new(),
-            grace: CANCEL_GRACE,
+            grace: setup.cancel_grace,
             compile: setup.compile,
             wakes,
             disk: DiskThreads::start(writer, filer, &wake),
@@ -154,10 +157,15 @@ impl Executor {
             }
             let wake = self.next().await;
             self.take(wake);
-            for _ in 0..AT_ONCE {
-                let Ok(wake) = self.wakes.try_recv() else { break };
-                self.take(Some(wake));
-            }
+            self.take_what_waits();
+        }
+    }
+
+    /// Takes what has gathered by now, so that it shares one commit.
+    fn take_what_waits(&mut self) {
+        for _ in 0..AT_ONCE {
+            let Ok(wake) = self.wakes.try_recv() else { return };
+            self.take(Some(wake));
         }
     }
 
@@ -166,18 +174,14 @@ impl Executor {
         if self.committing {
             return;
         }
-        match self.drive.take_batch() {
-            Some(batch) => {
-                self.committing = true;
-                if !self.disk.commit(batch) {
-                    self.fail("the thread that writes the journal has ended".to_owned());
-                }
-            }
-            None => {
-                let ready = self.drive.take_ready();
-                self.release(ready);
-                self.end_if_idle();
-            }
+        let Some(batch) = self.drive.take_batch() else {
+            let ready = self.drive.take_ready();
+            self.release(ready);
+            return self.end_if_idle();
+        };
+        self.committing = true;
+        if !self.disk.commit(batch) {
+            self.fail("the thread that writes the journal has ended".to_owned());
         }
     }
 
@@ -216,7 +220,7 @@ impl Executor {
                 self.accept(Input::Event { run, event });
             }
             Wake::Progress(run, step, progress) => {
-                self.tell(News::Progress { run, step, progress })
+                self.tell(News::Progress { run, step, progress });
             }
             Wake::AttemptOver(run, attempt) => drop(self.cancels.remove(&(run, attempt))),
             Wake::Committed(Ok(sequence)) => {
@@ -226,7 +230,7 @@ impl Executor {
             }
             Wake::Committed(Err(reason)) | Wake::Filed(Err(reason)) => self.fail(reason),
             Wake::Filed(Ok(_)) => {}
-            Wake::Drain => self.drain(),
+            Wake::Drain(grace) => self.drain(grace),
             Wake::Stop => self.ending = Ending::Over(End::Stopped),
         }
     }
@@ -247,10 +251,20 @@ impl Executor {
         }
     }
 
-    fn drain(&mut self) {
-        if matches!(self.ending, Ending::No) {
+    fn drain(&mut self, grace: Grace) {
+        let grace = match grace {
+            Grace::Usual => self.drain_grace,
+            Grace::None => Millis::ZERO,
+        };
+        let until = clock::monotonic() + clock::duration(grace);
+        let sooner = match self.ending {
+            Ending::No => true,
+            Ending::Draining(earlier) => until < earlier,
+            Ending::Interrupted(_) | Ending::Over(_) => false,
+        };
+        if sooner {
             self.drive.set_intake(Intake::Draining, clock::now());
-            self.ending = Ending::Draining(clock::monotonic() + clock::duration(self.drain_grace));
+            self.ending = Ending::Draining(until);
         }
     }
 
@@ -278,22 +292,8 @@ impl Executor {
 
     fn asked(&mut self, Asked { what, reply }: Asked) {
         let token = self.tokens.take();
-        let input = match what {
-            Want::Submit(mut submit) => {
-                submit.token = token;
-                Ok(Input::Submit(submit))
-            }
-            Want::Retry { run, by } => {
-                self.ended(run).map(|ended| Input::Retry { ended: Box::new(ended), by, token })
-            }
-            Want::Resolve { run, step, item, verdict, by } => {
-                let ended = self.drive.run(run).is_none().then(|| self.ended(run)).transpose();
-                ended.map(|ended| {
-                    let ended = ended.map(Box::new);
-                    Input::Resolve { ended, run, step, item, verdict, by, token }
-                })
-            }
-        };
+        let sources = (&self.reader, &self.compile);
+        let input = input(what, token, &self.drive, sources);
         match input {
             Ok(input) => {
                 self.replies.insert(token, reply);
@@ -302,17 +302,6 @@ impl Executor {
             // Whoever asked may be gone.
             Err(refusal) => reply.send(Reply::Refused(refusal)).unwrap_or_default(),
         }
-    }
-
-    /// A run that has ended, read back.
-    fn ended(&self, run: RunId) -> Result<Ended, Refusal> {
-        if self.drive.run(run).is_some() {
-            return Err(Refusal::Active);
-        }
-        let loaded = self.reader.load(run).map_err(|_| Refusal::Unreadable)?;
-        let loaded = loaded.ok_or(Refusal::NoSuchRun)?;
-        let program = compiled(&self.compile, &loaded.definition);
-        Ok(Ended { program, state: loaded.state })
     }
 
     pub(crate) fn tell(&self, news: News) {

@@ -3,6 +3,7 @@
 //! It is the only reader of clock and chance. It decides nothing about runs, and knows neither YAML nor any
 //! action or provider: language and actions are handed in. Start reading at [`executor`].
 
+mod ask;
 pub mod attempt;
 pub mod chance;
 pub mod clock;
@@ -17,4 +18,5 @@ mod release;
 pub mod scope;
 pub mod tasks;
 mod timer;
+pub mod unreadable;
 pub mod wake;

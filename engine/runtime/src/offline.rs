@@ -1,17 +1,15 @@
 //! Acting on a state that nobody drives: a submit, a retry or a resolve is stored, and nothing starts.
 
-use std::sync::Arc;
-
 use holdfast_drive::grants::Limits;
-use holdfast_drive::input::{Ended, Input, Token};
-use holdfast_drive::output::{Output, Refusal, Reply};
+use holdfast_drive::input::Token;
+use holdfast_drive::output::{Output, Reply};
 use holdfast_drive::turn::{Drive, Intake};
 use holdfast_journal::commit::Writer;
 use holdfast_journal::filer::Filer;
 use holdfast_journal::query::Reader;
 use holdfast_journal::resume::Opened;
-use holdfast_kernel::id::RunId;
 
+use crate::ask::input;
 use crate::clock;
 use crate::executor::{Compile, compiled};
 use crate::wake::Want;
@@ -51,22 +49,7 @@ impl Offline {
     /// The journal could not be written; nothing was stored.
     pub fn act(&mut self, want: Want) -> Result<Reply, NotStored> {
         let token = Token(0);
-        let input = match want {
-            Want::Submit(mut submit) => {
-                submit.token = token;
-                Ok(Input::Submit(submit))
-            }
-            Want::Retry { run, by } => {
-                self.ended(run).map(|ended| Input::Retry { ended: Box::new(ended), by, token })
-            }
-            Want::Resolve { run, step, item, verdict, by } => {
-                let ended = self.drive.run(run).is_none().then(|| self.ended(run)).transpose();
-                ended.map(|ended| {
-                    let ended = ended.map(Box::new);
-                    Input::Resolve { ended, run, step, item, verdict, by, token }
-                })
-            }
-        };
+        let input = input(want, token, &self.drive, (&self.reader, &self.compile));
         let input = match input {
             Ok(input) => input,
             Err(refusal) => return Ok(Reply::Refused(refusal)),
@@ -93,15 +76,5 @@ impl Offline {
         let outputs = self.drive.committed(sequence);
         self.filer.file(usize::MAX).map_err(|error| told(&error))?;
         Ok(outputs)
-    }
-
-    fn ended(&self, run: RunId) -> Result<Ended, Refusal> {
-        if self.drive.run(run).is_some() {
-            return Err(Refusal::Active);
-        }
-        let loaded = self.reader.load(run).map_err(|_| Refusal::Unreadable)?;
-        let loaded = loaded.ok_or(Refusal::NoSuchRun)?;
-        let program = compiled(&self.compile, &Arc::clone(&loaded.definition));
-        Ok(Ended { program, state: loaded.state })
     }
 }

@@ -7,8 +7,8 @@ use holdfast_contract::action::{Action, Input};
 use holdfast_contract::attempt::Facts;
 use holdfast_contract::secret::Mask;
 use holdfast_drive::answer::answer;
-use holdfast_drive::input::{Input as DriveInput, Program};
-use holdfast_drive::output::Output;
+use holdfast_drive::input::{Input as DriveInput, Program, Token};
+use holdfast_drive::output::{Output, Reply};
 use holdfast_kernel::command::{Command, ItemTry};
 use holdfast_kernel::event::{Event, ProbeAnswer, Question};
 use holdfast_kernel::failure::{Class, Failure};
@@ -30,12 +30,7 @@ impl Executor {
             match output {
                 Output::Command { run, program, command } => self.carry_out(run, &program, command),
                 Output::Evaluate { run, question } => self.evaluate(run, question),
-                Output::Reply { token, reply } => {
-                    if let Some(asked) = self.replies.remove(&token) {
-                        // Whoever asked may be gone.
-                        asked.send(reply).unwrap_or_default();
-                    }
-                }
+                Output::Reply { token, reply } => self.reply(token, reply),
                 Output::Happened { run, events } => self.happened(run, events),
                 Output::Ended { run, outcome } => {
                     self.timers.forget(run);
@@ -44,6 +39,13 @@ impl Executor {
                 Output::Stale { run, event } => self.stale(run, &event),
                 Output::Quarantined { run, reason } => self.quarantined(run, reason),
             }
+        }
+    }
+
+    fn reply(&mut self, token: Token, reply: Reply) {
+        if let Some(asked) = self.replies.remove(&token) {
+            // Whoever asked may be gone.
+            asked.send(reply).unwrap_or_default();
         }
     }
 

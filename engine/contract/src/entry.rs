@@ -168,9 +168,7 @@ pub trait EntrySource: Send + Sync {
 /// The key by which paths are ordered: the separator sorts before every other byte, so that a folder
 /// is followed by all that is in it.
 pub fn tree_order(path: &[u8]) -> Vec<u8> {
-    path.iter()
-        .map(|byte| if *byte == b'/' { 0 } else { *byte })
-        .collect()
+    path.iter().map(|byte| if *byte == b'/' { 0 } else { *byte }).collect()
 }
 
 /// A path for people: control characters and bytes that are not UTF-8 are written as `\xNN`.
@@ -198,16 +196,10 @@ fn is_plain(character: char) -> bool {
 }
 
 fn push_hex(text: &mut String, bytes: &[u8]) {
-    const DIGITS: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-    ];
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     for byte in bytes {
-        text.extend([
-            '\\',
-            'x',
-            DIGITS[usize::from(byte >> 4)],
-            DIGITS[usize::from(byte & 15)],
-        ]);
+        text.extend(['\\', 'x', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     }
 }
 

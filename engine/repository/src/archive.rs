@@ -66,19 +66,19 @@ pub(crate) fn keep(
     for pack in session.gate.packs() {
         session.gate.read_back(&pack)?;
     }
-    let mut snapshot = SnapshotFile::default();
-    snapshot.time = zoned(naming.at)?;
-    snapshot.tree = checked.tree;
-    snapshot.tags = list(naming.tags);
-    snapshot.paths = list(naming.paths);
-    "holdfast".clone_into(&mut snapshot.hostname);
-    "holdfast".clone_into(&mut snapshot.username);
-    snapshot.description = Some(naming.description);
+    let snapshot = SnapshotFile {
+        time: zoned(naming.at)?,
+        tree: checked.tree,
+        tags: list(naming.tags),
+        paths: list(naming.paths),
+        hostname: "holdfast".to_owned(),
+        username: "holdfast".to_owned(),
+        description: Some(naming.description),
+        ..SnapshotFile::default()
+    };
     let repository = session.open()?;
     session.gate.release_snapshots();
-    repository
-        .save_snapshots(vec![snapshot])
-        .map_err(|error| session.refuse(error))?;
+    repository.save_snapshots(vec![snapshot]).map_err(|error| session.refuse(error))?;
     let id = session.gate.last_snapshot();
     id.map(|id| id.to_hex().to_string())
         .ok_or_else(|| Refused::Below("the snapshot was not written".to_owned()))
@@ -89,10 +89,7 @@ pub(crate) fn remove(session: &Session, snapshots: &[SnapshotId]) -> Result<(), 
     if snapshots.is_empty() {
         return Ok(());
     }
-    session
-        .open()?
-        .delete_snapshots(snapshots)
-        .map_err(|error| session.refuse(error))
+    session.open()?.delete_snapshots(snapshots).map_err(|error| session.refuse(error))
 }
 
 fn list(entries: Vec<String>) -> StringList {

@@ -43,13 +43,9 @@ impl FromStr for SetId {
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let digits = text.strip_prefix("set_").unwrap_or_default();
         let fits = digits.len() == 16
-            && digits
-                .bytes()
-                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+            && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         if !fits {
-            return Err(InvalidId {
-                expected: "a backup set: `set_` and 16 hexadecimal digits",
-            });
+            return Err(InvalidId { expected: "a backup set: `set_` and 16 hexadecimal digits" });
         }
         Ok(Self(text.to_owned()))
     }

@@ -82,10 +82,7 @@ pub(crate) fn whole(index: &Full, path: &[u8], node: &Node) -> Result<(), Refuse
     if !node.is_file() {
         return Ok(());
     }
-    let damaged = |reason: String| Refused::Damaged {
-        what: shown(path),
-        reason,
-    };
+    let damaged = |reason: String| Refused::Damaged { what: shown(path), reason };
     let mut bytes = 0;
     for blob in node.content.iter().flatten() {
         let Ok(entry) = index.get_index_entry(blob) else {

@@ -74,10 +74,8 @@ fn owner(
         Ok(()) => {}
         // It is as it should be, whatever was refused: some file systems have one owner for all.
         Err(_) if owner_of(itself)? == wanted => {}
-        Err(errno) => shortfalls.push(format!(
-            "its owner {}:{} could not be set: {errno}",
-            wanted.0, wanted.1
-        )),
+        Err(errno) => shortfalls
+            .push(format!("its owner {}:{} could not be set: {errno}", wanted.0, wanted.1)),
     }
     Ok(())
 }
@@ -90,12 +88,6 @@ fn attribute(outcome: Result<(), Errno>, name: &[u8], shortfalls: &mut Vec<Strin
 }
 
 fn times(modified: FileTime) -> Timestamps {
-    let time = Timespec {
-        tv_sec: modified.seconds,
-        tv_nsec: modified.nanoseconds.into(),
-    };
-    Timestamps {
-        last_access: time,
-        last_modification: time,
-    }
+    let time = Timespec { tv_sec: modified.seconds, tv_nsec: modified.nanoseconds.into() };
+    Timestamps { last_access: time, last_modification: time }
 }

@@ -24,7 +24,9 @@ pub fn file_name(key: &[u8]) -> String {
     let mut pieces: Vec<String> = key.iter().map(|byte| piece(*byte)).collect();
     // A dot in front hides a file, one at the end is dropped by other systems.
     let last = pieces.len() - 1;
-    for (at, plain) in [(0, plain_first && key.first() != Some(&b'.')), (last, key.last() != Some(&b'.'))] {
+    for (at, plain) in
+        [(0, plain_first && key.first() != Some(&b'.')), (last, key.last() != Some(&b'.'))]
+    {
         if !plain && let (Some(piece), Some(byte)) = (pieces.get_mut(at), key.get(at)) {
             *piece = hex(*byte);
         }

@@ -5,7 +5,8 @@
 
 use std::path::Path;
 
-use holdfast_contract::entry::{LeftOut, shown, unshown};
+use holdfast_contract::entry::{LeftOut, TreePath, shown, unshown};
+use rustic_core::repofile::Node;
 
 use crate::check::Counts;
 use crate::gate::Permit;
@@ -35,32 +36,12 @@ impl OpenSet {
         let mut exported = Exported::default();
         let mut placer = Placer::new(to)?;
         for found in Walk::new(&self.index, self.root, only)? {
-            if !permit() {
-                return Err(Refused::Cancelled);
-            }
-            let (path, node) = match found {
-                Ok(found) => found,
+            match found {
+                Ok((path, node)) => {
+                    self.export_one(&mut placer, &mut exported, path, &node, permit)?;
+                }
                 Err(Refused::Damaged { what, reason }) => {
                     let path = unshown(&what).unwrap_or_else(|| what.clone().into_bytes());
-                    exported.left_out.push(LeftOut { path, reason });
-                    continue;
-                }
-                Err(other) => return Err(other),
-            };
-            let kind = kind_of(&node);
-            let metadata = metadata_of(&node);
-            let written = placer.put(&path, &kind, &metadata, |sink| {
-                read_blobs(&self.index, &path, &node, |bytes| {
-                    if permit() { sink(bytes) } else { Err(Refused::Cancelled) }
-                })
-            });
-            match written {
-                Ok(()) => exported.counts.add(&kind),
-                Err(Refused::Damaged { reason, .. }) => {
-                    exported.left_out.push(LeftOut { path, reason });
-                }
-                Err(Refused::Io { doing, source }) => {
-                    let reason = format!("{doing}: {source}");
                     exported.left_out.push(LeftOut { path, reason });
                 }
                 Err(other) => return Err(other),
@@ -68,6 +49,34 @@ impl OpenSet {
         }
         exported.left_out.extend(placer.finish()?);
         Ok(exported)
+    }
+
+    fn export_one(
+        &self,
+        placer: &mut Placer,
+        exported: &mut Exported,
+        path: TreePath,
+        node: &Node,
+        permit: &Permit,
+    ) -> Result<(), Refused> {
+        let (kind, metadata) = (kind_of(node), metadata_of(node));
+        let permitted = || if permit() { Ok(()) } else { Err(Refused::Cancelled) };
+        permitted()?;
+        let written = placer.put(&path, &kind, &metadata, |sink| {
+            let sink = |bytes: &[u8]| permitted().and_then(|()| sink(bytes));
+            read_blobs(&self.index, &path, node, sink)
+        });
+        let reason = match written {
+            Ok(()) => {
+                exported.counts.add(&kind);
+                return Ok(());
+            }
+            Err(Refused::Damaged { reason, .. }) => reason,
+            Err(Refused::Io { doing, source }) => format!("{doing}: {source}"),
+            Err(other) => return Err(other),
+        };
+        exported.left_out.push(LeftOut { path, reason });
+        Ok(())
     }
 }
 
@@ -90,8 +99,5 @@ impl crate::open::Repository {
 
 /// One line for each thing that was left out, for people.
 pub fn lines(left_out: &[LeftOut]) -> Vec<String> {
-    left_out
-        .iter()
-        .map(|one| format!("{}: {}", shown(&one.path), one.reason))
-        .collect()
+    left_out.iter().map(|one| format!("{}: {}", shown(&one.path), one.reason)).collect()
 }

@@ -77,10 +77,7 @@ fn admit(
     let name = name.filter(|name| !name.is_empty()).unwrap_or(area.as_bytes());
     let (node, unfit) = to_node(name, &entry.kind, &entry.metadata);
     for reason in unfit {
-        ledger.leave_out(LeftOut {
-            path: entry.path.clone(),
-            reason,
-        });
+        ledger.leave_out(LeftOut { path: entry.path.clone(), reason });
     }
     let size = entry.kind.size();
     let is_file = matches!(entry.kind, EntryKind::File { .. });
@@ -91,11 +88,7 @@ fn admit(
     } else {
         Standing::Bare
     };
-    let inside = if entry.kind == EntryKind::Folder {
-        Inside::Others
-    } else {
-        Inside::Nothing
-    };
+    let inside = if entry.kind == EntryKind::Folder { Inside::Others } else { Inside::Nothing };
     ledger.announce(&entry.path, inside, Record { size, standing });
     let open = is_file.then(|| Opening {
         content: entry.content,
@@ -107,11 +100,7 @@ fn admit(
             permit: Arc::clone(permit),
         },
     });
-    ReadSourceEntry {
-        path: PathBuf::from(OsString::from_vec(place)),
-        node,
-        open,
-    }
+    ReadSourceEntry { path: PathBuf::from(OsString::from_vec(place)), node, open }
 }
 
 /// The path in the set of an entry of a source.
@@ -140,10 +129,7 @@ impl ReadSourceOpen for Opening {
         match opened {
             Ok(content) => {
                 counted.ledger.stand(&counted.path, Standing::Open);
-                Ok(Counted {
-                    content,
-                    counting: counted,
-                })
+                Ok(Counted { content, counting: counted })
             }
             Err(error) => {
                 counted.unreadable(&error);
@@ -205,11 +191,7 @@ impl Read for Counted {
 
 impl Counted {
     fn read_counted(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let count = if into.is_empty() {
-            0
-        } else {
-            self.content.read(into)?
-        };
+        let count = if into.is_empty() { 0 } else { self.content.read(into)? };
         self.counting.delivered += count as u64;
         let is_whole = self.counting.delivered == self.counting.size;
         if is_whole || count == 0 {

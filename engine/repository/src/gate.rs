@@ -22,13 +22,24 @@ use crate::refused::Refused;
 /// Asked before each write: whether the attempt may still write.
 pub type Permit = Arc<dyn Fn() -> bool + Send + Sync>;
 
-/// What the gate is about to write; tests answer with a fault.
+/// What the gate is about to do; tests answer with a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Writing {
     /// `data`, `index`, `snapshots`, `keys` or `config`.
     pub folder: &'static str,
     /// How many files this gate wrote before.
     pub before: usize,
+    /// Which half of the write.
+    pub step: Step,
+}
+
+/// The two halves of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The file itself, which the library writes, syncs and renames.
+    File,
+    /// The folder that its name stands in.
+    Folder,
 }
 
 /// Decides whether a write fails, and how.
@@ -100,6 +111,11 @@ impl Gate {
         self.with(|state| state.packs.clone())
     }
 
+    /// How many files were written.
+    pub(crate) fn written(&self) -> usize {
+        self.with(|state| state.written)
+    }
+
     /// The id of the snapshot that was written last.
     pub(crate) fn last_snapshot(&self) -> Option<Id> {
         self.with(|state| state.last_snapshot)
@@ -156,24 +172,22 @@ impl Gate {
         }
     }
 
-    fn admit(&self, kind: FileType) -> Result<(), Refused> {
-        if !self.permitted() {
+    fn admit(&self, kind: FileType, step: Step) -> Result<(), Refused> {
+        if step == Step::File && !self.permitted() {
             return Err(Refused::Cancelled);
         }
-        let before = self.with(|state| state.written);
-        let writing = Writing {
-            folder: kind.dirname(),
-            before,
-        };
-        match self.fault.as_ref().and_then(|fault| fault(writing)) {
-            Some(error) => Err(Refused::io(format!("writing into {}", writing.folder), error)),
+        let folder = kind.dirname();
+        let before = self.written();
+        let fault = self.fault.as_ref();
+        match fault.and_then(|fault| fault(Writing { folder, before, step })) {
+            Some(error) => Err(Refused::io(format!("writing into {folder}"), error)),
             None => Ok(()),
         }
     }
 
     fn sync_folder(&self, kind: FileType, id: &Id) -> Result<(), Refused> {
-        let folder = self.folder_of(kind, id);
-        sync_folder(&folder)
+        self.admit(kind, Step::Folder)?;
+        sync_folder(&self.folder_of(kind, id))
     }
 
     /// Remembers why a write failed and gives the library an error of its own kind.
@@ -184,10 +198,8 @@ impl Gate {
     }
 
     fn write(&self, kind: FileType, id: &Id, content: BytesList) -> Result<(), Refused> {
-        self.admit(kind)?;
-        self.inner
-            .write_bytes(kind, id, false, content)
-            .map_err(Refused::below)?;
+        self.admit(kind, Step::File)?;
+        self.inner.write_bytes(kind, id, false, content).map_err(Refused::below)?;
         self.sync_folder(kind, id)
     }
 }
@@ -262,15 +274,14 @@ impl WriteBackend for Gate {
         _cacheable: bool,
         content: BytesList,
     ) -> RusticResult<()> {
-        let holds = kind == FileType::Snapshot
-            && self.with(|state| state.snapshots == Snapshots::Held);
+        let holds =
+            kind == FileType::Snapshot && self.with(|state| state.snapshots == Snapshots::Held);
         if holds {
             let bytes: Vec<u8> = content.slice().concat();
             self.with(|state| state.held.insert(*id, bytes.into()));
             return Ok(());
         }
-        self.write(kind, id, content)
-            .map_err(|refused| self.fail(refused))?;
+        self.write(kind, id, content).map_err(|refused| self.fail(refused))?;
         self.with(|state| {
             state.written += 1;
             match kind {
@@ -287,7 +298,6 @@ impl WriteBackend for Gate {
             return Err(self.fail(Refused::Cancelled));
         }
         self.inner.remove(kind, id, cacheable)?;
-        self.sync_folder(kind, id)
-            .map_err(|refused| self.fail(refused))
+        self.sync_folder(kind, id).map_err(|refused| self.fail(refused))
     }
 }

@@ -53,10 +53,7 @@ pub(crate) fn capture(
     let first = archive(session, &index, &feed, &parents)?;
     ledger.in_order()?;
     let (records, left_out) = ledger.close();
-    let mut sorted = Sorted {
-        left_out,
-        ..Sorted::default()
-    };
+    let mut sorted = Sorted { left_out, ..Sorted::default() };
     for (path, record) in records {
         sorted.sort(path, record);
     }
@@ -67,11 +64,7 @@ pub(crate) fn capture(
         second_pass(session, area, source, first, &mut sorted)?
     };
     let counts = check_against(&*session.indexed()?, area, &snapshot, &sorted.expected)?;
-    Ok(Captured {
-        snapshot,
-        counts,
-        left_out: sorted.left_out,
-    })
+    Ok(Captured { snapshot, counts, left_out: sorted.left_out })
 }
 
 /// The first pass, sorted by what follows from it.
@@ -89,9 +82,7 @@ impl Sorted {
         let Record { size, standing } = record;
         match standing {
             Standing::Bare
-            | Standing::Announced {
-                before: Before::Same,
-            }
+            | Standing::Announced { before: Before::Same }
             | Standing::Delivered(Settled::Unchanged) => {
                 self.expected.insert(path, size);
             }
@@ -99,11 +90,7 @@ impl Sorted {
                 self.again.insert(path, Some(size));
             }
             // The library took it from the set before, though it is another file; or it was cut short.
-            Standing::Announced {
-                before: Before::Other,
-            }
-            | Standing::Open
-            | Standing::Short => {
+            Standing::Announced { before: Before::Other } | Standing::Open | Standing::Short => {
                 self.again.insert(path, None);
             }
             Standing::Unreadable(reason) => self.left_out.push(LeftOut { path, reason }),
@@ -169,10 +156,7 @@ fn second_pass(
     let ledger = Arc::new(Ledger::default());
     let feed = Feed {
         area,
-        source: Arc::new(Again {
-            source: Arc::clone(source),
-            paths,
-        }),
+        source: Arc::new(Again { source: Arc::clone(source), paths }),
         ledger: Arc::clone(&ledger),
         previous: None,
         permit: session.gate.permit(),
@@ -238,21 +222,17 @@ fn check_against(
     snapshot: &SnapshotFile,
     expected: &BTreeMap<TreePath, u64>,
 ) -> Result<Counts, Refused> {
-    let mut missing: BTreeMap<TreePath, u64> = expected
-        .iter()
-        .map(|(path, size)| (place_in(area, path), *size))
-        .collect();
+    let mut missing: BTreeMap<TreePath, u64> =
+        expected.iter().map(|(path, size)| (place_in(area, path), *size)).collect();
     let mut strange = Vec::new();
     let mut counts = Counts::default();
-    check(index, snapshot, |path, kind| {
-        match missing.remove(path) {
-            Some(size) if size == kind.size() => counts.add(kind),
-            Some(size) => {
-                strange.push((path.clone(), format!("{} bytes instead of {size}", kind.size())));
-            }
-            None if *kind == EntryKind::Folder => {}
-            None => strange.push((path.clone(), "it was not expected".to_owned())),
+    check(index, snapshot, |path, kind| match missing.remove(path) {
+        Some(size) if size == kind.size() => counts.add(kind),
+        Some(size) => {
+            strange.push((path.clone(), format!("{} bytes instead of {size}", kind.size())));
         }
+        None if *kind == EntryKind::Folder => {}
+        None => strange.push((path.clone(), "it was not expected".to_owned())),
     })?;
     strange.extend(missing.into_keys().map(|path| (path, "it did not arrive".to_owned())));
     if strange.is_empty() {

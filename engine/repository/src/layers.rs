@@ -105,11 +105,8 @@ impl Walk {
                 self.stack.pop();
                 continue;
             };
-            let path = if level.path.is_empty() {
-                name
-            } else {
-                [&level.path[..], b"/", &name].concat()
-            };
+            let path =
+                if level.path.is_empty() { name } else { [&level.path[..], b"/", &name].concat() };
             nodes.retain(|node| node.is_dir() || !self.without.contains(&path));
             // A folder that a tree only passes through has no times.
             let dated = nodes.iter().rev().find(|node| node.meta.mtime.is_some());

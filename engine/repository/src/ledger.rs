@@ -85,7 +85,8 @@ impl Ledger {
         let key = tree_order(path);
         let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = order.last.as_ref().is_none_or(|(last, holds)| {
-            let is_in_it = last.is_empty() || key.starts_with(last) && key.get(last.len()) == Some(&0);
+            let is_in_it =
+                last.is_empty() || key.starts_with(last) && key.get(last.len()) == Some(&0);
             *last < key && (*holds == Inside::Others || !is_in_it)
         });
         if !fits {
@@ -118,10 +119,7 @@ impl Ledger {
 
     /// Something that is not kept, or not kept whole.
     pub(crate) fn leave_out(&self, left_out: LeftOut) {
-        self.left_out
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(left_out);
+        self.left_out.lock().unwrap_or_else(PoisonError::into_inner).push(left_out);
     }
 
     /// The account, once the source has been read.
@@ -138,12 +136,7 @@ impl Ledger {
 
 /// The refusal that names the first of these lost entries.
 pub(crate) fn lost(entries: &[(TreePath, String)]) -> Refused {
-    let first = entries
-        .first()
-        .map(|(path, why)| format!("{} ({why})", shown(path)))
-        .unwrap_or_default();
-    Refused::Lost {
-        count: entries.len(),
-        first,
-    }
+    let first =
+        entries.first().map(|(path, why)| format!("{} ({why})", shown(path))).unwrap_or_default();
+    Refused::Lost { count: entries.len(), first }
 }

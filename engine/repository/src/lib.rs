@@ -29,6 +29,6 @@ mod sparse;
 pub mod unit;
 pub mod verify;
 
-pub use gate::{Fault, Permit, Writing};
+pub use gate::{Fault, Permit, Step, Writing};
 pub use open::Repository;
 pub use refused::Refused;

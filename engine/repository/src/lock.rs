@@ -23,7 +23,8 @@ const FRESH: Millis = Millis::seconds(30 * 60);
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    /// None where nobody can write, and so nobody can take anything away.
+    _file: Option<File>,
 }
 
 impl Lock {
@@ -32,9 +33,14 @@ impl Lock {
     /// # Errors
     /// [`Refused::Locked`]: somebody has it alone.
     pub fn shared(repository: &Path) -> Result<Self, Refused> {
-        let file = open(repository)?;
+        let file = match open(repository) {
+            Err(Refused::Io { source, .. }) if is_read_only(&source) => {
+                return Ok(Self { _file: None });
+            }
+            opened => opened?,
+        };
         match file.try_lock_shared() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { _file: Some(file) }),
             Err(TryLockError::WouldBlock) => Err(held_by(file)),
             Err(TryLockError::Error(error)) => Err(Refused::io("locking the repository", error)),
         }
@@ -64,7 +70,7 @@ impl Lock {
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(holder.as_bytes()))
             .map_err(Refused::doing("naming the holder of the lock"))?;
-        Ok(Self { _file: file })
+        Ok(Self { _file: Some(file) })
     }
 }
 
@@ -77,6 +83,11 @@ fn open(repository: &Path) -> Result<File, Refused> {
         .truncate(false)
         .open(&path)
         .map_err(Refused::doing(format!("opening {}", path.display())))
+}
+
+/// A repository on a disk that is mounted for reading can still be read.
+fn is_read_only(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::ReadOnlyFilesystem
 }
 
 fn held_by(mut file: File) -> Refused {

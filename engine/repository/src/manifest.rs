@@ -68,10 +68,7 @@ pub struct Missing {
 
 impl From<&LeftOut> for Missing {
     fn from(left_out: &LeftOut) -> Self {
-        Self {
-            what: shown(&left_out.path),
-            reason: left_out.reason.clone(),
-        }
+        Self { what: shown(&left_out.path), reason: left_out.reason.clone() }
     }
 }
 
@@ -79,7 +76,8 @@ impl From<&LeftOut> for Missing {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The version of its form.
-    pub holdfast_manifest: u32,
+    #[serde(rename = "holdfast_manifest")]
+    pub version: u32,
     /// The version of holdfast that wrote it.
     pub written_by: String,
     /// The set's id.
@@ -126,7 +124,7 @@ impl Facts<'_> {
         items: Vec<Item>,
     ) -> Manifest {
         Manifest {
-            holdfast_manifest: VERSION,
+            version: VERSION,
             written_by: self.written_by.to_owned(),
             set: self.set.to_string(),
             run: self.run,
@@ -166,13 +164,7 @@ impl ManifestSource {
     }
 
     fn metadata(&self, mode: u32) -> Metadata {
-        Metadata {
-            mode,
-            modified: self.at,
-            changed: self.at,
-            links: 1,
-            ..Metadata::default()
-        }
+        Metadata { mode, modified: self.at, changed: self.at, links: 1, ..Metadata::default() }
     }
 }
 
@@ -190,14 +182,9 @@ impl EntrySource for ManifestSource {
     fn again(&self, path: &[u8]) -> Found {
         Found::Entry(Entry {
             path: path.to_vec(),
-            kind: EntryKind::File {
-                size: self.bytes.len() as u64,
-            },
+            kind: EntryKind::File { size: self.bytes.len() as u64 },
             metadata: self.metadata(0o644),
-            content: Some(Box::new(InMemory {
-                bytes: Arc::clone(&self.bytes),
-                at: 0,
-            })),
+            content: Some(Box::new(InMemory { bytes: Arc::clone(&self.bytes), at: 0 })),
         })
     }
 }

@@ -86,17 +86,10 @@ fn node_type(kind: &EntryKind) -> NodeType {
 /// What a node is.
 pub(crate) fn kind_of(node: &Node) -> EntryKind {
     match &node.node_type {
-        NodeType::File => EntryKind::File {
-            size: node.meta.size,
-        },
+        NodeType::File => EntryKind::File { size: node.meta.size },
         NodeType::Dir => EntryKind::Folder,
-        NodeType::Symlink {
-            linktarget,
-            linktarget_raw,
-        } => EntryKind::Symlink {
-            target: linktarget_raw
-                .clone()
-                .unwrap_or_else(|| linktarget.clone().into_bytes()),
+        NodeType::Symlink { linktarget, linktarget_raw } => EntryKind::Symlink {
+            target: linktarget_raw.clone().unwrap_or_else(|| linktarget.clone().into_bytes()),
         },
         NodeType::Dev { device } => EntryKind::BlockDevice { device: *device },
         NodeType::Chardev { device } => EntryKind::CharacterDevice { device: *device },
@@ -109,10 +102,8 @@ pub(crate) fn kind_of(node: &Node) -> EntryKind {
 pub(crate) fn metadata_of(node: &Node) -> Metadata {
     let meta = &node.meta;
     let mode = meta.mode.unwrap_or(0);
-    let special = SPECIAL_BITS
-        .iter()
-        .filter(|(go, _)| mode & go != 0)
-        .fold(0, |bits, (_, unix)| bits | unix);
+    let special =
+        SPECIAL_BITS.iter().filter(|(go, _)| mode & go != 0).fold(0, |bits, (_, unix)| bits | unix);
     Metadata {
         mode: mode & 0o777 | special,
         user: meta.uid.unwrap_or(0),
@@ -177,10 +168,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn metadata(mode: u32, seconds: i64) -> Metadata {
-        let time = FileTime {
-            seconds,
-            nanoseconds: 123_456_789,
-        };
+        let time = FileTime { seconds, nanoseconds: 123_456_789 };
         Metadata {
             mode,
             user: 12,

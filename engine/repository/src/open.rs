@@ -38,9 +38,7 @@ pub struct Repository {
 
 impl std::fmt::Debug for Repository {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Repository")
-            .field("path", &self.path)
-            .finish_non_exhaustive()
+        f.debug_struct("Repository").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
@@ -48,6 +46,8 @@ impl std::fmt::Debug for Repository {
 pub(crate) struct Session {
     pub(crate) gate: Arc<Gate>,
     master: MasterKey,
+    /// The index that was read last, and how many files had been written then.
+    index: Mutex<Option<(usize, Arc<Full>)>>,
 }
 
 impl Repository {
@@ -86,9 +86,7 @@ impl Repository {
     /// # Errors
     /// There is none, its password is another one, or it is damaged.
     pub fn open(path: &Path, password: &str) -> Result<Self, Refused> {
-        let not_there = || Refused::NotThere {
-            path: path.to_owned(),
-        };
+        let not_there = || Refused::NotThere { path: path.to_owned() };
         let path = match path.canonicalize() {
             Ok(path) => path,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(not_there()),
@@ -104,25 +102,18 @@ impl Repository {
             };
         }
         let gate = Arc::new(Gate::new(&path, always(), None)?);
-        let opened = library(&gate)?
-            .open(&Credentials::password(password))
-            .map_err(|error| {
-                if error.is_code("C002") {
-                    return Refused::WrongPassword { path: path.clone() };
-                }
-                let what = format!("the key or config file of {}", path.display());
-                Refused::damaged(what)(error)
-            })?;
+        let opened = library(&gate)?.open(&Credentials::password(password)).map_err(|error| {
+            if error.is_code("C002") {
+                return Refused::WrongPassword { path: path.clone() };
+            }
+            let what = format!("the key or config file of {}", path.display());
+            Refused::damaged(what)(error)
+        })?;
         Ok(Self::with_key(path, opened.key()))
     }
 
     fn with_key(path: PathBuf, master: MasterKey) -> Self {
-        Self {
-            path,
-            master,
-            fault: None,
-            known: Mutex::new(Vec::new()),
-        }
+        Self { path, master, fault: None, known: Mutex::new(Vec::new()) }
     }
 
     /// The same repository with writes that fail as `fault` says: for tests and rehearsals.
@@ -139,12 +130,12 @@ impl Repository {
 
     /// A key for `purpose` that only who can open the repository can make; a change of password keeps it.
     pub fn derived_key(&self, purpose: &str) -> [u8; 32] {
-        let parts: [&[u8]; 5] = [
+        // Not the third part of the key, `mac.r`: restic clears bits of it when it changes a password.
+        let parts: [&[u8]; 4] = [
             b"holdfast derived key",
             purpose.as_bytes(),
             &self.master.encrypt,
             &self.master.mac.k,
-            &self.master.mac.r,
         ];
         *Digest::of_parts(&parts).bytes()
     }
@@ -152,10 +143,7 @@ impl Repository {
     /// Starts a piece of work.
     pub(crate) fn session(&self, permit: &Permit) -> Result<Session, Refused> {
         let gate = Gate::new(&self.path, Arc::clone(permit), self.fault.clone())?;
-        Ok(Session {
-            gate: Arc::new(gate),
-            master: self.master.clone(),
-        })
+        Ok(Session { gate: Arc::new(gate), master: self.master.clone(), index: Mutex::new(None) })
     }
 
     /// A piece of work that writes nothing.
@@ -185,13 +173,20 @@ impl Session {
             .map_err(Refused::damaged("the config file of the repository"))
     }
 
-    /// Opens it with the index as it stands now.
+    /// Opens it with the index as it stands, read again only if we wrote something since.
     pub(crate) fn indexed(&self) -> Result<Arc<Full>, Refused> {
-        let full = self
-            .open()?
-            .to_indexed()
-            .map_err(Refused::damaged("the index of the repository"))?;
-        Ok(Arc::new(full))
+        let written = self.gate.written();
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((then, full)) = &*index
+            && *then == written
+        {
+            return Ok(Arc::clone(full));
+        }
+        let full =
+            self.open()?.to_indexed().map_err(Refused::damaged("the index of the repository"))?;
+        let full = Arc::new(full);
+        *index = Some((written, Arc::clone(&full)));
+        Ok(full)
     }
 
     /// What an error of the library means, if a write had failed before: that.
@@ -247,10 +242,7 @@ fn has_file(folder: &Path) -> std::io::Result<bool> {
 /// open with the same password and give another master key.
 fn clear_half_made(path: &Path) -> Result<(), Refused> {
     let failed = |error| Refused::io(format!("reading {}", path.display()), error);
-    let occupied = |reason: String| Refused::Occupied {
-        path: path.to_owned(),
-        reason,
-    };
+    let occupied = |reason: String| Refused::Occupied { path: path.to_owned(), reason };
     for entry in fs::read_dir(path).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
         if name == "config" {

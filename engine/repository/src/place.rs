@@ -5,11 +5,13 @@
 //! lists what the system refused.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use holdfast_contract::entry::{EntryKind, LeftOut, Metadata, TreePath};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, linkat, mkdirat, mknodat, openat, symlinkat, unlinkat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, fstat, linkat, mkdirat, mknodat, openat, symlinkat, unlinkat,
+};
 use rustix::io::Errno;
 
 use crate::dress::{dress_at, dress_open};
@@ -17,9 +19,7 @@ use crate::refused::Refused;
 use crate::sparse::SparseFile;
 
 /// How a folder is opened: itself, never what a link in its place points to.
-const FOLDER: OFlags = OFlags::DIRECTORY
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Takes content part by part.
 pub(crate) type Sink<'a> = dyn FnMut(&[u8]) -> Result<(), Refused> + 'a;
@@ -46,14 +46,9 @@ impl Placer {
         let failed = |error| Refused::io(format!("opening {}", to.display()), error);
         std::fs::create_dir_all(to).map_err(failed)?;
         let flags = OFlags::DIRECTORY.union(OFlags::CLOEXEC);
-        let root = rustix::fs::open(to, flags, Mode::empty())
-            .map_err(|errno| failed(errno.into()))?;
-        Ok(Self {
-            root,
-            open: Vec::new(),
-            links: BTreeMap::new(),
-            left_out: Vec::new(),
-        })
+        let root =
+            rustix::fs::open(to, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
+        Ok(Self { root, open: Vec::new(), links: BTreeMap::new(), left_out: Vec::new() })
     }
 
     /// Puts one entry; `content` hands the bytes of a file to the sink it is given.
@@ -72,7 +67,8 @@ impl Placer {
             });
         }
         self.go_to(parent)?;
-        let folder = self.here().try_clone_to_owned().map_err(Refused::doing("opening a folder"))?;
+        let folder =
+            self.here().try_clone_to_owned().map_err(Refused::doing("opening a folder"))?;
         if *kind == EntryKind::Folder {
             let opened = make_folder(folder.as_fd(), name)?;
             self.open.push(OpenFolder {
@@ -105,9 +101,7 @@ impl Placer {
     }
 
     fn here(&self) -> BorrowedFd<'_> {
-        self.open
-            .last()
-            .map_or(self.root.as_fd(), |open| open.folder.as_fd())
+        self.open.last().map_or(self.root.as_fd(), |open| open.folder.as_fd())
     }
 
     /// Closes folders until we stand on the way to `folder`, and opens the rest of the way.
@@ -127,11 +121,7 @@ impl Placer {
             let name = rest.split(|byte| *byte == b'/').next().unwrap_or_default();
             let opened = make_folder(self.here(), name)?;
             let path = folder.get(..start + name.len()).unwrap_or_default();
-            self.open.push(OpenFolder {
-                path: path.to_vec(),
-                folder: opened,
-                metadata: None,
-            });
+            self.open.push(OpenFolder { path: path.to_vec(), folder: opened, metadata: None });
         }
     }
 
@@ -150,17 +140,17 @@ impl Placer {
         let (parent, first_name) = split(first);
         let mut from = self.root.try_clone().map_err(Refused::doing("opening a folder"))?;
         for step in parent.split(|byte| *byte == b'/').filter(|step| !step.is_empty()) {
-            from = openat(&from, step, FOLDER, Mode::empty()).map_err(called("opening a folder"))?;
+            from =
+                openat(&from, step, FOLDER, Mode::empty()).map_err(called("opening a folder"))?;
         }
-        linkat(&from, first_name, folder, name, AtFlags::empty()).map_err(called("making a hard link"))
+        linkat(&from, first_name, folder, name, AtFlags::empty())
+            .map_err(called("making a hard link"))
     }
 
     fn list(&mut self, path: &[u8], shortfalls: Vec<String>) {
         let path = path.to_vec();
-        self.left_out.extend(shortfalls.into_iter().map(|reason| LeftOut {
-            path: path.clone(),
-            reason,
-        }));
+        self.left_out
+            .extend(shortfalls.into_iter().map(|reason| LeftOut { path: path.clone(), reason }));
     }
 }
 
@@ -171,17 +161,13 @@ pub(crate) fn called(doing: &'static str) -> impl FnOnce(Errno) -> Refused {
 
 fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|byte| *byte == b'/') {
-        Some(at) => (
-            path.get(..at).unwrap_or_default(),
-            path.get(at + 1..).unwrap_or_default(),
-        ),
+        Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..).unwrap_or_default()),
         None => (&[], path),
     }
 }
 
 fn is_beneath(path: &[u8], folder: &[u8]) -> bool {
-    path.strip_prefix(folder)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
 /// Opens a folder, made if it is not there; something else in its place is removed.
@@ -251,11 +237,8 @@ fn make_file(
     let mode = Mode::RUSR.union(Mode::WUSR);
     let opened = openat(folder, name, flags, mode).map_err(called("making a file"))?;
     let mut file = SparseFile::new(opened.into());
-    let outcome = content(&mut |bytes| {
-        file.write(bytes)
-            .map_err(Refused::doing("writing a file"))
-    })
-    .and_then(|()| file.end().map_err(Refused::doing("writing a file")));
+    let outcome = content(&mut |bytes| file.write(bytes).map_err(Refused::doing("writing a file")))
+        .and_then(|()| file.end().map_err(Refused::doing("writing a file")));
     match outcome {
         Ok(file) => dress_open(file.as_fd(), metadata),
         Err(refused) => {

@@ -24,10 +24,7 @@ pub(crate) struct Previous {
 
 impl Previous {
     pub(crate) fn new(repository: Arc<Full>, root: Tree) -> Self {
-        Self {
-            repository,
-            way: vec![(TreePath::new(), names(root))],
-        }
+        Self { repository, way: vec![(TreePath::new(), names(root))] }
     }
 
     /// Whether the set has this file at this path, unchanged.
@@ -74,14 +71,9 @@ impl Previous {
 /// Whether `folder` is `way` or beneath it.
 fn is_on_way(way: &[u8], folder: &[u8]) -> bool {
     way.is_empty()
-        || folder
-            .strip_prefix(way)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        || folder.strip_prefix(way).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
 fn names(tree: Tree) -> Names {
-    tree.nodes
-        .into_iter()
-        .map(|node| (name_of(&node), node))
-        .collect()
+    tree.nodes.into_iter().map(|node| (name_of(&node), node)).collect()
 }

@@ -57,12 +57,7 @@ impl Repository {
             what: format!("the manifest of {id}"),
             reason: error.to_string(),
         })?;
-        Ok(OpenSet {
-            set,
-            manifest,
-            index,
-            root: snapshot.tree,
-        })
+        Ok(OpenSet { set, manifest, index, root: snapshot.tree })
     }
 }
 
@@ -115,8 +110,7 @@ impl OpenSet {
 
 /// The node at a path; with an empty path the root.
 pub(crate) fn find(index: &Full, root: TreeId, path: &[u8]) -> Result<Node, Refused> {
-    let mut node = Node::default();
-    node.subtree = Some(root);
+    let mut node = Node { subtree: Some(root), ..Node::default() };
     let names = path.split(|byte| *byte == b'/').filter(|name| !name.is_empty());
     let missing = || Refused::NoPath { path: shown(path) };
     for name in names {
@@ -130,9 +124,8 @@ pub(crate) fn find(index: &Full, root: TreeId, path: &[u8]) -> Result<Node, Refu
 
 /// One blob, compared with its digest.
 pub(crate) fn read_blob(index: &Full, id: BlobId, kind: BlobType) -> Result<bytes::Bytes, String> {
-    let bytes = index
-        .get_blob_cached(&id, kind)
-        .map_err(|error| crate::refused::fragment(&error))?;
+    let bytes =
+        index.get_blob_cached(&id, kind).map_err(|error| crate::refused::fragment(&error))?;
     if Digest::of_bytes(&bytes).to_string() == *id.to_hex() {
         return Ok(bytes);
     }
@@ -162,11 +155,7 @@ fn read_tree(index: &Full, id: TreeId, path: &[u8]) -> Result<Tree, Refused> {
 }
 
 fn damaged(path: &[u8], reason: String) -> Refused {
-    let what = if path.is_empty() {
-        "the root of the set".to_owned()
-    } else {
-        shown(path)
-    };
+    let what = if path.is_empty() { "the root of the set".to_owned() } else { shown(path) };
     Refused::Damaged { what, reason }
 }
 
@@ -181,11 +170,7 @@ pub(crate) struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// Everything at and beneath a path.
     pub(crate) fn new(index: &'a Full, root: TreeId, from: &[u8]) -> Result<Self, Refused> {
-        let mut walk = Self {
-            index,
-            stack: Vec::new(),
-            next: None,
-        };
+        let mut walk = Self { index, stack: Vec::new(), next: None };
         if from.is_empty() {
             walk.enter(TreePath::new(), root)?;
             return Ok(walk);
@@ -223,11 +208,7 @@ impl Iterator for Walk<'_> {
                 continue;
             };
             let name = name_of(&node);
-            let path = if folder.is_empty() {
-                name
-            } else {
-                [&folder[..], b"/", &name].concat()
-            };
+            let path = if folder.is_empty() { name } else { [&folder[..], b"/", &name].concat() };
             self.next = node.subtree.map(|tree| (path.clone(), tree));
             return Some(Ok((path, node)));
         }

@@ -102,10 +102,7 @@ impl Refused {
         if is_full(&source) {
             return Self::DiskFull;
         }
-        Self::Io {
-            doing: doing.into(),
-            source,
-        }
+        Self::Io { doing: doing.into(), source }
     }
 
     /// The same, as a closure for `map_err`.
@@ -123,10 +120,7 @@ impl Refused {
 
     /// What an error of the library means that came up while reading this.
     pub(crate) fn damaged(what: impl Into<String>) -> impl FnOnce(Box<RusticError>) -> Self {
-        |error| Self::Damaged {
-            what: what.into(),
-            reason: fragment(&error),
-        }
+        |error| Self::Damaged { what: what.into(), reason: fragment(&error) }
     }
 
     const fn class(&self) -> Class {
@@ -191,10 +185,7 @@ fn io_source(error: &RusticError) -> Option<&io::Error> {
 
 /// Whether the system says that there is no space left, or no quota.
 pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 #[cfg(test)]

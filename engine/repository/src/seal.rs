@@ -124,9 +124,7 @@ impl Repository {
     ) -> Result<Option<BackupSet>, Refused> {
         let (run, effect) = (run_tag(run), effect_tag(effect));
         let found = self.snapshots(session)?.into_iter().find(|snapshot| {
-            [SET_TAG, &run, &effect]
-                .iter()
-                .all(|tag| snapshot.tags.contains(tag))
+            [SET_TAG, &run, &effect].iter().all(|tag| snapshot.tags.contains(tag))
         });
         found.as_ref().map(read_set).transpose()
     }
@@ -134,11 +132,8 @@ impl Repository {
     fn seal_anew(&self, session: &Session, request: &SealRequest) -> Result<BackupSet, Refused> {
         let id = SetId::of(request.effect);
         let mut gathered = self.gather(session, request)?;
-        let completeness = if gathered.left_out.is_empty() {
-            request.completeness
-        } else {
-            Completeness::Partial
-        };
+        let completeness =
+            if gathered.left_out.is_empty() { request.completeness } else { Completeness::Partial };
         let (counts, left_out) = (gathered.counts, gathered.left_out.len() as u64);
         let facts = manifest::Facts {
             written_by: &request.written_by,
@@ -159,10 +154,7 @@ impl Repository {
         let wanted = counts.plus(page_counts);
         if !held.holds(&wanted) {
             let reason = format!("{held:?} instead of {wanted:?}");
-            return Err(Refused::Damaged {
-                what: "the merged tree".to_owned(),
-                reason,
-            });
+            return Err(Refused::Damaged { what: "the merged tree".to_owned(), reason });
         }
         let labels = Labels {
             id: &id,
@@ -194,9 +186,7 @@ impl Repository {
         for effect in &request.units {
             let found = self.find_unit(session, request.run, *effect)?;
             let Some((snapshot, unit)) = found else {
-                return Err(Refused::NoUnit {
-                    effect: effect.to_string(),
-                });
+                return Err(Refused::NoUnit { effect: effect.to_string() });
             };
             gathered.layers.push(snapshot);
             gathered.counts = gathered.counts.plus(unit.counts);
@@ -249,10 +239,7 @@ impl Repository {
 }
 
 /// Archives the manifest as a layer of its own.
-fn add_manifest(
-    session: &Session,
-    manifest: &Manifest,
-) -> Result<(SnapshotFile, Counts), Refused> {
+fn add_manifest(session: &Session, manifest: &Manifest) -> Result<(SnapshotFile, Counts), Refused> {
     let source: Arc<dyn EntrySource> = Arc::new(ManifestSource::new(manifest).map_err(unwritten)?);
     let captured = capture(session, manifest::AREA, &source, None)?;
     if captured.left_out.is_empty() {

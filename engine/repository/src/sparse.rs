@@ -18,11 +18,7 @@ pub(crate) struct SparseFile {
 
 impl SparseFile {
     pub(crate) const fn new(file: File) -> Self {
-        Self {
-            file,
-            at: 0,
-            rest: Vec::new(),
-        }
+        Self { file, at: 0, rest: Vec::new() }
     }
 
     /// Takes the next bytes.
@@ -82,10 +78,7 @@ mod tests {
     use std::os::unix::fs::MetadataExt as _;
 
     fn check(parts: &[(u8, usize)], step: usize, stored_blocks: u64) {
-        let content: Vec<u8> = parts
-            .iter()
-            .flat_map(|(byte, count)| vec![*byte; *count])
-            .collect();
+        let content: Vec<u8> = parts.iter().flat_map(|(byte, count)| vec![*byte; *count]).collect();
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("f");
         let mut file = SparseFile::new(File::create(&path).unwrap());

@@ -98,11 +98,7 @@ impl Repository {
             .map_err(|error| Refused::Below(format!("writing down a unit: {error}")))?;
         let naming = Naming {
             at: request.at,
-            tags: vec![
-                UNIT_TAG.to_owned(),
-                run_tag(request.run),
-                effect_tag(request.effect),
-            ],
+            tags: vec![UNIT_TAG.to_owned(), run_tag(request.run), effect_tag(request.effect)],
             paths: vec![format!("/{}", request.area)],
             description,
         };
@@ -138,9 +134,7 @@ impl Repository {
     ) -> Result<Option<(SnapshotFile, UnitSummary)>, Refused> {
         let (run, effect) = (run_tag(run), effect_tag(effect));
         let found = self.snapshots(session)?.into_iter().find(|snapshot| {
-            [UNIT_TAG, &run, &effect]
-                .iter()
-                .all(|tag| snapshot.tags.contains(tag))
+            [UNIT_TAG, &run, &effect].iter().all(|tag| snapshot.tags.contains(tag))
         });
         let Some(snapshot) = found else {
             return Ok(None);
@@ -156,10 +150,8 @@ fn as_text(left_out: &LeftOut) -> (String, String) {
 
 fn read_note(snapshot: &SnapshotFile) -> Result<UnitSummary, Refused> {
     let id = snapshot.id.to_hex().to_string();
-    let damaged = |reason: String| Refused::Damaged {
-        what: format!("the snapshot {id} of a unit"),
-        reason,
-    };
+    let damaged =
+        |reason: String| Refused::Damaged { what: format!("the snapshot {id} of a unit"), reason };
     let text = snapshot.description.as_deref().unwrap_or_default();
     let note: Note = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
     let left_out = note.left_out.into_iter().map(|(path, reason)| {
@@ -167,10 +159,5 @@ fn read_note(snapshot: &SnapshotFile) -> Result<UnitSummary, Refused> {
         Ok(LeftOut { path, reason })
     });
     let left_out = left_out.collect::<Result<_, Refused>>()?;
-    Ok(UnitSummary {
-        snapshot: id,
-        counts: note.counts,
-        left_out,
-        origin: Origin::Found,
-    })
+    Ok(UnitSummary { snapshot: id, counts: note.counts, left_out, origin: Origin::Found })
 }

@@ -30,10 +30,7 @@ pub struct ReadShare {
 
 impl ReadShare {
     /// Every byte.
-    pub const ALL: Self = Self {
-        percent: 100,
-        rotation: 0,
-    };
+    pub const ALL: Self = Self { percent: 100, rotation: 0 };
 
     /// Whether a blob belongs to this share.
     fn has(self, blob: BlobId) -> bool {
@@ -82,11 +79,7 @@ impl Repository {
             open: &open,
             share,
             read: BTreeMap::new(),
-            found: Verification {
-                counts: Counts::default(),
-                read_bytes: 0,
-                damaged: Vec::new(),
-            },
+            found: Verification { counts: Counts::default(), read_bytes: 0, damaged: Vec::new() },
         };
         for entry in Walk::new(&open.index, open.root, &[])? {
             if !permit() {
@@ -94,7 +87,9 @@ impl Repository {
             }
             match entry {
                 Ok((path, node)) => verifier.entry(path, &node),
-                Err(Refused::Damaged { what, reason }) => verifier.damage(what.into_bytes(), reason),
+                Err(Refused::Damaged { what, reason }) => {
+                    verifier.damage(what.into_bytes(), reason);
+                }
                 Err(other) => return Err(other),
             }
         }
@@ -165,10 +160,7 @@ impl Verifier<'_> {
 
 /// One line for each damaged entry, for people.
 pub fn lines(damaged: &[DamagedEntry]) -> Vec<String> {
-    damaged
-        .iter()
-        .map(|entry| format!("{}: {}", shown(&entry.path), entry.reason))
-        .collect()
+    damaged.iter().map(|entry| format!("{}: {}", shown(&entry.path), entry.reason)).collect()
 }
 
 #[cfg(test)]

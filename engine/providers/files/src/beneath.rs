@@ -8,10 +8,8 @@ use rustix::fs::{Mode, OFlags, ResolveFlags, openat, openat2};
 use rustix::io::Errno;
 
 /// How a folder is opened.
-pub(crate) const FOLDER: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+pub(crate) const FOLDER: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Opens what stands at `path` beneath `root`; an empty path is the root.
 ///
@@ -25,8 +23,9 @@ pub fn open_beneath(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<
     let flags = flags | OFlags::CLOEXEC;
     let how = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     match openat2(root, path, flags, Mode::empty(), how) {
-        // An old system, or a sandbox that does not know the call. EAGAIN: something was renamed meanwhile.
-        Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN | Errno::INVAL) => {
+        // An old system, a sandbox that does not know the call, or a path that is longer than one call
+        // takes. EAGAIN: something was renamed meanwhile.
+        Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN | Errno::INVAL | Errno::NAMETOOLONG) => {
             open_step_by_step(root, path, flags)
         }
         outcome => outcome,
@@ -53,11 +52,7 @@ pub(crate) fn open_step_by_step(
         }
         let here = folder.as_ref().map_or(root, AsFd::as_fd);
         let is_last = names.peek().is_none();
-        let flags = if is_last {
-            flags | OFlags::NOFOLLOW
-        } else {
-            FOLDER
-        };
+        let flags = if is_last { flags | OFlags::NOFOLLOW } else { FOLDER };
         let opened = openat(here, name, flags, Mode::empty())?;
         if is_last {
             return Ok(opened);

@@ -29,10 +29,7 @@ pub struct UnitSource {
 impl FilesTarget {
     /// The entries whose paths lie in a range.
     pub fn source(&self, range: Range) -> UnitSource {
-        UnitSource {
-            inner: Arc::clone(&self.inner),
-            range,
-        }
+        UnitSource { inner: Arc::clone(&self.inner), range }
     }
 }
 
@@ -72,10 +69,7 @@ fn gone(path: &[u8]) -> Found {
 /// Looks at one path.
 pub(crate) fn look(inner: &Arc<Inner>, path: &[u8]) -> Result<Seen, Errno> {
     let (folder, name) = match path.iter().rposition(|byte| *byte == b'/') {
-        Some(at) => (
-            path.get(..at).unwrap_or_default(),
-            path.get(at + 1..).unwrap_or_default(),
-        ),
+        Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..).unwrap_or_default()),
         None => (&[][..], path),
     };
     let folder = open_beneath(inner.root(), folder, FOLDER)?;
@@ -84,22 +78,12 @@ pub(crate) fn look(inner: &Arc<Inner>, path: &[u8]) -> Result<Seen, Errno> {
     } else {
         statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)?
     };
-    Ok(Seen {
-        path: path.to_vec(),
-        folder: Arc::new(folder),
-        name: name.to_vec(),
-        stat,
-    })
+    Ok(Seen { path: path.to_vec(), folder: Arc::new(folder), name: name.to_vec(), stat })
 }
 
 /// The entry of what was seen, with what of it could not be read after it.
 fn found(inner: &Arc<Inner>, seen: &Seen) -> Vec<Found> {
-    let left_out = |reason: String| {
-        Found::LeftOut(LeftOut {
-            path: seen.path.clone(),
-            reason,
-        })
-    };
+    let left_out = |reason: String| Found::LeftOut(LeftOut { path: seen.path.clone(), reason });
     let kind = match kind_of(&seen.folder, &seen.name, &seen.stat) {
         Ok(kind) => kind,
         Err(Errno::NOENT) => return Vec::new(),
@@ -124,12 +108,7 @@ fn found(inner: &Arc<Inner>, seen: &Seen) -> Vec<Found> {
     } else {
         None
     };
-    let entry = Entry {
-        path: seen.path.clone(),
-        kind,
-        metadata,
-        content,
-    };
+    let entry = Entry { path: seen.path.clone(), kind, metadata, content };
     std::iter::once(Found::Entry(entry)).chain(after).collect()
 }
 
@@ -143,11 +122,7 @@ struct Closed {
 impl OpenContent for Closed {
     fn open(self: Box<Self>) -> io::Result<Box<dyn ReadContent>> {
         let file = open_file(&self.inner, &self.path)?;
-        Ok(Box::new(Open {
-            left: size_of(&self.first),
-            first: self.first,
-            file,
-        }))
+        Ok(Box::new(Open { left: size_of(&self.first), first: self.first, file }))
     }
 }
 
@@ -186,10 +161,6 @@ impl Read for Open {
 impl ReadContent for Open {
     fn settle(&mut self) -> io::Result<Settled> {
         let now = fstat(&self.file)?;
-        Ok(if same_state(&self.first, &now) {
-            Settled::Unchanged
-        } else {
-            Settled::Changed
-        })
+        Ok(if same_state(&self.first, &now) { Settled::Unchanged } else { Settled::Changed })
     }
 }

@@ -89,10 +89,7 @@ fn set(patterns: &[String]) -> Result<GlobSet, BadPattern> {
 fn glob(pattern: &str) -> Result<Glob, BadPattern> {
     // `build/` and `/build` are what people write who know other tools.
     let trimmed = pattern.trim_end_matches('/').trim_start_matches('/');
-    let bad = |reason: String| BadPattern {
-        pattern: pattern.to_owned(),
-        reason,
-    };
+    let bad = |reason: String| BadPattern { pattern: pattern.to_owned(), reason };
     if trimmed.is_empty() {
         return Err(bad("it is empty".to_owned()));
     }

@@ -3,7 +3,8 @@
 //! Never part of it: the time of access and of change, the inode, the number of links, and of a folder all
 //! times, since what happens in it changes them.
 
-use std::io::Read as _;
+use std::fs::File;
+use std::io::{self, Read as _};
 
 use holdfast_contract::entry::{EntryKind, Metadata};
 use holdfast_kernel::id::Digest;
@@ -22,9 +23,13 @@ impl FilesTarget {
     ///
     /// # Errors
     /// It cannot be read, or the permit was withdrawn.
-    pub fn live(&self, path: &[u8], permitted: &dyn Fn() -> bool) -> Result<Option<Digest>, Refused> {
+    pub fn live(
+        &self,
+        path: &[u8],
+        permitted: &dyn Fn() -> bool,
+    ) -> Result<Option<Digest>, Refused> {
         let inner = &self.inner;
-        let failed = |source: std::io::Error| Refused::Io {
+        let failed = |source: io::Error| Refused::Io {
             doing: format!("reading {}", inner.place(path)),
             source,
         };
@@ -45,20 +50,8 @@ impl FilesTarget {
         metadata.attributes = attributes.map_err(|errno| failed(errno.into()))?;
         let content = match kind {
             EntryKind::File { .. } => {
-                let mut file = open_file(inner, path).map_err(failed)?;
-                let mut hash = Sha256::new();
-                let mut buffer = vec![0; PART];
-                loop {
-                    if !permitted() {
-                        return Err(Refused::Cancelled);
-                    }
-                    let count = file.read(&mut buffer).map_err(failed)?;
-                    let Some(part) = buffer.get(..count).filter(|part| !part.is_empty()) else {
-                        break;
-                    };
-                    hash.update(part);
-                }
-                Some(Digest::from_bytes(hash.finalize().into()))
+                let file = open_file(inner, path).map_err(failed)?;
+                Some(sha256(file, permitted)?.map_err(failed)?)
             }
             EntryKind::Folder
             | EntryKind::Symlink { .. }
@@ -68,6 +61,26 @@ impl FilesTarget {
             | EntryKind::CharacterDevice { .. } => None,
         };
         Ok(Some(digest_of(&kind, &metadata, content)))
+    }
+}
+
+/// The SHA-256 of a file to its end; the outer error is the withdrawn permit.
+fn sha256(mut file: File, permitted: &dyn Fn() -> bool) -> Result<io::Result<Digest>, Refused> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; PART];
+    loop {
+        if !permitted() {
+            return Err(Refused::Cancelled);
+        }
+        let count = match file.read(&mut buffer) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Ok(Err(error)),
+        };
+        match buffer.get(..count) {
+            Some(part) if count > 0 => hash.update(part),
+            Some(_) | None => return Ok(Ok(Digest::from_bytes(hash.finalize().into()))),
+        }
     }
 }
 
@@ -96,15 +109,8 @@ pub fn digest_of(kind: &EntryKind, metadata: &Metadata, content: Option<Digest>)
     let numbers = [mode, metadata.user, metadata.group].map(u32::to_le_bytes).concat();
     let size = kind.size().to_le_bytes();
     let content = content.map(|digest| digest.bytes().to_vec()).unwrap_or_default();
-    let mut parts: Vec<&[u8]> = vec![
-        b"holdfast file",
-        kind.name().as_bytes(),
-        &detail,
-        &numbers,
-        &time,
-        &size,
-        &content,
-    ];
+    let mut parts: Vec<&[u8]> =
+        vec![b"holdfast file", kind.name().as_bytes(), &detail, &numbers, &time, &size, &content];
     for (name, value) in &metadata.attributes {
         parts.extend([&name[..], value]);
     }

@@ -14,13 +14,11 @@ const LONGEST: usize = 64 * 1024;
 pub(crate) fn kind_of(folder: &OwnedFd, name: &[u8], stat: &Stat) -> Result<EntryKind, Errno> {
     let device = stat.st_rdev;
     Ok(match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => EntryKind::File {
-            size: size_of(stat),
-        },
+        FileType::RegularFile => EntryKind::File { size: size_of(stat) },
         FileType::Directory => EntryKind::Folder,
-        FileType::Symlink => EntryKind::Symlink {
-            target: readlinkat(folder, name, Vec::new())?.into_bytes(),
-        },
+        FileType::Symlink => {
+            EntryKind::Symlink { target: readlinkat(folder, name, Vec::new())?.into_bytes() }
+        }
         FileType::Fifo => EntryKind::Pipe,
         FileType::Socket => EntryKind::Socket,
         FileType::BlockDevice => EntryKind::BlockDevice { device },

@@ -126,10 +126,7 @@ impl FilesTarget {
     /// It is not there, is no folder, cannot be read, lies in what is never read, or a pattern is none.
     pub fn open(settings: &Settings) -> Result<Self, Refused> {
         let root = &settings.root;
-        let failed = |source| Refused::Io {
-            doing: format!("reading {}", root.display()),
-            source,
-        };
+        let failed = |source| Refused::Io { doing: format!("reading {}", root.display()), source };
         let path = match root.canonicalize() {
             Ok(path) => path,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -219,10 +216,7 @@ mod tests {
         let root = home.path().join("gone");
         let gone = Settings { root, ..Settings::default() };
         assert_eq!(refusal(&gone).class, Class::NotFound);
-        let file = Settings {
-            root: home.path().join("file"),
-            ..Settings::default()
-        };
+        let file = Settings { root: home.path().join("file"), ..Settings::default() };
         std::fs::write(&file.root, "x").unwrap();
         assert_eq!(refusal(&file).class, Class::Invalid);
         let pattern = Settings {
@@ -254,10 +248,7 @@ mod tests {
         let home = home.path().canonicalize().unwrap();
         std::fs::create_dir(home.join("root")).unwrap();
         std::os::unix::fs::symlink("root", home.join("link")).unwrap();
-        let settings = Settings {
-            root: home.join("link/../link"),
-            ..Settings::default()
-        };
+        let settings = Settings { root: home.join("link/../link"), ..Settings::default() };
         let target = FilesTarget::open(&settings).unwrap();
         assert_eq!(target.identity(), format!("files:{}/root", home.display()));
     }

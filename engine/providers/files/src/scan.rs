@@ -111,12 +111,7 @@ impl Scan {
 
     fn enter(&mut self, path: TreePath, folder: Arc<OwnedFd>, matched: Match) {
         match names_in(&folder) {
-            Ok(names) => self.stack.push(Level {
-                path,
-                folder,
-                matched,
-                names,
-            }),
+            Ok(names) => self.stack.push(Level { path, folder, matched, names }),
             Err(errno) => {
                 self.pending.retain(|seen| seen.path != path);
                 self.unreadable(path, errno);
@@ -175,12 +170,8 @@ impl Scan {
         if !is_folder && matched == Match::Undecided {
             return;
         }
-        let seen = Seen {
-            path: path.clone(),
-            folder: Arc::clone(&folder),
-            name: name.clone(),
-            stat,
-        };
+        let seen =
+            Seen { path: path.clone(), folder: Arc::clone(&folder), name: name.clone(), stat };
         self.offer(seen, matched);
         if !is_folder {
             return;

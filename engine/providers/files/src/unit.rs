@@ -80,9 +80,7 @@ impl Unit {
     /// # Errors
     /// It is none.
     pub fn range_of(item: &Value) -> Result<Range, Refused> {
-        let no_unit = || Refused::NoUnit {
-            text: item.canonical(),
-        };
+        let no_unit = || Refused::NoUnit { text: item.canonical() };
         let path = |value: &Value| {
             let text = value.as_text()?.strip_prefix('/')?;
             unshown(text)
@@ -115,23 +113,17 @@ impl FilesTarget {
         max_entries: u64,
         max_bytes: u64,
     ) -> Result<Inventory, Refused> {
-        let mut cutter = Cutter {
-            max_entries,
-            max_bytes,
-            found: Inventory::default(),
-            open: None,
-        };
+        let mut cutter = Cutter { max_entries, max_bytes, found: Inventory::default(), open: None };
         for sight in Scan::new(&self.inner, &Range::default()) {
             if !permitted() {
                 return Err(Refused::Cancelled);
             }
             match sight {
+                // The root alone is nothing: a disk that is not mounted must not look like a tree.
+                Sight::Seen(seen) if seen.path.is_empty() => {}
                 Sight::Seen(seen) => {
-                    // The root alone is nothing: a disk that is not mounted must not look like a tree.
-                    if !seen.path.is_empty() {
-                        let kind = FileType::from_raw_mode(seen.stat.st_mode);
-                        cutter.add(seen.path, kind, size_of(&seen.stat));
-                    }
+                    let kind = FileType::from_raw_mode(seen.stat.st_mode);
+                    cutter.add(seen.path, kind, size_of(&seen.stat));
                 }
                 Sight::Unreadable(left_out) if left_out.path.is_empty() => {
                     return Err(Refused::Io {
@@ -167,14 +159,7 @@ impl Cutter {
         if is_full && let Some(mut full) = self.open.take() {
             full.range.end = Some(path.clone());
             self.found.units.push(full);
-            self.open = Some(Unit {
-                range: Range {
-                    start: path,
-                    end: None,
-                },
-                entries: 1,
-                bytes,
-            });
+            self.open = Some(Unit { range: Range { start: path, end: None }, entries: 1, bytes });
             return;
         }
         let unit = self.open.get_or_insert_with(Self::first);
@@ -189,11 +174,7 @@ impl Cutter {
     }
 
     fn first() -> Unit {
-        Unit {
-            range: Range::default(),
-            entries: 0,
-            bytes: 0,
-        }
+        Unit { range: Range::default(), entries: 0, bytes: 0 }
     }
 
     fn end(mut self) -> Inventory {
@@ -213,10 +194,7 @@ mod tests {
 
     fn check(start: &[u8], end: Option<&[u8]>, key: &str) {
         let unit = Unit {
-            range: Range {
-                start: start.to_vec(),
-                end: end.map(<[u8]>::to_vec),
-            },
+            range: Range { start: start.to_vec(), end: end.map(<[u8]>::to_vec) },
             entries: 1,
             bytes: 2,
         };

@@ -14,17 +14,15 @@ use crate::sources::{Tree, file};
 fn two_sets() -> (Scene, [holdfast_repository::seal::SealedSet; 2]) {
     let scene = Scene::new();
     let sets = [(1, "one"), (2, "two")].map(|(number, name)| {
-        let tree = Tree::of([
-            file("big", noise(u64::from(number), 3_000_000)),
-            file("small", name),
-        ]);
+        let tree =
+            Tree::of([file("big", noise(u64::from(number), 3_000_000)), file("small", name)]);
         capture(&scene.repository, tree, run(number), "one").unwrap();
         seal(&scene.repository, run(number), &["one"]).unwrap()
     });
     (scene, sets)
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -45,7 +43,7 @@ fn largest_pack(scene: &Scene) -> PathBuf {
     packs.into_iter().max_by_key(size).unwrap()
 }
 
-fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+pub(crate) fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     let mut bytes = std::fs::read(path).unwrap();
     change(&mut bytes);
     std::fs::remove_file(path).unwrap();
@@ -55,9 +53,7 @@ fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
 fn verify_all(scene: &Scene) -> Vec<Verification> {
     let repository = Repository::open(scene.path(), PASSWORD).unwrap();
     let sets = repository.sets().unwrap();
-    sets.iter()
-        .map(|set| repository.verify(&set.id, ReadShare::ALL, &always()).unwrap())
-        .collect()
+    sets.iter().map(|set| repository.verify(&set.id, ReadShare::ALL, &always()).unwrap()).collect()
 }
 
 #[test]

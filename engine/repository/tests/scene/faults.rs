@@ -1,10 +1,10 @@
 //! A full disk, a withdrawn permit, a process that dies between two writes: nothing half-made is seen.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
-use holdfast_repository::{Fault, Permit, Refused, Repository, Writing};
+use holdfast_repository::{Fault, Permit, Refused, Repository, Step, Writing};
 
 use crate::kit::{PASSWORD, Scene, always, at, capture, noise, run, seal, unit};
 use crate::sources::{Tree, file};
@@ -12,7 +12,8 @@ use crate::sources::{Tree, file};
 /// Fails the writes into a folder from the n-th write on.
 fn full_disk(folder: &'static str, from: usize) -> Fault {
     Arc::new(move |writing: Writing| {
-        let fails = writing.folder == folder && writing.before >= from;
+        let is_file = writing.step == Step::File;
+        let fails = is_file && writing.folder == folder && writing.before >= from;
         fails.then(|| io::Error::from_raw_os_error(28))
     })
 }
@@ -101,18 +102,75 @@ fn packs_of_a_dead_process_are_found_again_after_reclaiming() {
 
 #[test]
 fn every_write_makes_its_name_durable_before_the_next_one() {
-    // The folder is removed under the gate: only the sync after the write can notice.
     let scene = Scene::new();
-    let folder = scene.path().join("index");
-    let moved = scene.path().join("moved");
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&seen);
     let fault: Fault = Arc::new(move |writing: Writing| {
-        if writing.folder == "index" && folder.is_dir() {
-            std::fs::rename(&folder, &moved).unwrap();
-            std::fs::write(&folder, "in the way").unwrap();
+        log.lock().unwrap().push((writing.folder, writing.step));
+        None
+    });
+    let repository = scene.faulty(fault);
+    capture(&repository, Tree::of([file("a", "x")]), run(1), "one").unwrap();
+    seal(&repository, run(1), &["one"]).unwrap();
+    let seen = seen.lock().unwrap();
+    for folder in ["data", "index", "snapshots"] {
+        let count = |step| seen.iter().filter(|one| **one == (folder, step)).count();
+        let written = count(Step::File);
+        assert!(written > 0, "{folder}");
+        // A removal is synced too.
+        assert!(count(Step::Folder) >= written, "{folder}: {seen:?}");
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_synced_refuses_the_capture() {
+    for folder in ["data", "index", "snapshots"] {
+        let scene = Scene::new();
+        let fault: Fault = Arc::new(move |writing: Writing| {
+            let fails = writing.folder == folder && writing.step == Step::Folder;
+            fails.then(|| io::Error::from_raw_os_error(5))
+        });
+        let faulty = scene.faulty(fault);
+        let refused = capture(&faulty, Tree::of([file("a", "x")]), run(1), "one").unwrap_err();
+        assert!(matches!(refused, Refused::Io { .. }), "{refused}");
+    }
+}
+
+#[test]
+fn a_pack_that_does_not_hold_what_was_written_refuses_the_capture() {
+    let scene = Scene::new();
+    let data = scene.path().join("data");
+    let fault: Fault = Arc::new(move |writing: Writing| {
+        if writing.folder == "data" && writing.step == Step::Folder {
+            for pack in crate::damage::files(&data) {
+                crate::damage::change(&pack, |bytes| bytes[20] ^= 1);
+            }
         }
         None
     });
-    let refused = capture(&scene.faulty(fault), Tree::of([file("a", "x")]), run(1), "one");
-    assert!(refused.is_err());
+    // One pack of content and one of trees; what is turned twice is as it was.
+    let refused = capture(&scene.faulty(fault), large(), run(1), "one").unwrap_err();
+    assert!(matches!(refused, Refused::Damaged { .. }), "{refused}");
     assert_eq!(scene.snapshot_count(), 0);
+}
+
+#[test]
+fn an_open_repository_needs_neither_its_password_nor_its_key_file() {
+    let scene = Scene::new();
+    std::fs::remove_dir_all(scene.path().join("keys")).unwrap();
+    capture(&scene.repository, Tree::of([file("a", "x")]), run(1), "one").unwrap();
+    seal(&scene.repository, run(1), &["one"]).unwrap();
+}
+
+#[test]
+fn a_derived_key_survives_a_change_of_password() {
+    let scene = Scene::new();
+    let before = scene.repository.derived_key("bodies");
+    assert_ne!(before, scene.repository.derived_key("other"));
+    std::fs::write(scene.home.path().join("new"), "new password").unwrap();
+    let new = scene.home.path().join("new");
+    scene.restic_ok(&["key", "passwd", "--new-password-file", new.to_str().unwrap()]);
+    assert!(matches!(Repository::open(scene.path(), PASSWORD), Err(Refused::WrongPassword { .. })));
+    let after = Repository::open(scene.path(), "new password").unwrap();
+    assert_eq!(after.derived_key("bodies"), before);
 }

@@ -59,9 +59,7 @@ impl Scene {
 
     /// The same folder, opened anew with writes that fail as `fault` says.
     pub(crate) fn faulty(&self, fault: holdfast_repository::Fault) -> Repository {
-        Repository::open(self.path(), PASSWORD)
-            .unwrap()
-            .with_fault(fault)
+        Repository::open(self.path(), PASSWORD).unwrap().with_fault(fault)
     }
 
     pub(crate) fn restic(&self, arguments: &[&str]) -> Output {
@@ -97,9 +95,7 @@ impl Scene {
     }
 
     pub(crate) fn snapshot_count(&self) -> usize {
-        std::fs::read_dir(self.path().join("snapshots"))
-            .unwrap()
-            .count()
+        std::fs::read_dir(self.path().join("snapshots")).unwrap().count()
     }
 }
 
@@ -141,7 +137,11 @@ pub(crate) fn seal_request(run: RunId, units: &[&str]) -> SealRequest {
     }
 }
 
-pub(crate) fn seal(repository: &Repository, run: RunId, units: &[&str]) -> Result<SealedSet, Refused> {
+pub(crate) fn seal(
+    repository: &Repository,
+    run: RunId,
+    units: &[&str],
+) -> Result<SealedSet, Refused> {
     repository.seal(&seal_request(run, units), &always())
 }
 

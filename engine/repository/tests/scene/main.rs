@@ -2,6 +2,12 @@
 //!
 //! Sources are made up here, so that each can misbehave in its own way.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, writes files as it likes and runs the real restic"
+)]
+
 mod damage;
 mod faults;
 mod kit;

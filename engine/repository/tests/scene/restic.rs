@@ -10,10 +10,7 @@ use crate::kit::{Scene, capture, noise, run, seal};
 use crate::sources::{Made, Tree, file, folder, metadata};
 
 fn special(path: &'static str, kind: EntryKind) -> Made {
-    Made {
-        kind,
-        ..file(path, "")
-    }
+    Made { kind, ..file(path, "") }
 }
 
 fn everything() -> Tree {
@@ -21,10 +18,7 @@ fn everything() -> Tree {
     linked.metadata.links = 2;
     linked.metadata.inode = 99;
     linked.metadata.device = 5;
-    let second = Made {
-        path: "d/linked-2",
-        ..linked.clone()
-    };
+    let second = Made { path: "d/linked-2", ..linked.clone() };
     let mut odd = file("d/odd", "mode");
     odd.metadata.mode = 0o6750;
     odd.metadata.user = 1234;

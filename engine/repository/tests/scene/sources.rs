@@ -46,27 +46,15 @@ pub(crate) struct Tree {
 }
 
 pub(crate) fn metadata(mode: u32) -> Metadata {
-    let time = FileTime {
-        seconds: 1_700_000_000,
-        nanoseconds: 123_456_789,
-    };
-    Metadata {
-        mode,
-        modified: time,
-        changed: time,
-        inode: 7,
-        links: 1,
-        ..Metadata::default()
-    }
+    let time = FileTime { seconds: 1_700_000_000, nanoseconds: 123_456_789 };
+    Metadata { mode, modified: time, changed: time, inode: 7, links: 1, ..Metadata::default() }
 }
 
 pub(crate) fn file(path: &'static str, content: impl Into<Vec<u8>>) -> Made {
     let content = content.into();
     Made {
         path,
-        kind: EntryKind::File {
-            size: content.len() as u64,
-        },
+        kind: EntryKind::File { size: content.len() as u64 },
         content: Arc::new(content),
         behaviour: Behaviour::Good,
         second: None,
@@ -75,11 +63,7 @@ pub(crate) fn file(path: &'static str, content: impl Into<Vec<u8>>) -> Made {
 }
 
 pub(crate) fn folder(path: &'static str) -> Made {
-    Made {
-        kind: EntryKind::Folder,
-        metadata: metadata(0o750),
-        ..file(path, "")
-    }
+    Made { kind: EntryKind::Folder, metadata: metadata(0o750), ..file(path, "") }
 }
 
 impl Made {
@@ -94,10 +78,7 @@ impl Tree {
     pub(crate) fn of(entries: impl IntoIterator<Item = Made>) -> Self {
         let mut entries: Vec<_> = entries.into_iter().collect();
         entries.sort_by_key(|entry| tree_order(entry.path.as_bytes()));
-        Self {
-            entries,
-            ..Self::default()
-        }
+        Self { entries, ..Self::default() }
     }
 
     fn found(&self, made: &Made, behaviour: &Behaviour) -> Found {

@@ -33,10 +33,8 @@ fn an_unreadable_file_is_listed_and_the_rest_is_kept() {
     assert_eq!(sealed.set.completeness, Completeness::Partial);
     scene.check();
     let open = scene.repository.open_set(&sealed.set.id).unwrap();
-    let missing = |what: &str, reason: &str| Missing {
-        what: what.to_owned(),
-        reason: reason.to_owned(),
-    };
+    let missing =
+        |what: &str, reason: &str| Missing { what: what.to_owned(), reason: reason.to_owned() };
     assert_eq!(
         open.manifest().left_out,
         [missing("b", "permission denied"), missing("c", "the disk gave up")]
@@ -106,6 +104,34 @@ fn objects_stand_under_items_and_never_come_from_the_set_before() {
 }
 
 #[test]
+fn a_unit_of_objects_never_comes_from_the_set_before() {
+    let scene = Scene::new();
+    let mut previous = None;
+    for (number, content) in [(1, "{\"a\":1}"), (2, "{\"a\":2}")] {
+        let mut request = unit(Tree::of([file("one.json", content)]), run(number), "one");
+        request.area = holdfast_repository::unit::ITEMS;
+        request.previous = previous;
+        scene.repository.capture_unit(&request, &always()).unwrap();
+        let sealed = seal(&scene.repository, run(number), &["one"]).unwrap();
+        let found = cat(&scene.repository, &sealed.set.id, "items/one.json");
+        assert_eq!(found.unwrap(), content.as_bytes());
+        previous = Some(sealed.set.id);
+    }
+}
+
+#[test]
+fn an_entry_that_stands_elsewhere_in_the_tree_is_lost() {
+    // The library drops empty names and dots from paths.
+    for path in ["a//b", "a/./b"] {
+        let scene = Scene::new();
+        let tree = Tree::of([folder("a"), file(path, "x")]);
+        let refused = capture(&scene.repository, tree, run(1), "one").unwrap_err();
+        assert!(matches!(refused, Refused::Lost { .. }), "{path}: {refused}");
+        assert_eq!(scene.snapshot_count(), 0);
+    }
+}
+
+#[test]
 fn unchanged_files_are_taken_from_the_set_before_and_another_inode_is_read() {
     let scene = Scene::new();
     let before = Tree::of([file("a", "same"), file("b", "old!")]);
@@ -135,10 +161,7 @@ fn a_source_that_is_no_tree_is_refused() {
     let inside = vec![a, inside, b];
     for (entries, at) in [(late, "a"), (twice, "a"), (inside, "a/x")] {
         let scene = Scene::new();
-        let tree = Tree {
-            entries,
-            ..Tree::default()
-        };
+        let tree = Tree { entries, ..Tree::default() };
         let refused = capture(&scene.repository, tree, run(1), "one").unwrap_err();
         assert_eq!(refused.to_string(), format!("the source gave {at} out of order"));
         assert_eq!(scene.snapshot_count(), 0);
@@ -148,7 +171,8 @@ fn a_source_that_is_no_tree_is_refused() {
 #[test]
 fn doing_it_again_finds_it_done() {
     let scene = Scene::new();
-    let tree = Tree::of([file("a", "x"), file("b", "y").behaving(Behaviour::Closed, Behaviour::Closed)]);
+    let tree =
+        Tree::of([file("a", "x"), file("b", "y").behaving(Behaviour::Closed, Behaviour::Closed)]);
     let first = capture(&scene.repository, tree.clone(), run(1), "one").unwrap();
     let opened = tree.opened.load(Ordering::SeqCst);
     let again = Repository::open(scene.path(), PASSWORD).unwrap();
@@ -199,15 +223,16 @@ fn a_set_is_found_by_its_tags_with_all_that_a_new_machine_needs() {
     capture(&scene.repository, Tree::of([file("a", "x")]), run(3), "one").unwrap();
     let mut request = seal_request(run(3), &["one"]);
     request.object = Some("Pay, roll".to_owned());
-    request.left_out = vec![Missing {
-        what: "kind drives".to_owned(),
-        reason: "no permission".to_owned(),
-    }];
+    request.left_out =
+        vec![Missing { what: "kind drives".to_owned(), reason: "no permission".to_owned() }];
     let sealed = scene.repository.seal(&request, &always()).unwrap();
     let other = Repository::open(scene.path(), PASSWORD).unwrap();
     let sets = other.sets().unwrap();
     assert_eq!(sets, [sealed.set.clone()]);
-    assert_eq!((sets[0].target.as_str(), sets[0].object.as_deref()), ("documents", Some("Pay, roll")));
+    assert_eq!(
+        (sets[0].target.as_str(), sets[0].object.as_deref()),
+        ("documents", Some("Pay, roll"))
+    );
     assert_eq!((sets[0].sealed_at, sets[0].left_out, sets[0].run), (at(60), 1, run(3)));
     assert_eq!(sets[0].completeness, Completeness::Partial, "something is listed as missing");
     let open = other.open_set(&sealed.set.id).unwrap();
@@ -223,10 +248,7 @@ fn a_set_is_found_by_its_tags_with_all_that_a_new_machine_needs() {
 #[test]
 fn a_walk_gives_every_entry_in_order() {
     let scene = Scene::new();
-    let link = Made {
-        kind: EntryKind::Symlink { target: b"a".to_vec() },
-        ..file("l", "")
-    };
+    let link = Made { kind: EntryKind::Symlink { target: b"a".to_vec() }, ..file("l", "") };
     let tree = Tree::of([folder("d"), file("d/x", "1"), file("d.x", "2"), link]);
     capture(&scene.repository, tree, run(1), "one").unwrap();
     let sealed = seal(&scene.repository, run(1), &["one"]).unwrap();
@@ -235,7 +257,15 @@ fn a_walk_gives_every_entry_in_order() {
         let entries = open.walk(from.as_bytes()).unwrap();
         entries.map(|entry| String::from_utf8(entry.unwrap().path).unwrap()).collect()
     };
-    let all = ["files", "files/d", "files/d/x", "files/d.x", "files/l", "holdfast", "holdfast/manifest.json"];
+    let all = [
+        "files",
+        "files/d",
+        "files/d/x",
+        "files/d.x",
+        "files/l",
+        "holdfast",
+        "holdfast/manifest.json",
+    ];
     assert_eq!(walk(""), all);
     assert_eq!(walk("files/d"), ["files/d", "files/d/x"]);
     let verified = scene.repository.verify(&sealed.set.id, ReadShare::ALL, &always()).unwrap();

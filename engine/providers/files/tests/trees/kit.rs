@@ -37,18 +37,11 @@ impl Scene {
         fs::create_dir(&root).unwrap();
         let repository = Repository::create(&home.path().join("repository"), PASSWORD).unwrap();
         fs::write(home.path().join("key"), PASSWORD).unwrap();
-        Self {
-            home,
-            root,
-            repository,
-        }
+        Self { home, root, repository }
     }
 
     pub(crate) fn settings(&self) -> Settings {
-        Settings {
-            root: self.root.clone(),
-            ..Settings::default()
-        }
+        Settings { root: self.root.clone(), ..Settings::default() }
     }
 
     pub(crate) fn target(&self) -> FilesTarget {
@@ -143,14 +136,8 @@ fn attribute(path: &Path, name: &str, value: &[u8]) {
 }
 
 fn set_time(path: &Path, seconds: i64, nanoseconds: i64) {
-    let time = rustix::fs::Timespec {
-        tv_sec: seconds,
-        tv_nsec: nanoseconds,
-    };
-    let times = rustix::fs::Timestamps {
-        last_access: time,
-        last_modification: time,
-    };
+    let time = rustix::fs::Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
+    let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
     let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
     rustix::fs::utimensat(rustix::fs::CWD, path, &times, flags).unwrap();
 }

@@ -67,7 +67,9 @@ fn a_digest_changes_with_what_a_restore_would_set_and_with_nothing_else() {
     let mode = |scene: &Scene| fs::set_permissions(a(scene), fs::Permissions::from_mode(0o600));
     check(|scene| mode(scene).unwrap(), b"d/a", true);
     check(
-        |scene| rustix::fs::setxattr(a(scene), "user.x", b"1", rustix::fs::XattrFlags::empty()).unwrap(),
+        |scene| {
+            rustix::fs::setxattr(a(scene), "user.x", b"1", rustix::fs::XattrFlags::empty()).unwrap()
+        },
         b"d/a",
         true,
     );

@@ -89,7 +89,8 @@ enum Change {
 impl Growing {
     fn change(&self) {
         use std::sync::atomic::Ordering;
-        let left = self.times.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+        let left =
+            self.times.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
         if left.is_err() {
             return;
         }
@@ -149,7 +150,8 @@ fn check_changing(by: Change, times: usize, listed: &[&str]) {
     scene.restic(&["restore", &summary.snapshot, "--target", to.to_str().unwrap()]);
     assert_eq!(fs::read(to.join("files/a")).unwrap(), b"steady");
     let kept = fs::read(to.join("files/b")).ok();
-    let whole = kept.is_none_or(|kept| b"moving aboutmoremore".starts_with(&kept) && !kept.is_empty());
+    let whole =
+        kept.is_none_or(|kept| b"moving aboutmoremore".starts_with(&kept) && !kept.is_empty());
     assert!(whole, "a state that never was");
 }
 
@@ -171,7 +173,8 @@ fn what_a_rule_keeps_out_is_listed_once_and_not_kept() {
     scene.write("key", b"secret");
     scene.write("skipped/x.tmp", b"tmp");
     let mut settings = scene.settings();
-    settings.never = vec![scene.root.join("state"), scene.root.join("key"), scene.root.join("later")];
+    settings.never =
+        vec![scene.root.join("state"), scene.root.join("key"), scene.root.join("later")];
     settings.exclude = vec!["**/*.tmp".to_owned()];
     let target = FilesTarget::open(&settings).unwrap();
     let inventory = target.inventory(&|| true).unwrap();

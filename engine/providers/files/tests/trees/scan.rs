@@ -30,11 +30,8 @@ fn units_of_any_size_give_every_entry_once_and_in_order() {
     let all = paths(&target, Range::default());
     for entries in [1, 2, 3, 5, 8, 13, 100] {
         let inventory = target.inventory_cut(&|| true, entries, 1 << 30).unwrap();
-        let cut: Vec<_> = inventory
-            .units
-            .iter()
-            .flat_map(|unit| paths(&target, unit.range.clone()))
-            .collect();
+        let cut: Vec<_> =
+            inventory.units.iter().flat_map(|unit| paths(&target, unit.range.clone())).collect();
         assert_eq!(cut, all, "{entries}");
         let keys: BTreeMap<_, _> = inventory.units.iter().map(|unit| (unit.key(), unit)).collect();
         assert_eq!(keys.len(), inventory.units.len());
@@ -70,10 +67,8 @@ fn what_appears_after_the_inventory_falls_into_a_unit() {
     for path in ["a", "b/a", "b/z", "b0", "zz"] {
         scene.write(path, b"late");
     }
-    let found: Vec<_> = units
-        .iter()
-        .flat_map(|unit: &Unit| paths(&target, unit.range.clone()))
-        .collect();
+    let found: Vec<_> =
+        units.iter().flat_map(|unit: &Unit| paths(&target, unit.range.clone())).collect();
     assert_eq!(found, ["", "a", "b", "b/a", "b/x", "b/z", "b0", "c", "zz"]);
 }
 
@@ -136,16 +131,26 @@ fn another_file_system_is_not_entered_and_is_listed_as_a_rule() {
     let others = fs::read_dir("/").unwrap().map(|entry| entry.unwrap().file_name());
     let others = others.filter(|name| name != "proc");
     let exclude: Vec<_> = others.map(|name| name.into_string().unwrap()).collect();
-    let settings = Settings {
-        root: "/".into(),
-        exclude,
-        ..Settings::default()
-    };
+    let settings = Settings { root: "/".into(), exclude, ..Settings::default() };
     let target = FilesTarget::open(&settings).unwrap();
     assert_eq!(paths(&target, Range::default()), ["", "proc"]);
     let inventory = target.inventory(&|| true).unwrap();
     assert_eq!(inventory.ruled.len(), 1, "{:?}", inventory.ruled);
     let include = vec!["etc/passwd".to_owned()];
-    let target = FilesTarget::open(&Settings { include, exclude: vec!["usr".into(), "root".into(), "var".into(), "work".into(), "mnt".into(), "tmp".into(), "home".into(), "opt".into()], ..settings }).unwrap();
+    let target = FilesTarget::open(&Settings {
+        include,
+        exclude: vec![
+            "usr".into(),
+            "root".into(),
+            "var".into(),
+            "work".into(),
+            "mnt".into(),
+            "tmp".into(),
+            "home".into(),
+            "opt".into(),
+        ],
+        ..settings
+    })
+    .unwrap();
     assert_eq!(paths(&target, Range::default()), ["", "etc", "etc/passwd"]);
 }

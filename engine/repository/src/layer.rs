@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use holdfast_contract::entry::{EntryKind, EntrySource, Found, LeftOut, Settled, TreePath};
+use holdfast_contract::entry::{
+    EntryKind, EntrySource, Found, LeftOut, Settled, TreePath, tree_order,
+};
 use rustic_core::repofile::SnapshotFile;
 
 use crate::archive::archive;
@@ -64,7 +66,7 @@ pub(crate) fn capture(
         second_pass(session, area, source, first, &mut sorted)?
     };
     let counts = check_against(&*session.indexed()?, area, &snapshot, &sorted.expected)?;
-    Ok(Captured { snapshot, counts, left_out: sorted.left_out })
+    Ok(Captured { snapshot, counts, left_out: sorted.listed() })
 }
 
 /// The first pass, sorted by what follows from it.
@@ -129,6 +131,14 @@ impl Sorted {
         Taken::Neither
     }
 
+    /// What was left out, in order; what both passes found is listed once.
+    fn listed(mut self) -> Vec<LeftOut> {
+        let key = |one: &LeftOut| (tree_order(&one.path), one.reason.clone());
+        self.left_out.sort_by_cached_key(key);
+        self.left_out.dedup();
+        self.left_out
+    }
+
     fn leave_out(&mut self, path: &TreePath, reason: String) {
         let path = path.clone();
         self.left_out.push(LeftOut { path, reason });
@@ -152,7 +162,7 @@ fn second_pass(
 ) -> Result<SnapshotFile, Refused> {
     let again = std::mem::take(&mut sorted.again);
     let mut paths: Vec<_> = again.keys().cloned().collect();
-    paths.sort_by_cached_key(|path| holdfast_contract::entry::tree_order(path));
+    paths.sort_by_cached_key(|path| tree_order(path));
     let ledger = Arc::new(Ledger::default());
     let feed = Feed {
         area,

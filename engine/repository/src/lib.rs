@@ -7,6 +7,7 @@
 mod archive;
 pub mod backup_set;
 pub mod check;
+pub mod diff;
 mod dress;
 pub mod escape;
 pub mod export;
@@ -26,6 +27,7 @@ pub mod reclaim;
 pub mod refused;
 pub mod seal;
 mod sparse;
+pub mod status;
 pub mod unit;
 pub mod verify;
 

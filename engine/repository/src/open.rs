@@ -131,12 +131,8 @@ impl Repository {
     /// A key for `purpose` that only who can open the repository can make; a change of password keeps it.
     pub fn derived_key(&self, purpose: &str) -> [u8; 32] {
         // Not the third part of the key, `mac.r`: restic clears bits of it when it changes a password.
-        let parts: [&[u8]; 4] = [
-            b"holdfast derived key",
-            purpose.as_bytes(),
-            &self.master.encrypt,
-            &self.master.mac.k,
-        ];
+        let parts: [&[u8]; 4] =
+            [b"holdfast derived key", purpose.as_bytes(), &self.master.encrypt, &self.master.mac.k];
         *Digest::of_parts(&parts).bytes()
     }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use holdfast_contract::entry::{EntryKind, LeftOut, Metadata, TreePath};
+use holdfast_contract::entry::{EntryKind, LeftOut, Metadata, TreePath, shown};
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, fstat, linkat, mkdirat, mknodat, openat, symlinkat, unlinkat,
 };
@@ -60,12 +60,7 @@ impl Placer {
         content: impl FnOnce(&mut Sink<'_>) -> Result<(), Refused>,
     ) -> Result<(), Refused> {
         let (parent, name) = split(path);
-        if name.is_empty() || name == b"." || name == b".." || name.contains(&0) {
-            return Err(Refused::Damaged {
-                what: holdfast_contract::entry::shown(path),
-                reason: "it is no name for a file".to_owned(),
-            });
-        }
+        named(path, name)?;
         self.go_to(parent)?;
         let folder =
             self.here().try_clone_to_owned().map_err(Refused::doing("opening a folder"))?;
@@ -119,6 +114,7 @@ impl Placer {
             let start = if at == 0 { 0 } else { at + 1 };
             let rest = folder.get(start..).unwrap_or_default();
             let name = rest.split(|byte| *byte == b'/').next().unwrap_or_default();
+            named(folder, name)?;
             let opened = make_folder(self.here(), name)?;
             let path = folder.get(..start + name.len()).unwrap_or_default();
             self.open.push(OpenFolder { path: path.to_vec(), folder: opened, metadata: None });
@@ -152,6 +148,15 @@ impl Placer {
         self.left_out
             .extend(shortfalls.into_iter().map(|reason| LeftOut { path: path.clone(), reason }));
     }
+}
+
+/// Refuses what is no name of an entry, whoever wrote the set: it could lead out of the folder.
+fn named(path: &[u8], name: &[u8]) -> Result<(), Refused> {
+    let is_name = !matches!(name, b"" | b"." | b"..") && !name.contains(&0);
+    if is_name {
+        return Ok(());
+    }
+    Err(Refused::Damaged { what: shown(path), reason: "it is no name for a file".to_owned() })
 }
 
 /// A failed call as a refusal, for `map_err`.
@@ -253,4 +258,59 @@ fn make_file(
 pub(crate) fn owner_of(open: BorrowedFd<'_>) -> Result<(u32, u32), Refused> {
     let stat = fstat(open).map_err(called("looking at a file"))?;
     Ok((stat.st_uid, stat.st_gid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn put(to: &Path, path: &[u8]) -> Result<(), Refused> {
+        let mut placer = Placer::new(to)?;
+        let kind = EntryKind::File { size: 1 };
+        let metadata = Metadata { mode: 0o644, ..Metadata::default() };
+        placer.put(path, &kind, &metadata, |sink| sink(b"x"))?;
+        placer.finish().map(|_| ())
+    }
+
+    #[test]
+    fn nothing_is_written_outside_whatever_the_names() {
+        for path in [&b"../x"[..], b"a/../../x", b"..", b".", b"", b"a//x", b"a/./x", b"nul\0"] {
+            let home = tempfile::tempdir().unwrap();
+            let to = home.path().join("to");
+            let refused = put(&to, path);
+            assert!(matches!(refused, Err(Refused::Damaged { .. })), "{path:?} {refused:?}");
+            assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 1);
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link_that_is_there() {
+        let home = tempfile::tempdir().unwrap();
+        let (to, outside) = (home.path().join("to"), home.path().join("outside"));
+        std::fs::create_dir_all(&to).unwrap();
+        std::fs::create_dir(&outside).unwrap();
+        std::fs::write(home.path().join("precious"), "kept").unwrap();
+        symlink("../outside", to.join("folder")).unwrap();
+        symlink("../precious", to.join("file")).unwrap();
+        put(&to, b"folder/file").unwrap();
+        put(&to, b"file").unwrap();
+        assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
+        assert_eq!(std::fs::read(home.path().join("precious")).unwrap(), b"kept");
+        assert_eq!(std::fs::read(to.join("folder/file")).unwrap(), b"x");
+        assert!(to.join("file").symlink_metadata().unwrap().is_file());
+    }
+
+    #[test]
+    fn a_file_that_is_not_whole_is_removed() {
+        let home = tempfile::tempdir().unwrap();
+        let mut placer = Placer::new(home.path()).unwrap();
+        let kind = EntryKind::File { size: 9 };
+        let failed = placer.put(b"a", &kind, &Metadata::default(), |sink| {
+            sink(b"half")?;
+            Err(Refused::Cancelled)
+        });
+        assert!(matches!(failed, Err(Refused::Cancelled)));
+        assert!(!home.path().join("a").exists());
+    }
 }

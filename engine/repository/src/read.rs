@@ -148,7 +148,7 @@ pub(crate) fn read_blobs(
     Ok(())
 }
 
-fn read_tree(index: &Full, id: TreeId, path: &[u8]) -> Result<Tree, Refused> {
+pub(crate) fn read_tree(index: &Full, id: TreeId, path: &[u8]) -> Result<Tree, Refused> {
     let bytes = read_blob(index, BlobId::from(id), BlobType::Tree)
         .map_err(|reason| damaged(path, reason))?;
     serde_json::from_slice(&bytes).map_err(|error| damaged(path, error.to_string()))

@@ -11,6 +11,7 @@
 mod damage;
 mod faults;
 mod kit;
+mod look;
 mod restic;
 mod sources;
 mod whole;

@@ -2,11 +2,14 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, symlink};
+use std::sync::Arc;
 
 use holdfast_contract::entry::{EntrySource, Found};
 use holdfast_files::FilesTarget;
 use holdfast_files::unit::Range;
+use holdfast_kernel::id::{EffectKey, Instant, RunId};
 use holdfast_repository::backup_set::Completeness;
+use holdfast_repository::unit::{FILES, Origin, UnitRequest};
 use holdfast_repository::verify::ReadShare;
 
 use crate::compare::same;
@@ -71,11 +74,40 @@ fn a_swapped_file_with_the_same_size_and_time_is_read() {
     same(&scene.root, &scene.export(&second));
 }
 
+#[test]
+fn units_that_are_captured_at_once_become_one_set() {
+    let scene = Scene::new();
+    everything(&scene);
+    let target = scene.target();
+    let units = target.inventory_cut(&|| true, 4, 1 << 30).unwrap().units;
+    let run = RunId::from_bytes([1; 16]);
+    std::thread::scope(|scope| {
+        for unit in &units {
+            let (scene, target) = (&scene, &target);
+            scope.spawn(move || {
+                let request = UnitRequest {
+                    run,
+                    effect: EffectKey::of(run, "capture", Some(&unit.key()), 0),
+                    at: Instant(1_772_323_200_000_000),
+                    area: FILES,
+                    source: Arc::new(target.source(unit.range.clone())),
+                    previous: None,
+                };
+                scene.repository.capture_unit(&request, &always()).unwrap();
+            });
+        }
+    });
+    let (sealed, found) = scene.back_up(&target, 1, 4, None);
+    assert!(found.len() > 5 && found.iter().all(|unit| unit.origin == Origin::Found));
+    same(&scene.root, &scene.restore(&sealed));
+    scene.restic(&["check", "--read-data"]);
+}
+
 /// Changes a file while it is read, `times` times at most.
 struct Growing {
     inner: holdfast_files::capture::UnitSource,
     path: std::path::PathBuf,
-    times: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+    times: Arc<std::sync::atomic::AtomicUsize>,
     by: Change,
 }
 
@@ -129,17 +161,17 @@ fn check_changing(by: Change, times: usize, listed: &[&str]) {
     let source = Growing {
         inner: target.source(Range::default()),
         path,
-        times: std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(times)),
+        times: Arc::new(std::sync::atomic::AtomicUsize::new(times)),
         by,
     };
-    let run = holdfast_kernel::id::RunId::from_bytes([9; 16]);
-    let effect = holdfast_kernel::id::EffectKey::of(run, "capture", None, 0);
-    let request = holdfast_repository::unit::UnitRequest {
+    let run = RunId::from_bytes([9; 16]);
+    let effect = EffectKey::of(run, "capture", None, 0);
+    let request = UnitRequest {
         run,
         effect,
-        at: holdfast_kernel::id::Instant(0),
-        area: holdfast_repository::unit::FILES,
-        source: std::sync::Arc::new(source),
+        at: Instant(0),
+        area: FILES,
+        source: Arc::new(source),
         previous: None,
     };
     let summary = scene.repository.capture_unit(&request, &always()).unwrap();

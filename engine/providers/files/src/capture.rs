@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use holdfast_contract::entry::{
-    Entry, EntrySource, Found, LeftOut, OpenContent, ReadContent, Settled, TreePath,
+    Entry, EntryKind, EntrySource, Found, LeftOut, OpenContent, ReadContent, Settled, TreePath,
 };
 use rustix::fs::{AtFlags, FileType, OFlags, Stat, fstat, statat};
 use rustix::io::Errno;
@@ -17,7 +17,7 @@ use crate::beneath::{FOLDER, open_beneath};
 use crate::metadata::{attributes_of, kind_of, metadata_of, same_state, size_of};
 use crate::root::{FilesTarget, Inner};
 use crate::scan::{Scan, Seen, Sight};
-use crate::unit::{Range, is_file};
+use crate::unit::Range;
 
 /// The entries of one unit.
 #[derive(Clone, Debug)]
@@ -99,7 +99,7 @@ fn found(inner: &Arc<Inner>, seen: &Seen) -> Vec<Found> {
             after = Some(left_out(format!("its extended attributes cannot be read: {reason}")));
         }
     }
-    let content: Option<Box<dyn OpenContent>> = if is_file(&kind) {
+    let content: Option<Box<dyn OpenContent>> = if matches!(kind, EntryKind::File { .. }) {
         Some(Box::new(Closed {
             inner: Arc::clone(inner),
             path: seen.path.clone(),

@@ -3,7 +3,7 @@
 //! A unit is one item of the inventory. Its key is where its range starts; what appears in the tree later
 //! falls into one of the ranges, so nothing is between them.
 
-use holdfast_contract::entry::{EntryKind, LeftOut, TreePath, shown, unshown};
+use holdfast_contract::entry::{LeftOut, TreePath, shown, unshown};
 use holdfast_kernel::value::Value;
 use rustix::fs::FileType;
 
@@ -181,11 +181,6 @@ impl Cutter {
         self.found.units.extend(self.open);
         self.found
     }
-}
-
-/// What a file of this kind counts for in messages.
-pub(crate) fn is_file(kind: &EntryKind) -> bool {
-    matches!(kind, EntryKind::File { .. })
 }
 
 #[cfg(test)]

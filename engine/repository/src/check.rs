@@ -95,3 +95,54 @@ pub(crate) fn whole(index: &Full, path: &[u8], node: &Node) -> Result<(), Refuse
     }
     Err(damaged(format!("it has {bytes} of {} bytes", node.meta.size)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+    use std::io::Cursor;
+
+    use rustic_core::repofile::{Metadata, NodeType};
+    use rustic_core::{ReadSource, ReadSourceEntry, RusticResult};
+
+    use crate::archive::archive;
+    use crate::open::{Repository, always};
+
+    /// One file that announces another size than it has, as a stream of unknown length would.
+    struct Stream {
+        announced: u64,
+    }
+
+    impl ReadSource for Stream {
+        type Open = Cursor<&'static [u8]>;
+        type Iter = std::iter::Once<RusticResult<ReadSourceEntry<Self::Open>>>;
+
+        fn size(&self) -> RusticResult<Option<u64>> {
+            Ok(None)
+        }
+
+        fn entries(&self) -> Self::Iter {
+            let meta = Metadata { size: self.announced, ..Metadata::default() };
+            let node = Node::new_node(OsStr::new("dump"), NodeType::File, meta);
+            let open = Some(Cursor::new(&b"eight by"[..]));
+            std::iter::once(Ok(ReadSourceEntry { path: "dump".into(), node, open }))
+        }
+    }
+
+    fn refusal(announced: u64) -> Option<String> {
+        let home = tempfile::tempdir().unwrap();
+        let repository = Repository::create(&home.path().join("r"), "x").unwrap();
+        let session = repository.session(&always()).unwrap();
+        let index = session.indexed().unwrap();
+        let snapshot = archive(&session, &index, &Stream { announced }, &[]).unwrap();
+        let index = session.indexed().unwrap();
+        check(&index, &snapshot, |_, _| {}).err().map(|refused| refused.to_string())
+    }
+
+    #[test]
+    fn a_file_whose_size_is_not_that_of_its_content_is_refused() {
+        assert_eq!(refusal(8), None);
+        assert_eq!(refusal(0).as_deref(), Some("dump is damaged: it has 8 of 0 bytes"));
+        assert_eq!(refusal(9).as_deref(), Some("dump is damaged: it has 8 of 9 bytes"));
+    }
+}

@@ -6,6 +6,7 @@
 
 mod archive;
 pub mod backup_set;
+pub mod bundle;
 pub mod check;
 pub mod diff;
 mod dress;
@@ -28,6 +29,7 @@ pub mod refused;
 pub mod seal;
 mod sparse;
 pub mod status;
+pub mod tar;
 pub mod unit;
 pub mod verify;
 

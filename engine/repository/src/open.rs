@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytesize::ByteSize;
 use holdfast_kernel::id::Digest;
@@ -24,8 +24,8 @@ pub(crate) type Full = rustic_core::Repository<IndexedFullStatus>;
 /// The folders that belong to a repository, and the one that restic adds when it first locks.
 const FOLDERS: [&str; 5] = ["data", "index", "keys", "locks", "snapshots"];
 
-/// The size of packs, restic's own default. Several are in memory at once while a tree is archived.
-const PACK_SIZE: ByteSize = ByteSize::mib(16);
+/// The size of packs, half of restic's own default: several are in memory while a tree is archived.
+const PACK_SIZE: ByteSize = ByteSize::mib(8);
 
 /// An open repository.
 pub struct Repository {
@@ -34,6 +34,8 @@ pub struct Repository {
     fault: Option<Fault>,
     /// What was read of the snapshots before, so that listing reads only new ones.
     known: Mutex<Vec<SnapshotFile>>,
+    /// One piece of work archives at a time: each uses all cores, and up to a hundred megabytes.
+    archiving: Mutex<()>,
 }
 
 impl std::fmt::Debug for Repository {
@@ -113,7 +115,7 @@ impl Repository {
     }
 
     fn with_key(path: PathBuf, master: MasterKey) -> Self {
-        Self { path, master, fault: None, known: Mutex::new(Vec::new()) }
+        Self { path, master, fault: None, known: Mutex::new(Vec::new()), archiving: Mutex::new(()) }
     }
 
     /// The same repository with writes that fail as `fault` says: for tests and rehearsals.
@@ -140,6 +142,11 @@ impl Repository {
     pub(crate) fn session(&self, permit: &Permit) -> Result<Session, Refused> {
         let gate = Gate::new(&self.path, Arc::clone(permit), self.fault.clone())?;
         Ok(Session { gate: Arc::new(gate), master: self.master.clone(), index: Mutex::new(None) })
+    }
+
+    /// Waits until nobody else in this process archives.
+    pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.archiving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A piece of work that writes nothing.

@@ -79,6 +79,7 @@ impl Repository {
     /// was withdrawn. Then there is no set.
     pub fn seal(&self, request: &SealRequest, permit: &Permit) -> Result<SealedSet, Refused> {
         let _lock = Lock::shared(self.path())?;
+        let _turn = self.turn();
         let session = self.session(permit)?;
         let found = self.find_sealed(&session, request.run, request.effect)?;
         let origin = match found {

@@ -80,6 +80,7 @@ impl Repository {
         permit: &Permit,
     ) -> Result<UnitSummary, Refused> {
         let _lock = Lock::shared(self.path())?;
+        let _turn = self.turn();
         let session = self.session(permit)?;
         if let Some((_, found)) = self.find_unit(&session, request.run, request.effect)? {
             return Ok(found);

@@ -1,7 +1,8 @@
 //! A full disk, a withdrawn permit, a process that dies between two writes: nothing half-made is seen.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use holdfast_repository::{Fault, Permit, Refused, Repository, Step, Writing};
@@ -81,6 +82,25 @@ fn a_withdrawn_permit_stops_a_capture_and_nothing_is_kept() {
 }
 
 #[test]
+fn nothing_is_written_after_the_permit_was_withdrawn() {
+    let scene = Scene::new();
+    let (allowed, late) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
+    let (withdraw, seen) = (Arc::clone(&allowed), Arc::clone(&late));
+    let fault: Fault = Arc::new(move |writing: Writing| {
+        let was_allowed = withdraw.swap(false, Ordering::SeqCst);
+        if writing.step == Step::File && !was_allowed {
+            seen.fetch_add(1, Ordering::SeqCst);
+        }
+        None
+    });
+    let permit: Permit = Arc::new(move || allowed.load(Ordering::SeqCst));
+    let request = unit(large(), run(1), "one");
+    let refused = scene.faulty(fault).capture_unit(&request, &permit).unwrap_err();
+    assert!(matches!(refused, Refused::Cancelled), "{refused}");
+    assert_eq!(late.load(Ordering::SeqCst), 0);
+}
+
+#[test]
 fn packs_of_a_dead_process_are_found_again_after_reclaiming() {
     let scene = Scene::new();
     let faulty = scene.faulty(full_disk("index", 0));
@@ -98,6 +118,41 @@ fn packs_of_a_dead_process_are_found_again_after_reclaiming() {
     assert!(grown < 100_000, "{grown} bytes were written again");
     seal(&other, run(1), &["one"]).unwrap();
     scene.check();
+}
+
+#[test]
+fn a_killed_capture_is_done_again_and_everything_is_whole() {
+    const CHILD: &str = "HOLDFAST_TEST_REPOSITORY";
+    if let Some(path) = std::env::var_os(CHILD) {
+        let repository = Repository::open(path.as_ref(), PASSWORD).unwrap();
+        capture(&repository, large(), run(1), "one").unwrap();
+        return;
+    }
+    for packs in [1, 4] {
+        let scene = Scene::new();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "faults::a_killed_capture_is_done_again_and_everything_is_whole"])
+            .env(CHILD, scene.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let data = scene.path().join("data");
+        while crate::damage::files(&data).len() < packs && child.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        child.kill().unwrap();
+        let killed = !child.wait().unwrap().success();
+        assert!(killed, "it was killed before it was done");
+        assert_eq!(scene.snapshot_count(), 0);
+
+        let repository = Repository::open(scene.path(), PASSWORD).unwrap();
+        repository.reclaim(at(0), &always()).unwrap();
+        capture(&repository, large(), run(1), "one").unwrap();
+        let sealed = seal(&repository, run(1), &["one"]).unwrap();
+        scene.check();
+        let root = scene.restore(&sealed).join("files");
+        assert_eq!(std::fs::read(root.join("a")).unwrap(), noise(1, 20_000_000));
+    }
 }
 
 #[test]
@@ -140,15 +195,17 @@ fn a_folder_that_cannot_be_synced_refuses_the_capture() {
 fn a_pack_that_does_not_hold_what_was_written_refuses_the_capture() {
     let scene = Scene::new();
     let data = scene.path().join("data");
+    let done = AtomicBool::new(false);
+    // Only the first pack, which has content: the trees stay readable.
     let fault: Fault = Arc::new(move |writing: Writing| {
-        if writing.folder == "data" && writing.step == Step::Folder {
+        let is_pack = writing.folder == "data" && writing.step == Step::Folder;
+        if is_pack && !done.swap(true, Ordering::SeqCst) {
             for pack in crate::damage::files(&data) {
                 crate::damage::change(&pack, |bytes| bytes[20] ^= 1);
             }
         }
         None
     });
-    // One pack of content and one of trees; what is turned twice is as it was.
     let refused = capture(&scene.faulty(fault), large(), run(1), "one").unwrap_err();
     assert!(matches!(refused, Refused::Damaged { .. }), "{refused}");
     assert_eq!(scene.snapshot_count(), 0);

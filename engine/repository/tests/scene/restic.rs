@@ -63,11 +63,13 @@ enum By {
     Us,
     /// It keeps sockets and does not restore them.
     Restic,
+    /// It has no sockets.
+    Tar,
 }
 
 fn compare(tree: &Tree, root: &Path, by: By) {
     for made in &tree.entries {
-        if made.kind == EntryKind::Socket && by == By::Restic {
+        if made.kind == EntryKind::Socket && by != By::Us {
             continue;
         }
         if is_device(made) && !am_root() {
@@ -165,6 +167,32 @@ fn without_rights_what_cannot_be_set_is_listed_and_the_rest_is_written() {
         assert!(lines.iter().any(|one| one == line), "{lines:#?}");
     }
     assert_eq!(std::fs::read(to.join("files/d/odd")).unwrap(), b"mode");
+}
+
+#[test]
+fn a_tar_archive_holds_the_same_for_tar() {
+    let scene = Scene::new();
+    let tree = everything();
+    capture(&scene.repository, tree.clone(), run(1), "one").unwrap();
+    let sealed = seal(&scene.repository, run(1), &["one"]).unwrap();
+    let path = scene.home.path().join("set.tar");
+    let mut file = std::fs::File::create(&path).unwrap();
+    let open = scene.repository.open_set(&sealed.set.id).unwrap();
+    let exported = open.export_tar(&mut file, b"files", &crate::kit::always()).unwrap();
+    let lines = holdfast_repository::export::lines(&exported.left_out);
+    assert_eq!(lines, ["files/s: a tar archive cannot hold a socket"]);
+    let to = scene.home.path().join("untarred");
+    std::fs::create_dir(&to).unwrap();
+    let output = std::process::Command::new("tar")
+        .args(["--xattrs", "--xattrs-include=*", "--same-permissions", "--numeric-owner", "-xf"])
+        .arg(&path)
+        .arg("-C")
+        .arg(&to)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() || !am_root(), "{errors}");
+    compare(&tree, &to.join("files"), By::Tar);
 }
 
 #[test]

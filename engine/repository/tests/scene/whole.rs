@@ -104,6 +104,33 @@ fn objects_stand_under_items_and_never_come_from_the_set_before() {
 }
 
 #[test]
+fn objects_are_exported_as_one_json_document() {
+    let scene = Scene::new();
+    let mut request = seal_request(run(1), &[]);
+    let tree = Tree::of([
+        file("policies/a.json", "{\"b\": [1, 2]}"),
+        file("scripts/c.sh", "echo \u{e4}\n"),
+    ]);
+    request.objects = Some(std::sync::Arc::new(tree));
+    let sealed = scene.repository.seal(&request, &always()).unwrap();
+    let open = scene.repository.open_set(&sealed.set.id).unwrap();
+    let mut bytes = Vec::new();
+    let exported = open.export_json(&mut bytes, &always()).unwrap();
+    assert_eq!((exported.counts.files, exported.left_out), (2, vec![]));
+    let document: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    assert_eq!(document["manifest"]["set"], sealed.set.id.to_string());
+    assert_eq!(document["items"][0]["path"], "items/policies/a.json");
+    assert_eq!(document["items"][0]["body"]["b"][1], 2);
+    assert_eq!(document["items"][1]["body"], "echo \u{e4}\n");
+
+    capture(&scene.repository, Tree::of([file("a", "x")]), run(2), "one").unwrap();
+    let files = seal(&scene.repository, run(2), &["one"]).unwrap();
+    let open = scene.repository.open_set(&files.set.id).unwrap();
+    let refused = open.export_json(&mut Vec::new(), &always()).unwrap_err();
+    assert!(refused.to_string().ends_with("has no objects, only files"), "{refused}");
+}
+
+#[test]
 fn a_unit_of_objects_never_comes_from_the_set_before() {
     let scene = Scene::new();
     let mut previous = None;
@@ -134,22 +161,28 @@ fn an_entry_that_stands_elsewhere_in_the_tree_is_lost() {
 #[test]
 fn unchanged_files_are_taken_from_the_set_before_and_another_inode_is_read() {
     let scene = Scene::new();
-    let before = Tree::of([file("a", "same"), file("b", "old!")]);
-    capture(&scene.repository, before, run(1), "one").unwrap();
-    let first = seal(&scene.repository, run(1), &["one"]).unwrap();
+    // Several times: which of two states the library would find depends on their digests.
+    for turn in 0..5_u8 {
+        let [old, new] = ["old", "new"].map(|word| format!("{word}{turn}"));
+        let before = Tree::of([file("a", "same"), file("b", old.as_str())]);
+        let [earlier, later] = [2 * turn, 2 * turn + 1].map(run);
+        capture(&scene.repository, before, earlier, "one").unwrap();
+        let first = seal(&scene.repository, earlier, &["one"]).unwrap();
 
-    // Size and all times agree: only the inode says that it is another file.
-    let mut other = file("b", "new!");
-    other.metadata.inode = 8;
-    let after = Tree::of([file("a", "same"), other]);
-    let opened = std::sync::Arc::clone(&after.opened);
-    let mut request = unit(after, run(2), "one");
-    request.previous = Some(first.set.id.clone());
-    scene.repository.capture_unit(&request, &always()).unwrap();
-    assert_eq!(opened.load(Ordering::SeqCst), 1);
-    let second = seal(&scene.repository, run(2), &["one"]).unwrap();
-    assert_eq!(cat(&scene.repository, &second.set.id, "files/b").unwrap(), b"new!");
-    assert_eq!(cat(&scene.repository, &first.set.id, "files/b").unwrap(), b"old!");
+        // Size and all times agree: only the inode says that it is another file.
+        let mut other = file("b", new.as_str());
+        other.metadata.inode = 8;
+        let after = Tree::of([file("a", "same"), other]);
+        let opened = std::sync::Arc::clone(&after.opened);
+        let mut request = unit(after, later, "one");
+        request.previous = Some(first.set.id.clone());
+        scene.repository.capture_unit(&request, &always()).unwrap();
+        assert_eq!(opened.load(Ordering::SeqCst), 1);
+        let second = seal(&scene.repository, later, &["one"]).unwrap();
+        let content = |id| cat(&scene.repository, id, "files/b").unwrap();
+        assert_eq!(content(&second.set.id), new.as_bytes());
+        assert_eq!(content(&first.set.id), old.as_bytes());
+    }
     scene.check();
 }
 

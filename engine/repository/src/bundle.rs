@@ -31,6 +31,7 @@ impl OpenSet {
         let manifest = json(self.manifest())?;
         write!(out, "{{\"manifest\":{manifest},\"items\":[").map_err(failed())?;
         let mut exported = Exported::default();
+        let mut comma = "";
         for entry in entries {
             if !permit() {
                 return Err(Refused::Cancelled);
@@ -41,10 +42,10 @@ impl OpenSet {
             }
             match self.body(&entry.path) {
                 Ok(body) => {
-                    let comma = if exported.counts.files == 0 { "" } else { "," };
                     let path = json(&shown(&entry.path))?;
                     let body = json(&body)?;
                     write!(out, "{comma}\n{{\"path\":{path},\"body\":{body}}}").map_err(failed())?;
+                    comma = ",";
                     exported.counts.add(&entry.kind);
                 }
                 Err(Refused::Damaged { reason, .. }) => {

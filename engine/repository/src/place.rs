@@ -261,6 +261,7 @@ pub(crate) fn owner_of(open: BorrowedFd<'_>) -> Result<(u32, u32), Refused> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test writes files as it likes")]
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;

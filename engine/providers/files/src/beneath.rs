@@ -63,6 +63,7 @@ pub(crate) fn open_step_by_step(
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test writes files as it likes")]
 mod tests {
     use super::*;
     use std::fs::File;

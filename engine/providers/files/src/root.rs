@@ -203,6 +203,7 @@ fn canonical(path: &Path) -> PathBuf {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test writes files as it likes")]
 mod tests {
     use super::*;
 

@@ -81,7 +81,7 @@ fn a_damaged_pack_is_found_by_verify_which_names_the_files() {
         let exported = scene.repository.export(hurt, &to, b"files", &always()).unwrap();
         let listed_too = holdfast_repository::export::lines(&exported.left_out);
         assert!(listed_too[0].starts_with("files/"), "{kind}: {listed_too:?}");
-        let whole = exported.counts.files as usize + exported.left_out.len();
+        let whole = exported.counts.files + exported.left_out.len() as u64;
         assert_eq!(whole, 2, "{kind}: what could be read was written");
     }
 }

@@ -107,7 +107,7 @@ fn compare(tree: &Tree, root: &Path, by: By) {
             assert_eq!(found.mode() & 0o7777, wanted.mode, "{}", made.path);
         }
         for (name, value) in &wanted.attributes {
-            let mut buffer = vec![0; 100];
+            let mut buffer = [0; 100];
             let count = rustix::fs::lgetxattr(&path, &name[..], &mut buffer[..]).unwrap();
             assert_eq!(&buffer[..count], &value[..]);
         }
@@ -129,11 +129,11 @@ fn every_kind_of_entry_comes_back_through_restic_and_through_us() {
     let to = scene.home.path().join("exported");
     let permit = crate::kit::always();
     let exported = scene.repository.export(&sealed.set.id, &to, b"", &permit).unwrap();
-    assert_eq!(exported.left_out == [], am_root());
+    assert_eq!(exported.left_out.is_empty(), am_root());
     compare(&tree, &to.join("files"), By::Us);
     // Again, over what is there.
     let exported = scene.repository.export(&sealed.set.id, &to, b"", &permit).unwrap();
-    assert_eq!(exported.left_out == [], am_root());
+    assert_eq!(exported.left_out.is_empty(), am_root());
     compare(&tree, &to.join("files"), By::Us);
 }
 

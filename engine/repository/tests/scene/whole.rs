@@ -1,4 +1,4 @@
-//! What is kept is whole, or says what is missing: inv_05 and inv_10, and the findings about sources.
+//! What is kept is whole, or says what is missing: `inv_05` and `inv_10`, and the findings about sources.
 
 use std::sync::atomic::Ordering;
 
@@ -235,7 +235,7 @@ fn a_second_seal_supersedes_the_partial_one_and_only_then_the_units_go() {
     let whole = scene.repository.seal(&request, &always()).unwrap();
     assert_eq!(whole.set.completeness, Completeness::Complete);
     let sets = scene.repository.sets().unwrap();
-    assert_eq!(sets, [whole.set.clone()]);
+    assert_eq!(sets, std::slice::from_ref(&whole.set));
     assert_eq!(cat(&scene.repository, &whole.set.id, "files/a").unwrap(), b"x");
     let units = scene.repository.remove_units(run(1), &always());
     assert_eq!(units.unwrap(), 1, "the partial unit");
@@ -261,7 +261,7 @@ fn a_set_is_found_by_its_tags_with_all_that_a_new_machine_needs() {
     let sealed = scene.repository.seal(&request, &always()).unwrap();
     let other = Repository::open(scene.path(), PASSWORD).unwrap();
     let sets = other.sets().unwrap();
-    assert_eq!(sets, [sealed.set.clone()]);
+    assert_eq!(sets, std::slice::from_ref(&sealed.set));
     assert_eq!(
         (sets[0].target.as_str(), sets[0].object.as_deref()),
         ("documents", Some("Pay, roll"))

@@ -68,7 +68,8 @@ fn a_digest_changes_with_what_a_restore_would_set_and_with_nothing_else() {
     check(|scene| mode(scene).unwrap(), b"d/a", true);
     check(
         |scene| {
-            rustix::fs::setxattr(a(scene), "user.x", b"1", rustix::fs::XattrFlags::empty()).unwrap()
+            let flags = rustix::fs::XattrFlags::empty();
+            rustix::fs::setxattr(a(scene), "user.x", b"1", flags).unwrap();
         },
         b"d/a",
         true,

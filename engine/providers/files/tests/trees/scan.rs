@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-use holdfast_contract::entry::{EntrySource, Found};
+use holdfast_contract::entry::{EntrySource as _, Found};
 use holdfast_files::unit::{Range, Unit};
 use holdfast_files::{FilesTarget, Refused, Settings};
 
@@ -118,7 +118,7 @@ fn a_folder_that_may_not_be_read_is_listed_with_its_path() {
     let scene = Scene::new();
     scene.write("a", b"1");
     fs::create_dir(scene.root.join("locked")).unwrap();
-    fs::set_permissions(scene.root.join("locked"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(scene.root.join("locked"), fs::Permissions::from_mode(0o000)).unwrap();
     let found = paths(&scene.target(), Range::default());
     let as_root = ["", "a", "locked"];
     let as_user = ["", "a", "locked", "locked: Permission denied (os error 13)"];

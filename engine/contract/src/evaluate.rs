@@ -4,6 +4,7 @@
 //! Neither knows the other. The same scope always gives the same values.
 
 use holdfast_kernel::definition::Definition;
+use holdfast_kernel::event::Question;
 use holdfast_kernel::failure::Failure;
 use holdfast_kernel::id::{ItemIndex, Millis, StepIndex};
 use holdfast_kernel::payload::Payload;
@@ -80,6 +81,10 @@ pub struct Listed {
 /// The language, as the executor sees it. Every failure is of class `expression` or `invalid` unless
 /// the scope failed, and says the file, line and column of the expression.
 pub trait Evaluate {
+    /// Whether the answer to a question needs `steps.X.results` of a fan-out: it can then be given only once
+    /// the ends of the items have been filed.
+    fn reads_results(&self, question: Question) -> bool;
+
     /// The boolean of a step's `if`.
     ///
     /// # Errors

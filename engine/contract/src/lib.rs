@@ -3,7 +3,10 @@
 //! Only types and traits: nothing here reads a clock, a file or a socket, and nothing knows tokio, redb
 //! or YAML. It hears from nobody; everybody else depends on it.
 
+pub mod action;
+pub mod attempt;
 pub mod entry;
 pub mod evaluate;
 pub mod list;
+pub mod secret;
 pub mod spec;

@@ -1,20 +1,6 @@
 //! The machine of one item: what its attempts, probes, waits and ends do to it.
 //!
-//! | item is | event | item is then |
-//! |---|---|---|
-//! | queued, due | `AttemptStarted` | running |
-//! | queued | `Evaluated` pause | sleeping; without a duration ended, failed |
-//! | running | `AttemptNoted` | running |
-//! | running | `AttemptSucceeded` | ended, succeeded or partial |
-//! | running | `AttemptFailed`, `AttemptLost`, `AttemptInterrupted` | settling |
-//! | settling | `EffectProbed` | done: ended, succeeded; else settling |
-//! | settling | `RetryScheduled` | due without a wait, else waiting |
-//! | settling, waiting, due, sleeping | `ItemEnded` | ended, failed or unknown |
-//! | waiting | `TimerFired` | due, or settling if a probe comes |
-//! | sleeping | `TimerFired` | ended, succeeded |
-//! | ended, unknown | `EffectResolved` | step open: succeeded or due; else resolved, until a retry |
-//!
-//! Everything else is refused.
+//! The table of its transitions stands above the `match` that implements it.
 
 use core::ops::Range;
 
@@ -28,7 +14,23 @@ use crate::state::{
 };
 
 impl Folding<'_> {
-    /// Folds one of the events that are about items; the table above.
+    /// Folds one of the events that are about items.
+    ///
+    /// | item is | event | item is then |
+    /// |---|---|---|
+    /// | queued, due | `AttemptStarted` | running |
+    /// | queued | `Evaluated` pause | sleeping; without a duration ended, failed |
+    /// | running | `AttemptNoted` | running |
+    /// | running | `AttemptSucceeded` | ended, succeeded or partial |
+    /// | running | `AttemptFailed`, `AttemptLost`, `AttemptInterrupted` | settling |
+    /// | settling | `EffectProbed` | done: ended, succeeded; else settling |
+    /// | settling | `RetryScheduled` | due without a wait, else waiting |
+    /// | settling, waiting, due, sleeping | `ItemEnded` | ended, failed or unknown |
+    /// | waiting | `TimerFired` | due, or settling if a probe comes |
+    /// | sleeping | `TimerFired` | ended, succeeded |
+    /// | ended, unknown | `EffectResolved` | step open: succeeded or due; else resolved, until a retry |
+    ///
+    /// Everything else is refused.
     pub(crate) fn item_event(&mut self, event: &Event) -> Result<(), Corrupt> {
         match event {
             Event::AttemptStarted { attempt, step, items } => {

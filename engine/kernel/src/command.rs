@@ -1,16 +1,6 @@
 //! What the kernel asks its host to do: one closed list, in the imperative.
 //!
 //! A command leaves the process only after the commit of the events it was decided with.
-//!
-//! | command | answered by |
-//! |---|---|
-//! | `AcquireHold` | `HoldGranted` |
-//! | `Evaluate` | `Evaluated`, `ItemsListed` |
-//! | `StartAttempt` | `AttemptNoted`, then for each item `AttemptSucceeded` or `AttemptFailed`; or `AttemptLost`, `AttemptInterrupted` |
-//! | `Probe` | `EffectProbed` |
-//! | `CancelAttempt` | what answers the attempt; after the grace `AttemptLost` |
-//! | `SetTimer` | `TimerFired` |
-//! | `ReleaseHold` | nothing |
 
 use alloc::vec::Vec;
 
@@ -20,6 +10,16 @@ use crate::id::{AttemptId, ItemIndex, Millis, StepIndex};
 use crate::value::Value;
 
 /// Something the host must do for a run.
+///
+/// | command | answered by |
+/// |---|---|
+/// | `AcquireHold` | `HoldGranted` |
+/// | `Evaluate` | `Evaluated`, `ItemsListed` |
+/// | `StartAttempt` | `AttemptNoted`, then for each item `AttemptSucceeded` or `AttemptFailed`; or `AttemptLost`, `AttemptInterrupted` |
+/// | `Probe` | `EffectProbed` |
+/// | `CancelAttempt` | what answers the attempt; after the grace `AttemptLost` |
+/// | `SetTimer` | `TimerFired` |
+/// | `ReleaseHold` | nothing |
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Give the run a slot and, if its operation asks for one, its hold.

@@ -35,6 +35,9 @@ pub struct Definition {
     pub object: Option<ExpressionId>,
     /// How long a run may take from its start, down time included.
     pub timeout: Millis,
+    /// Where the declared secrets are to be found; never the secrets themselves.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, SecretReference>,
     /// The steps, in the order of the file.
     pub steps: Vec<Step>,
     /// The map of outputs, evaluated when every step is final.
@@ -42,6 +45,18 @@ pub struct Definition {
     pub outputs: Option<ExpressionId>,
     /// Every expression and template, in the language's own stored form.
     pub expressions: Vec<Value>,
+}
+
+/// Where a secret is to be found; never the secret itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretReference {
+    /// An environment variable.
+    Env(String),
+    /// A file.
+    File(String),
+    /// A program with its arguments, which prints it.
+    Command(Vec<String>),
 }
 
 /// What kind of work a workflow is.

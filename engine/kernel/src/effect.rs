@@ -3,15 +3,6 @@
 //! The same rule for a refused request, a lost answer, a timeout, a crash of ours: the failure says
 //! whether the effect may have happened, the class says what an unknown effect allows.
 //!
-//! | effect | class | then |
-//! |---|---|---|
-//! | none | any | retry if the policy says so, else failed |
-//! | unknown | pure, idempotent, keyed | retry if the policy says so, else failed |
-//! | unknown | probed, not asked | probe |
-//! | unknown | probed, answered | retry if the policy says so, else failed |
-//! | unknown | probed, cannot tell | unknown |
-//! | unknown | once | unknown |
-//!
 //! An item that fails keeps the doubt of every attempt of its epoch: a refused attempt says nothing about
 //! what an earlier one did. An interrupted attempt needs no leave of the policy. Three unclean deaths in a row end the item.
 
@@ -75,6 +66,15 @@ pub struct Case<'a> {
 }
 
 /// What follows.
+///
+/// | effect | class | then |
+/// |---|---|---|
+/// | none | any | retry if the policy says so, else failed |
+/// | unknown | pure, idempotent, keyed | retry if the policy says so, else failed |
+/// | unknown | probed, not asked | probe |
+/// | unknown | probed, answered | retry if the policy says so, else failed |
+/// | unknown | probed, cannot tell | unknown |
+/// | unknown | once | unknown |
 pub fn settle(case: &Case<'_>) -> Settlement {
     match (case.effect, case.class, case.asked) {
         (Effect::None, _, _)

@@ -42,6 +42,7 @@ pub fn definition(chance: &mut Chance, size: Size) -> Definition {
         operation: chance.pick([Operation::Backup, Operation::Restore, Operation::Maintenance]),
         description: String::new(),
         labels: std::collections::BTreeMap::new(),
+        secrets: std::collections::BTreeMap::new(),
         target: None,
         object: None,
         timeout,

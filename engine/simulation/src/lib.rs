@@ -5,8 +5,12 @@
 
 pub mod chance;
 pub mod checker;
+pub mod crash;
+pub mod disk;
+pub mod driver;
 pub mod graph;
 pub mod host;
 pub mod outside;
+pub mod report;
 pub mod script;
 pub mod world;

@@ -2,6 +2,7 @@
 
 use holdfast_contract::evaluate::{Evaluate, ListSink, Listed, Scope};
 use holdfast_contract::list::ListedItem;
+use holdfast_kernel::event::Question;
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{ItemIndex, Millis, StepIndex};
 use holdfast_kernel::ranges::RangeSet;
@@ -87,6 +88,10 @@ impl Script {
 }
 
 impl Evaluate for Script {
+    fn reads_results(&self, _question: Question) -> bool {
+        false
+    }
+
     fn gate(&self, _scope: &dyn Scope, step: StepIndex) -> Result<bool, Failure> {
         self.open(step)
     }

@@ -1,0 +1,84 @@
+//! Who may start what: slots for runs, holds on targets, places for attempts.
+//!
+//! Nothing is counted apart: what is used is read from the states of the runs that have started, so no place
+//! can leak. Fair: every run that wants places gets one in turn, going round from the run served last.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use holdfast_kernel::decide::Places;
+use holdfast_kernel::id::RunId;
+use holdfast_kernel::state::RunState;
+
+/// The limits of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Runs that have started and not ended.
+    pub runs: u32,
+    /// Attempts in flight.
+    pub attempts: u32,
+    /// Attempts in flight that work on one target.
+    pub attempts_for_a_target: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { runs: 32, attempts: 64, attempts_for_a_target: 16 }
+    }
+}
+
+/// The places that are in use.
+#[derive(Clone, Debug, Default)]
+pub struct Used {
+    process: u32,
+    targets: BTreeMap<String, u32>,
+}
+
+impl Used {
+    /// What the started runs use.
+    pub fn by<'a>(started: impl Iterator<Item = &'a RunState>) -> Self {
+        let mut used = Self::default();
+        for state in started {
+            let attempts = u32::try_from(state.in_flight.len()).unwrap_or(u32::MAX);
+            used.process += attempts;
+            if let Some(target) = &state.request.target {
+                *used.targets.entry(target.identity.clone()).or_default() += attempts;
+            }
+        }
+        used
+    }
+
+    /// What is left for a run.
+    pub fn left_for(&self, state: &RunState, limits: Limits) -> Places {
+        let target = state.request.target.as_ref().map(|target| target.identity.as_str());
+        let on_target = target.and_then(|target| self.targets.get(target)).copied().unwrap_or(0);
+        Places {
+            process: limits.attempts.saturating_sub(self.process),
+            target: limits.attempts_for_a_target.saturating_sub(on_target),
+        }
+    }
+}
+
+/// The runs that want places, in the order in which they are served: the one after `last` first.
+pub fn in_turn(wanting: &BTreeSet<RunId>, last: Option<RunId>) -> Vec<RunId> {
+    let Some(last) = last else { return wanting.iter().copied().collect() };
+    let after = wanting.iter().filter(|run| **run > last);
+    let until = wanting.iter().filter(|run| **run <= last);
+    after.chain(until).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn run(number: u8) -> RunId {
+        RunId::from_bytes([number; 16])
+    }
+
+    #[test]
+    fn runs_are_served_in_turn() {
+        let wanting: BTreeSet<RunId> = [run(1), run(2), run(3)].into();
+        assert_eq!(in_turn(&wanting, None), [run(1), run(2), run(3)]);
+        assert_eq!(in_turn(&wanting, Some(run(1))), [run(2), run(3), run(1)]);
+        assert_eq!(in_turn(&wanting, Some(run(3))), [run(1), run(2), run(3)]);
+    }
+}

@@ -1,0 +1,356 @@
+//! The drive: the active runs in memory, and one turn after the other.
+//!
+//! Inputs are decided about at once and gathered into a batch; the host commits the batch and says so, and
+//! only then are its commands and replies released. Deciding goes on while a commit is under way, on a state
+//! that is ahead of the disk: if a commit fails the host drops the drive and opens the state anew.
+//! All inputs of one batch share its instant.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use holdfast_journal::commit::Batch;
+use holdfast_journal::payloads::Payloads;
+use holdfast_journal::record::StoredDefinition;
+use holdfast_kernel::decide::{Decision, Places, Stamp, queue};
+use holdfast_kernel::event::{Event, Initiator};
+use holdfast_kernel::id::{AttemptId, DedupeKey, Instant, RunId};
+use holdfast_kernel::reopen;
+use holdfast_kernel::state::{Phase, RunState};
+
+use crate::grants::Limits;
+use crate::input::{Ended, Input, Program, Submit, Token};
+use crate::output::{Output, Refusal, Reply};
+
+/// The drive of one process.
+pub struct Drive {
+    pub(crate) limits: Limits,
+    pub(crate) payloads: Arc<Payloads>,
+    pub(crate) runs: BTreeMap<RunId, Active>,
+    /// The runs that have started and not ended.
+    pub(crate) started: BTreeSet<RunId>,
+    /// The runs that wait for their slot and hold, in the order in which they were queued.
+    pub(crate) queued: BTreeSet<(Instant, RunId)>,
+    pub(crate) served_last: Option<RunId>,
+    pub(crate) intake: Intake,
+    claims: BTreeMap<DedupeKey, RunId>,
+    quarantined: BTreeMap<RunId, BTreeSet<AttemptId>>,
+    at: Instant,
+    open: Open,
+    sequence: u64,
+    committing: VecDeque<(u64, Vec<Output>)>,
+}
+
+/// An active run.
+pub(crate) struct Active {
+    pub(crate) program: Program,
+    pub(crate) state: RunState,
+}
+
+/// Whether new work is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intake {
+    /// Runs and attempts start.
+    Open,
+    /// Submits are accepted and wait; no attempt starts. The disk is full, or somebody paused it.
+    Paused,
+    /// Submits are accepted and stored; nothing starts: this process drives no runs.
+    Storing,
+    /// Nothing is accepted and nothing starts: the process is about to end.
+    Draining,
+}
+
+/// What is gathered for the next batch.
+#[derive(Default)]
+struct Open {
+    at: Option<Instant>,
+    entries: Vec<(RunId, Vec<Event>)>,
+    definitions: Vec<StoredDefinition>,
+    outputs: Vec<Output>,
+}
+
+impl Drive {
+    /// A drive without runs. `sequence` is the number of the next record, `highest` the instant of the last.
+    pub fn new(
+        limits: Limits,
+        payloads: Arc<Payloads>,
+        sequence: u64,
+        highest: Option<Instant>,
+    ) -> Self {
+        Self {
+            limits,
+            payloads,
+            runs: BTreeMap::new(),
+            started: BTreeSet::new(),
+            queued: BTreeSet::new(),
+            served_last: None,
+            intake: Intake::Open,
+            claims: BTreeMap::new(),
+            quarantined: BTreeMap::new(),
+            at: highest.unwrap_or(Instant(i64::MIN)),
+            open: Open::default(),
+            sequence,
+            committing: VecDeque::new(),
+        }
+    }
+
+    /// Takes in what somebody wants or what happened, at `now`.
+    pub fn accept(&mut self, input: Input, now: Instant) {
+        self.begin(now);
+        match input {
+            Input::Submit(submit) => self.submit(*submit),
+            Input::Event { run, event } => self.happened(run, event),
+            Input::Resolve { ended, run, step, item, verdict, by, token } => {
+                let resumed = ended.map(|ended| *ended);
+                let event = Event::EffectResolved { step, item, verdict, by };
+                self.resolve(run, resumed, event, token);
+            }
+            Input::Retry { ended, by, token } => self.retry(*ended, by, token),
+        }
+        self.balance();
+    }
+
+    /// Opens or closes the intake.
+    pub fn set_intake(&mut self, intake: Intake, now: Instant) {
+        self.intake = intake;
+        self.begin(now);
+        self.balance();
+    }
+
+    /// The batch to commit next, if there is something to commit or to release. Its outputs are released by
+    /// [`Drive::committed`], in order.
+    pub fn take_batch(&mut self) -> Option<Batch> {
+        let open = std::mem::take(&mut self.open);
+        if open.entries.is_empty() {
+            // Nothing to make durable, but nothing overtakes what is under way either.
+            match self.committing.back_mut() {
+                Some((_, outputs)) => outputs.extend(open.outputs),
+                None => self.open.outputs = open.outputs,
+            }
+            return None;
+        }
+        let mut batch = Batch::new(self.sequence, self.at);
+        batch.entries = open.entries;
+        batch.definitions = open.definitions;
+        self.committing.push_back((self.sequence, open.outputs));
+        self.sequence += 1;
+        Some(batch)
+    }
+
+    /// What may leave without a commit: replies that depend on nothing that is not durable.
+    pub fn take_ready(&mut self) -> Vec<Output> {
+        if self.committing.is_empty() && self.open.entries.is_empty() {
+            std::mem::take(&mut self.open.outputs)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// A batch is durable: its commands and replies may leave.
+    pub fn committed(&mut self, sequence: u64) -> Vec<Output> {
+        let mut released = Vec::new();
+        while self.committing.front().is_some_and(|(number, _)| *number <= sequence) {
+            released
+                .extend(self.committing.pop_front().into_iter().flat_map(|(_, outputs)| outputs));
+        }
+        released
+    }
+
+    /// The runs that have not ended.
+    pub fn active(&self) -> impl Iterator<Item = &RunState> {
+        self.runs.values().map(|active| &active.state)
+    }
+
+    /// The state and program of a run that has not ended.
+    pub fn run(&self, run: RunId) -> Option<(&RunState, &Program)> {
+        self.runs.get(&run).map(|active| (&active.state, &active.program))
+    }
+
+    /// Instants never go back, and all of one batch share one.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        if self.open.at.is_none() {
+            self.at = self.at.max(now);
+            self.open.at = Some(self.at);
+        }
+    }
+
+    pub(crate) fn stamp(&self, free: Places) -> Stamp {
+        Stamp { at: self.at, free }
+    }
+
+    pub(crate) fn output(&mut self, output: Output) {
+        self.open.outputs.push(output);
+    }
+
+    fn reply(&mut self, token: Token, reply: Reply) {
+        self.output(Output::Reply { token, reply });
+    }
+
+    fn submit(&mut self, submit: Submit) {
+        let Submit { request, stored, program, token } = submit;
+        if let Some(run) = self.claims.get(&request.dedupe_key).copied() {
+            self.join(run, request.initiator);
+            return self.reply(token, Reply::Deduplicated(run));
+        }
+        if self.intake == Intake::Draining {
+            return self.reply(token, Reply::Refused(Refusal::Draining));
+        }
+        let run = request.run;
+        let (state, decision) = queue(&program.definition, request, self.stamp(Places::default()));
+        self.open.definitions.push(stored);
+        self.keep(Active { program, state });
+        self.absorb(run, decision);
+        self.reply(token, Reply::Queued(run));
+    }
+
+    /// Somebody asked for a run that is active.
+    fn join(&mut self, run: RunId, by: Initiator) {
+        let first = self.runs.get(&run).is_some_and(|active| active.state.request.initiator == by);
+        if !first {
+            self.happened(run, Event::RunJoined { by });
+        }
+    }
+
+    fn retry(&mut self, ended: Ended, by: String, token: Token) {
+        let run = ended.state.run();
+        let key = ended.state.request.dedupe_key;
+        let refusal = if self.intake == Intake::Draining {
+            Some(Refusal::Draining)
+        } else if self.runs.contains_key(&run) {
+            Some(Refusal::Active)
+        } else {
+            self.claims.get(&key).copied().map(Refusal::KeyTaken)
+        };
+        let plan = refusal.map_or_else(
+            || reopen::plan(&ended.program.definition, &ended.state).map_err(Refusal::from),
+            Err,
+        );
+        match plan {
+            Ok(redo) => {
+                self.runs.insert(run, Active { program: ended.program, state: ended.state });
+                self.step(run, Event::RunReopened { by, redo });
+                self.reindex(run);
+                self.reply(token, Reply::Queued(run));
+            }
+            Err(refusal) => self.reply(token, Reply::Refused(refusal)),
+        }
+    }
+
+    fn resolve(&mut self, run: RunId, ended: Option<Ended>, event: Event, token: Token) {
+        if let (false, Some(Ended { program, state })) = (self.runs.contains_key(&run), ended) {
+            self.runs.insert(run, Active { program, state });
+        }
+        let admitted = self.admits(run, &event);
+        if admitted {
+            self.step(run, event);
+        }
+        // A run that has ended stays ended; `retry` goes on with it.
+        if self.runs.get(&run).is_some_and(|active| active.state.is_finished()) {
+            self.runs.remove(&run);
+        }
+        let reply = if admitted { Reply::Done } else { Reply::Refused(Refusal::NotUnknown) };
+        self.reply(token, reply);
+    }
+
+    /// An event from outside: decided about if the run still waits for it.
+    fn happened(&mut self, run: RunId, event: Event) {
+        if self.quarantined.contains_key(&run) {
+            return self.quarantined_happened(run, &event);
+        }
+        if self.admits(run, &event) {
+            self.step(run, event);
+        } else {
+            self.output(Output::Stale { run, event });
+        }
+    }
+
+    pub(crate) fn keep(&mut self, active: Active) {
+        let run = active.state.run();
+        self.runs.insert(run, active);
+        self.reindex(run);
+    }
+
+    /// Brings the indexes in line with the state of a run.
+    pub(crate) fn reindex(&mut self, run: RunId) {
+        let Some(active) = self.runs.get(&run) else { return };
+        let state = &active.state;
+        let place = (state.queued_at, run);
+        let (key, phase) = (state.request.dedupe_key, state.phase.clone());
+        if matches!(phase, Phase::Queued) {
+            self.queued.insert(place);
+        } else {
+            self.queued.remove(&place);
+        }
+        match phase {
+            Phase::Finished(outcome) => {
+                self.runs.remove(&run);
+                self.started.remove(&run);
+                // A run that had ended before does not take the claim of the run that came after it.
+                if self.claims.get(&key) == Some(&run) {
+                    self.claims.remove(&key);
+                    self.output(Output::Ended { run, outcome });
+                }
+            }
+            Phase::Queued => drop(self.claims.insert(key, run)),
+            Phase::Granted | Phase::Running | Phase::Stopping(_) => {
+                self.claims.insert(key, run);
+                self.started.insert(run);
+            }
+        }
+    }
+
+    /// Gathers the events of a decision for the next batch.
+    pub(crate) fn record(&mut self, run: RunId, decision: &Decision) {
+        if decision.events.is_empty() {
+            return;
+        }
+        match self.open.entries.last_mut() {
+            Some((last, events)) if *last == run => events.extend(decision.events.iter().cloned()),
+            _ => self.open.entries.push((run, decision.events.clone())),
+        }
+        self.output(Output::Happened { run, events: decision.events.clone() });
+    }
+
+    /// The kernel cannot go on with a run. It is ended from outside once its attempts are over.
+    pub(crate) fn quarantine(&mut self, run: RunId, reason: String) {
+        let Some(active) = self.runs.get(&run) else { return };
+        let in_flight: BTreeSet<AttemptId> = active.state.in_flight.keys().copied().collect();
+        self.output(Output::Quarantined { run, reason });
+        self.quarantined.insert(run, in_flight);
+        self.end_quarantined(run);
+    }
+
+    fn quarantined_happened(&mut self, run: RunId, event: &Event) {
+        let over = match event {
+            Event::AttemptSucceeded { attempt, .. }
+            | Event::AttemptFailed { attempt, .. }
+            | Event::AttemptLost { attempt, .. }
+            | Event::AttemptInterrupted { attempt, .. } => *attempt,
+            _ => return,
+        };
+        if let Some(open) = self.quarantined.get_mut(&run) {
+            open.remove(&over);
+        }
+        self.end_quarantined(run);
+    }
+}
+
+impl Drive {
+    pub(crate) fn quarantined_is_idle(&self, run: RunId) -> bool {
+        self.quarantined.get(&run).is_some_and(BTreeSet::is_empty)
+    }
+
+    /// Forgets a quarantined run that was ended.
+    pub(crate) fn drop_quarantined(
+        &mut self,
+        run: RunId,
+        outcome: holdfast_kernel::status::Outcome,
+    ) {
+        self.quarantined.remove(&run);
+        if let Some(active) = self.runs.remove(&run) {
+            self.claims.remove(&active.state.request.dedupe_key);
+            self.queued.remove(&(active.state.queued_at, run));
+        }
+        self.started.remove(&run);
+        self.output(Output::Ended { run, outcome });
+    }
+}

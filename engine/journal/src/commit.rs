@@ -1,0 +1,310 @@
+//! The writer: one record for all events of a commit, durable with one sync.
+//!
+//! What is returned is durable, and so is everything it refers to. A failed commit ends the writer: the
+//! owner drops everything and opens the state anew, which shows what is there. Nothing is retried here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use holdfast_kernel::definition::Definition;
+use holdfast_kernel::event::Event;
+use holdfast_kernel::id::{Digest, Instant, RunId};
+use redb::TableDefinition;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::codec::{Unwritable, encode};
+use crate::database::{Database, DatabaseError};
+use crate::disk::Disk;
+use crate::filer::{FilingError, Shared};
+use crate::mark::Mark;
+use crate::payloads::{PayloadError, Payloads};
+use crate::record::{AuditEntry, StoredDefinition};
+
+/// The journal's records: sequence number → record.
+pub(crate) const RECORDS: TableDefinition<'static, u64, &'static [u8]> =
+    TableDefinition::new("records");
+
+/// How many definitions the writer remembers to be kept.
+const REMEMBERED_DEFINITIONS: usize = 1_000;
+
+/// Everything of one commit, of however many runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Batch {
+    /// Its number: one more than the last.
+    pub sequence: u64,
+    /// When it is made; never before the last one.
+    pub at: Instant,
+    /// The events, by run.
+    pub entries: Vec<(RunId, Vec<Event>)>,
+    /// The definitions that the runs queued in it are pinned to, where they are not kept yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub definitions: Vec<StoredDefinition>,
+    /// Who did what.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audit: Vec<AuditEntry>,
+}
+
+impl Batch {
+    /// A batch without anything in it.
+    pub const fn new(sequence: u64, at: Instant) -> Self {
+        Self { sequence, at, entries: Vec::new(), definitions: Vec::new(), audit: Vec::new() }
+    }
+
+    /// One entry for each run, in the order of their first events.
+    fn merged(mut self) -> Self {
+        let mut places: BTreeMap<RunId, usize> = BTreeMap::new();
+        let mut entries: Vec<(RunId, Vec<Event>)> = Vec::with_capacity(self.entries.len());
+        for (run, events) in self.entries {
+            let place = *places.entry(run).or_insert(entries.len());
+            match entries.get_mut(place) {
+                Some((_, earlier)) => earlier.extend(events),
+                None => entries.push((run, events)),
+            }
+        }
+        self.entries = entries;
+        self
+    }
+}
+
+/// When a commit failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Before the disk was asked to make it durable.
+    BeforeSync,
+    /// The disk was asked and failed: what it holds of the file cannot be known without reading it.
+    Sync,
+}
+
+/// Why a commit failed, or was refused.
+#[derive(Debug, Error)]
+pub enum CommitError {
+    /// The journal could not be written.
+    #[error("{cause}")]
+    Journal {
+        /// When.
+        moment: Moment,
+        /// How.
+        #[source]
+        cause: DatabaseError,
+    },
+    /// The payloads it refers to could not be made durable.
+    #[error(transparent)]
+    Payload(PayloadError),
+    /// An earlier commit failed; the state has to be opened anew.
+    #[error("an earlier commit failed")]
+    Poisoned,
+    /// Its number is not the next one.
+    #[error("the next record is {expected}, not {given}")]
+    OutOfSequence {
+        /// The next number.
+        expected: u64,
+        /// Its number.
+        given: u64,
+    },
+    /// It is made before the last one.
+    #[error("a record cannot be older than the one before it")]
+    BackInTime,
+    /// A definition is not what its digest says, or cannot be run.
+    #[error("the definition {digest} cannot be used: {reason}")]
+    WrongDefinition {
+        /// Its digest.
+        digest: Digest,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A run is pinned to a definition that is neither kept nor in the batch.
+    #[error("the definition {0} is not kept")]
+    UnknownDefinition(Digest),
+    /// It cannot be told whether a definition is kept.
+    #[error(transparent)]
+    Store(FilingError),
+    /// It has no JSON.
+    #[error(transparent)]
+    Unwritable(Unwritable),
+}
+
+impl CommitError {
+    /// Whether the disk failed to make something durable: what it holds has to be read anew.
+    pub const fn is_sync(&self) -> bool {
+        matches!(
+            self,
+            Self::Journal { moment: Moment::Sync, .. } | Self::Payload(PayloadError::Sync { .. })
+        )
+    }
+
+    /// Whether the disk is full.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Journal { cause, .. } => cause.is_disk_full(),
+            Self::Payload(error) => error.is_disk_full(),
+            Self::Poisoned
+            | Self::OutOfSequence { .. }
+            | Self::BackInTime
+            | Self::WrongDefinition { .. }
+            | Self::UnknownDefinition(_)
+            | Self::Store(_)
+            | Self::Unwritable(_) => false,
+        }
+    }
+}
+
+/// Whether a definition is what its digest says, and can be run.
+fn check_definition(stored: &StoredDefinition) -> Result<(), CommitError> {
+    let digest = stored.digest;
+    let wrong = |reason: String| CommitError::WrongDefinition { digest, reason };
+    if Definition::digest_of(stored.lowered.as_bytes()) != digest {
+        return Err(wrong("its digest is another".to_owned()));
+    }
+    let definition: Definition =
+        serde_json::from_str(&stored.lowered).map_err(|error| wrong(error.to_string()))?;
+    definition.check().map_err(|error| wrong(error.to_string()))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Health {
+    Sound,
+    Poisoned,
+}
+
+/// Writes the journal. There is one.
+#[derive(Debug)]
+pub struct Writer {
+    disk: Arc<dyn Disk>,
+    journal: Database,
+    payloads: Arc<Payloads>,
+    shared: Arc<Shared>,
+    mark: Mark,
+    next: u64,
+    last_at: Instant,
+    removed: u64,
+    /// Definitions that are known to be kept; they are not written again.
+    kept: BTreeSet<Digest>,
+    health: Health,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        journal: Database,
+        payloads: Arc<Payloads>,
+        shared: Arc<Shared>,
+        (last, last_at): (u64, Instant),
+    ) -> Self {
+        let mut mark = Mark::new();
+        if last > 0 {
+            mark.note(disk.files(), last);
+        }
+        let (next, removed, health, kept) = (last + 1, 0, Health::Sound, BTreeSet::new());
+        Self { disk, journal, payloads, shared, mark, next, last_at, removed, kept, health }
+    }
+
+    /// The number of the next record.
+    pub const fn next_sequence(&self) -> u64 {
+        self.next
+    }
+
+    /// How many records are committed and not filed.
+    pub fn unfiled(&self) -> u64 {
+        (self.next - 1).saturating_sub(self.shared.filed())
+    }
+
+    /// Makes a batch durable, with everything it refers to.
+    ///
+    /// # Errors
+    /// It is refused, or could not be made durable; then nothing more is taken, and only opening the
+    /// state anew shows whether it is there.
+    pub fn commit(&mut self, mut batch: Batch) -> Result<(), CommitError> {
+        if self.health == Health::Poisoned {
+            return Err(CommitError::Poisoned);
+        }
+        batch.definitions.retain(|stored| !self.kept.contains(&stored.digest));
+        self.check(&batch)?;
+        let batch = batch.merged();
+        let record = encode(&batch).map_err(CommitError::Unwritable)?;
+        self.make_durable(batch.sequence, &record)
+            .inspect_err(|_| self.health = Health::Poisoned)?;
+        self.mark.note(self.disk.files(), batch.sequence);
+        self.next += 1;
+        self.last_at = batch.at;
+        self.remember(&batch);
+        for (run, events) in &batch.entries {
+            if events.iter().any(|event| matches!(event, Event::RunFinished { .. })) {
+                self.payloads.forget(*run);
+            }
+        }
+        self.shared.offer(Arc::new(batch));
+        Ok(())
+    }
+
+    fn remember(&mut self, batch: &Batch) {
+        if self.kept.len() >= REMEMBERED_DEFINITIONS {
+            self.kept.clear();
+        }
+        self.kept.extend(batch.definitions.iter().map(|stored| stored.digest));
+    }
+
+    fn check(&self, batch: &Batch) -> Result<(), CommitError> {
+        if batch.sequence != self.next {
+            let (expected, given) = (self.next, batch.sequence);
+            return Err(CommitError::OutOfSequence { expected, given });
+        }
+        if batch.at < self.last_at {
+            return Err(CommitError::BackInTime);
+        }
+        batch.definitions.iter().try_for_each(check_definition)?;
+        let events = batch.entries.iter().flat_map(|(_, events)| events);
+        for event in events {
+            if let Event::RunQueued(request) = event {
+                self.check_kept(batch, request.definition)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A record that cannot be taken in later must not get into the journal.
+    fn check_kept(&self, batch: &Batch, digest: Digest) -> Result<(), CommitError> {
+        let in_batch = batch.definitions.iter().any(|stored| stored.digest == digest);
+        if in_batch || self.kept.contains(&digest) {
+            return Ok(());
+        }
+        let kept = self
+            .shared
+            .with_core(usize::MAX, |core, source| core.definition(&core.view(source), digest))
+            .map(drop);
+        match kept {
+            Err(FilingError::UnknownDefinition(digest)) => {
+                Err(CommitError::UnknownDefinition(digest))
+            }
+            kept => kept.map_err(CommitError::Store),
+        }
+    }
+
+    fn make_durable(&mut self, sequence: u64, record: &[u8]) -> Result<(), CommitError> {
+        self.payloads.sync().map_err(CommitError::Payload)?;
+        // What is filed goes with this commit; this record stays until a later one, so that the journal
+        // always knows its last number.
+        let filed = self.shared.filed().min(sequence - 1);
+        self.write(sequence, record, filed).map_err(|cause| {
+            let moment = if self.journal.sync_failed() { Moment::Sync } else { Moment::BeforeSync };
+            CommitError::Journal { moment, cause }
+        })?;
+        self.removed = filed;
+        Ok(())
+    }
+
+    fn write(&self, sequence: u64, record: &[u8], filed: u64) -> Result<(), DatabaseError> {
+        let transaction = self.journal.write()?;
+        {
+            let mut records =
+                transaction.open_table(RECORDS).map_err(|error| self.journal.fault(error))?;
+            records.insert(sequence, record).map_err(|error| self.journal.fault(error))?;
+            if filed > self.removed {
+                records
+                    .retain_in(..=filed, |_, _| false)
+                    .map_err(|error| self.journal.fault(error))?;
+            }
+        }
+        transaction.commit().map_err(|error| self.journal.fault(error))
+    }
+}

@@ -1,0 +1,30 @@
+//! The journal remembers: every event of every run, and what people read of them.
+//!
+//! Two database files and one append file for each run. `journal.redb` takes one record for each commit
+//! and is small; the filer carries records on into `store.redb`, which is what people read. The crate
+//! owns no thread, reads no clock and decides nothing: it hears from `drive`, which hands it batches of
+//! events, and is asked by whoever shows them. It is the only crate that names redb.
+//! Start reading at [`resume::open`].
+
+#![deny(clippy::wildcard_enum_match_arm)]
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("holdfast runs on Linux only");
+
+mod absorb;
+pub mod codec;
+pub mod commit;
+pub mod database;
+pub mod disk;
+pub mod filer;
+pub mod items;
+pub mod lists;
+mod live;
+mod mark;
+pub mod migrate;
+pub mod payloads;
+mod project;
+pub mod query;
+pub mod record;
+pub mod resume;
+mod store;

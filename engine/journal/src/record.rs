@@ -1,0 +1,236 @@
+//! What people read of a run: its record, its items, its notifications.
+//!
+//! All of it is derived from events and written when they are filed; nothing here decides or is asked by
+//! the kernel. Lists of a run's links to others come when there is something to link.
+
+use holdfast_kernel::definition::Operation;
+use holdfast_kernel::event::{Event, Initiator, TargetReference};
+use holdfast_kernel::failure::{Class, Failure};
+use holdfast_kernel::id::{DedupeKey, Digest, Instant, ItemIndex, RunId};
+use holdfast_kernel::payload::Payload;
+use holdfast_kernel::status::{Counts, Reason, RunStatus};
+use holdfast_kernel::value::Value;
+use serde::{Deserialize, Serialize};
+
+/// A run, as lists and pages show it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Its id.
+    pub run: RunId,
+    /// What it works on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<TargetReference>,
+    /// What kind of work it is.
+    pub operation: Operation,
+    /// The name of its workflow.
+    pub workflow: String,
+    /// The definition it is pinned to.
+    pub definition: Digest,
+    /// What of the target it is about; empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub object: Vec<String>,
+    /// Its inputs, a map.
+    pub inputs: Value,
+    /// Their hash.
+    pub inputs_hash: Digest,
+    /// What makes another submit the same request.
+    pub dedupe_key: DedupeKey,
+    /// Who asked for it.
+    pub initiator: Initiator,
+    /// Who else asked for it while it was active.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joined: Vec<Initiator>,
+    /// Its status.
+    pub status: RunStatus,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// What it waits for, if nothing of it is being done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<WaitsFor>,
+    /// How many items of all its steps came to what.
+    pub counts: Counts,
+    /// How often it was reopened.
+    pub reopened: u32,
+    /// When it was submitted.
+    pub created_at: Instant,
+    /// When it was last queued.
+    pub queued_at: Instant,
+    /// When it last started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Instant>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Instant>,
+    /// The first failures of its steps and outputs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<ErrorSummary>,
+}
+
+/// What a run waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitsFor {
+    /// Its slot, and the hold on its target if its operation asks for one.
+    Slot,
+    /// Another attempt or probe, at this instant.
+    RetryAt(Instant),
+    /// The target asked for fewer requests, until this instant.
+    ThrottledUntil(Instant),
+}
+
+/// One failure of a run, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorSummary {
+    /// The id of the step; none: the outputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// Its class.
+    pub class: Class,
+    /// Its message.
+    pub message: String,
+}
+
+/// One stored change of a run's status.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notification {
+    /// Its number; later ones are higher.
+    pub id: u64,
+    /// The run.
+    pub run: RunId,
+    /// The name of its workflow.
+    pub workflow: String,
+    /// The name of its target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// The status it has now.
+    pub status: RunStatus,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// The change in words, a full sentence.
+    pub text: String,
+    /// When it happened.
+    pub at: Instant,
+}
+
+/// Who did what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// Who.
+    pub by: String,
+    /// What they did, a full sentence.
+    pub what: String,
+    /// To which run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+}
+
+/// An audit entry with its place and time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRecord {
+    /// When it was committed.
+    pub at: Instant,
+    /// The entry.
+    pub entry: AuditEntry,
+}
+
+/// A definition, as it is kept for the runs that are pinned to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredDefinition {
+    /// The digest of the lowered form.
+    pub digest: Digest,
+    /// The workflow as it was submitted.
+    pub text: String,
+    /// The lowered form, JSON as the host wrote it.
+    pub lowered: String,
+}
+
+/// The events of one commit about one run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunEvents {
+    /// The number of the commit.
+    pub sequence: u64,
+    /// When it was made.
+    pub at: Instant,
+    /// The events.
+    pub events: Vec<Event>,
+}
+
+/// Where an item is, or how it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemStatus {
+    /// `where` left it out.
+    Skipped,
+    /// Not started.
+    Queued,
+    /// An attempt is in flight, or a `sleep` lasts.
+    Running,
+    /// Between attempts.
+    Waiting,
+    /// Succeeded.
+    Succeeded,
+    /// Part of it could not be read.
+    Partial,
+    /// Failed.
+    Failed,
+    /// Whether its effect happened is unknown; a person decides.
+    Unknown,
+    /// It was unknown; a person said that it happened.
+    ResolvedDone,
+    /// It was unknown; a person said that it did not happen.
+    ResolvedNotDone,
+    /// It was never started.
+    Untried,
+}
+
+impl ItemStatus {
+    /// The word used everywhere.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Skipped => "skipped",
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Succeeded => "succeeded",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+            Self::ResolvedDone => "resolved_done",
+            Self::ResolvedNotDone => "resolved_not_done",
+            Self::Untried => "untried",
+        }
+    }
+}
+
+/// What is kept of an item beside the state of its run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ItemRow {
+    /// How many attempts were made at it, in all periods.
+    pub attempts: u32,
+    /// How its last attempt failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// What its last attempt noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Value>,
+    /// What it returned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Payload>,
+}
+
+/// An item, as lists and pages show it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ItemView {
+    /// Its place in the list.
+    pub index: ItemIndex,
+    /// Its key; none for a step without a fan-out.
+    pub key: Option<String>,
+    /// Where it is, or how it ended.
+    pub status: ItemStatus,
+    /// How often an operator's retry let it act anew.
+    pub epoch: u32,
+    /// What is kept of it.
+    pub row: ItemRow,
+}

@@ -1,0 +1,347 @@
+//! Opening a state directory: what was filed, what was not yet, and who is still active.
+//!
+//! It costs what is active and unfiled, whatever the history. What cannot be trusted is refused with its
+//! path, what is wrong and what to do; nothing is repaired by dropping records. The one thing that is cut
+//! off is the end of a payload file that no record refers to.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use holdfast_kernel::definition::Definition;
+use holdfast_kernel::id::{Instant, RunId};
+use holdfast_kernel::state::RunState;
+use redb::{ReadableTable as _, TableDefinition};
+use thiserror::Error;
+
+use crate::codec::{Damaged, decode, encode};
+use crate::commit::{Batch, RECORDS, Writer};
+use crate::database::{Check, Database, DatabaseError};
+use crate::disk::Disk;
+use crate::filer::{Filer, FilingError, Shared};
+use crate::mark;
+use crate::migrate::{self, FORMAT_KEY, INSTANCE_KEY, NewerFormat};
+use crate::payloads::{FOLDER, PayloadError, Payloads};
+use crate::query::Reader;
+use crate::store::Table;
+
+const JOURNAL: &str = "journal.redb";
+const STORE: &str = "store.redb";
+
+/// The bytes of each file that are kept in memory.
+const JOURNAL_CACHE: usize = 16 * 1024 * 1024;
+const STORE_CACHE: usize = 64 * 1024 * 1024;
+
+/// How many records are filed in one transaction while opening.
+const FILED_AT_ONCE: usize = 1_000;
+
+const META: TableDefinition<'static, &'static [u8], &'static [u8]> = TableDefinition::new("meta");
+
+/// Why a state directory cannot be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// A database file cannot be used.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// A payload file cannot be used.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// What follows the filed records cannot be taken in.
+    #[error(transparent)]
+    Filing(#[from] FilingError),
+    /// The folder cannot be used.
+    #[error("{} cannot be read or written: {cause}", path.display())]
+    Folder {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the disk said.
+        cause: io::Error,
+    },
+    /// It is of a newer version.
+    #[error(transparent)]
+    Newer(#[from] NewerFormat),
+    /// One of the two database files is not there, the other is.
+    #[error("{} is missing", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The two database files are of different state directories.
+    #[error("{} belongs to another state directory", path.display())]
+    Foreign {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// Records are missing.
+    #[error("{} lacks record {expected}", path.display())]
+    Gap {
+        /// The journal.
+        path: PathBuf,
+        /// The first one that is missing.
+        expected: u64,
+    },
+}
+
+impl OpenError {
+    /// What to do about it.
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::Database(error) | Self::Filing(FilingError::Database(error)) => error.remedy(),
+            Self::Newer(_) => "Use a holdfast at least as new as the one that wrote it.",
+            Self::Folder { .. }
+            | Self::Payload(PayloadError::Disk { .. } | PayloadError::Sync { .. }) => {
+                "Make the disk readable and writable with free space, and start again."
+            }
+            Self::Payload(_)
+            | Self::Filing(_)
+            | Self::Missing { .. }
+            | Self::Foreign { .. }
+            | Self::Gap { .. } => {
+                "Nothing was dropped. Put the whole state directory back from a copy, or move it away \
+                 and start with an empty one; sealed backup sets are in the repository and stay."
+            }
+        }
+    }
+
+    /// Whether the disk is full.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Database(error) | Self::Filing(FilingError::Database(error)) => {
+                error.is_disk_full()
+            }
+            Self::Payload(error) => error.is_disk_full(),
+            Self::Folder { cause, .. } => crate::database::is_full(cause),
+            Self::Filing(_)
+            | Self::Newer(_)
+            | Self::Missing { .. }
+            | Self::Foreign { .. }
+            | Self::Gap { .. } => false,
+        }
+    }
+}
+
+/// An open state directory.
+#[derive(Debug)]
+pub struct Opened {
+    /// Writes the journal.
+    pub writer: Writer,
+    /// Files records.
+    pub filer: Filer,
+    /// Reads the store.
+    pub reader: Reader,
+    /// Reads and writes the payload files.
+    pub payloads: Arc<Payloads>,
+    /// What was found.
+    pub recovered: Recovered,
+}
+
+/// What was found in a state directory.
+#[derive(Debug)]
+pub struct Recovered {
+    /// Its instance id.
+    pub instance: String,
+    /// The number of the next record.
+    pub next_sequence: u64,
+    /// When the last record was committed; none if there is none.
+    pub highest: Option<Instant>,
+    /// The runs that have not ended, in the order in which they were made.
+    pub active: Vec<ActiveRun>,
+}
+
+/// A run that has not ended.
+#[derive(Clone, Debug)]
+pub struct ActiveRun {
+    /// Its id.
+    pub run: RunId,
+    /// The definition it is pinned to.
+    pub definition: Arc<Definition>,
+    /// Its state.
+    pub state: RunState,
+}
+
+/// Opens a state directory. An empty one becomes a new state with the id `instance`.
+///
+/// The journal is always verified whole; `check` says how much of the store is. A full check costs its
+/// whole length: it is for after a failed sync and for suspected damage.
+///
+/// # Errors
+/// Something in it cannot be used or trusted.
+pub fn open(disk: Arc<dyn Disk>, instance: &str, check: Check) -> Result<Opened, OpenError> {
+    prepare(&*disk, instance)?;
+    if check == Check::Full {
+        forget_cached(&*disk)?;
+    }
+    let store = Database::open(&*disk, Path::new(STORE), STORE_CACHE, check)?;
+    let instance = identity(&*disk, STORE, &store)?;
+    // The journal is small, so every page of it is verified each time.
+    let journal = Database::open(&*disk, Path::new(JOURNAL), JOURNAL_CACHE, Check::Full)?;
+    if identity(&*disk, JOURNAL, &journal)? != instance {
+        return Err(OpenError::Foreign { path: disk.place(Path::new(JOURNAL)) });
+    }
+    let shared = Arc::new(Shared::open(store)?);
+    let last = take_over(&*disk, &journal, &shared)?;
+    let mut filer = Filer::new(Arc::clone(&shared));
+    while filer.file(FILED_AT_ONCE)?.left > 0 {}
+    let payloads = Arc::new(Payloads::new(Arc::clone(&disk)));
+    let (active, ends, at) = shared.with_core(0, |core, _| {
+        let active: Vec<ActiveRun> = core
+            .active()
+            .map(|(run, live)| {
+                let definition = Arc::clone(&live.definition);
+                ActiveRun { run, definition, state: live.state.clone() }
+            })
+            .collect();
+        let ends: Vec<_> = core.active().map(|(run, live)| (run, live.row.last_offset)).collect();
+        Ok((active, ends, core.position().at))
+    })?;
+    for (run, last_offset) in ends {
+        payloads.cut_tail(run, last_offset)?;
+    }
+    let recovered =
+        Recovered { instance, next_sequence: last + 1, highest: (last > 0).then_some(at), active };
+    let reader = Reader::new(Arc::clone(&shared), Arc::clone(&payloads));
+    let writer = Writer::new(disk, journal, Arc::clone(&payloads), shared, (last, at));
+    Ok(Opened { writer, filer, reader, payloads, recovered })
+}
+
+/// After a failed sync the system's memory of a file may be better than the disk's.
+fn forget_cached(disk: &dyn Disk) -> Result<(), OpenError> {
+    for name in [JOURNAL, STORE].map(Path::new) {
+        let folder = |cause| OpenError::Folder { path: disk.place(name), cause };
+        disk.files().drop_cached(name).map_err(folder)?;
+    }
+    Ok(())
+}
+
+/// Hands the journal's records on to the filer, and says which is the last.
+fn take_over(disk: &dyn Disk, journal: &Database, shared: &Shared) -> Result<u64, OpenError> {
+    let filed = shared.filed();
+    let path = disk.place(Path::new(JOURNAL));
+    let mut next = None;
+    for batch in journal.guarded(|| records(journal))? {
+        let expected = next.unwrap_or(batch.sequence.min(filed + 1));
+        if batch.sequence != expected {
+            return Err(OpenError::Gap { path, expected });
+        }
+        next = Some(batch.sequence + 1);
+        if batch.sequence > filed {
+            shared.offer(Arc::new(batch));
+        }
+    }
+    let last = next.map_or(0, |next| next - 1);
+    let folder = |cause| OpenError::Folder { path: disk.place(Path::new(mark::NAME)), cause };
+    let acknowledged = mark::last_acknowledged(disk.files()).map_err(folder)?.unwrap_or(0);
+    if last < filed.max(acknowledged) {
+        return Err(OpenError::Gap { path, expected: last + 1 });
+    }
+    Ok(last)
+}
+
+fn records(journal: &Database) -> Result<Vec<Batch>, OpenError> {
+    let transaction = journal.read()?;
+    let table = transaction.open_table(RECORDS).map_err(|error| journal.fault(error))?;
+    let mut batches = Vec::new();
+    for row in table.iter().map_err(|error| journal.fault(error))? {
+        let (sequence, record) = row.map_err(|error| journal.fault(error))?;
+        let sequence = sequence.value();
+        let damaged = |damage: &Damaged| journal.damaged(&format!("record {sequence}"), damage);
+        let batch: Batch = decode(record.value()).map_err(|damage| damaged(&damage))?;
+        if batch.sequence != sequence {
+            let what = format!("it is record {}", batch.sequence);
+            return Err(damaged(&Damaged::Content(what)).into());
+        }
+        batches.push(batch);
+    }
+    Ok(batches)
+}
+
+/// The instance a database file belongs to, its format checked.
+fn identity(disk: &dyn Disk, name: &str, database: &Database) -> Result<String, OpenError> {
+    database.guarded(|| read_identity(disk, name, database))
+}
+
+fn read_identity(disk: &dyn Disk, name: &str, database: &Database) -> Result<String, OpenError> {
+    let transaction = database.read()?;
+    let meta = transaction.open_table(META).map_err(|error| database.fault(error))?;
+    let row = |key: &[u8]| {
+        let row = meta.get(key).map_err(|error| database.fault(error))?;
+        let missing = || database.damaged("its header", &Damaged::Short(0));
+        row.map(|row| row.value().to_vec()).ok_or_else(missing)
+    };
+    let found = migrate::read(&row(FORMAT_KEY)?)
+        .map_err(|damage| database.damaged("its format version", &damage))?;
+    migrate::check(&disk.place(Path::new(name)), found)?;
+    let instance = decode(&row(INSTANCE_KEY)?)
+        .map_err(|damage| database.damaged("its instance id", &damage))?;
+    Ok(instance)
+}
+
+/// Sees to it that both database files and the payload folder are there, or that none ever was.
+fn prepare(disk: &dyn Disk, instance: &str) -> Result<(), OpenError> {
+    let folder = |path: &str| {
+        let path = disk.place(Path::new(path));
+        move |cause| OpenError::Folder { path, cause }
+    };
+    let files = disk.files();
+    let is_there = |name: &str| {
+        files.length(Path::new(name)).map(|length| length.is_some()).map_err(folder(name))
+    };
+    let (store, journal) = (is_there(STORE)?, is_there(JOURNAL)?);
+    if store && journal {
+        return Ok(());
+    }
+    if journal {
+        return Err(OpenError::Missing { path: disk.place(Path::new(STORE)) });
+    }
+    // The store is made first, so a store alone is new too, unless something was filed or acknowledged.
+    let acknowledged = mark::last_acknowledged(files).map_err(folder(mark::NAME))?;
+    let mut instance = instance.to_owned();
+    if store {
+        let database = Database::open(disk, Path::new(STORE), STORE_CACHE, Check::Quick)?;
+        instance = identity(disk, STORE, &database)?;
+        if Shared::open(database)?.filed() > 0 || acknowledged.is_some() {
+            return Err(OpenError::Missing { path: disk.place(Path::new(JOURNAL)) });
+        }
+    } else if acknowledged.is_some() {
+        return Err(OpenError::Missing { path: disk.place(Path::new(STORE)) });
+    }
+    files.create_folder(Path::new(FOLDER)).map_err(folder(FOLDER))?;
+    files.sync_folder(Path::new("")).map_err(folder(""))?;
+    if !store {
+        let tables = Table::ALL.map(Table::definition);
+        make(disk, STORE, &instance, |transaction| {
+            tables.iter().try_for_each(|table| transaction.open_table(*table).map(drop))
+        })?;
+    }
+    make(disk, JOURNAL, &instance, |transaction| transaction.open_table(RECORDS).map(drop))
+}
+
+/// Makes a database file beside its place, and puts it there when it is whole.
+fn make(
+    disk: &dyn Disk,
+    name: &str,
+    instance: &str,
+    tables: impl FnOnce(&redb::WriteTransaction) -> Result<(), redb::TableError>,
+) -> Result<(), OpenError> {
+    let files = disk.files();
+    let beside = PathBuf::from(format!("{name}.new"));
+    let folder = |cause| OpenError::Folder { path: disk.place(&beside), cause };
+    if files.length(&beside).map_err(folder)?.is_some() {
+        files.remove(&beside).map_err(folder)?;
+    }
+    let database = Database::open(disk, &beside, JOURNAL_CACHE, Check::Quick)?;
+    let transaction = database.write()?;
+    tables(&transaction).map_err(|error| database.fault(error))?;
+    {
+        let mut meta = transaction.open_table(META).map_err(|error| database.fault(error))?;
+        let instance = encode(&instance).map_err(FilingError::from)?;
+        for (key, row) in [(FORMAT_KEY, migrate::row()), (INSTANCE_KEY, instance)] {
+            meta.insert(key, row.as_slice()).map_err(|error| database.fault(error))?;
+        }
+    }
+    transaction.commit().map_err(|error| database.fault(error))?;
+    drop(database);
+    files.sync(&beside).map_err(folder)?;
+    files.rename(&beside, Path::new(name)).map_err(folder)?;
+    files.sync_folder(Path::new("")).map_err(folder)
+}

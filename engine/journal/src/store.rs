@@ -1,0 +1,413 @@
+//! The tables of `store.redb`, their keys, and views of them with unfiled rows laid over.
+//!
+//! Rows wait in memory until they are filed, and a view shows them as if they were: what was acknowledged
+//! is always seen. Keys sort by their bytes as the lists of people do. Rows mean nothing here.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use holdfast_kernel::id::{ItemIndex, RunId, StepIndex};
+use holdfast_kernel::status::RunStatus;
+use redb::{ReadTransaction, TableDefinition, WriteTransaction};
+use serde::de::DeserializeOwned;
+
+use crate::codec::decode;
+use crate::database::{Database, DatabaseError};
+
+/// A table of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Table {
+    /// Format version, instance id, position.
+    Meta,
+    /// (sequence, place) → who did what.
+    Audit,
+    /// Digest → definition.
+    Definitions,
+    /// Run → its row.
+    Runs,
+    /// The runs that have not ended.
+    Active,
+    /// (target, status, run).
+    RunsByTarget,
+    /// (workflow, status, run).
+    RunsByWorkflow,
+    /// (status, run).
+    RunsByStatus,
+    /// (run, sequence) → its events of one commit.
+    Events,
+    /// Run → its last state snapshot.
+    States,
+    /// (run, step, item) → what is kept of an item.
+    Items,
+    /// Number → notification.
+    Notifications,
+}
+
+impl Table {
+    /// Every table.
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Meta,
+        Self::Audit,
+        Self::Definitions,
+        Self::Runs,
+        Self::Active,
+        Self::RunsByTarget,
+        Self::RunsByWorkflow,
+        Self::RunsByStatus,
+        Self::Events,
+        Self::States,
+        Self::Items,
+        Self::Notifications,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Meta => "meta",
+            Self::Audit => "audit",
+            Self::Definitions => "definitions",
+            Self::Runs => "runs",
+            Self::Active => "active",
+            Self::RunsByTarget => "runs_by_target",
+            Self::RunsByWorkflow => "runs_by_workflow",
+            Self::RunsByStatus => "runs_by_status",
+            Self::Events => "events",
+            Self::States => "states",
+            Self::Items => "items",
+            Self::Notifications => "notifications",
+        }
+    }
+
+    pub(crate) const fn definition(self) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
+        TableDefinition::new(self.name())
+    }
+}
+
+/// Rows that are not filed yet; a row of none takes one away.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rows {
+    tables: BTreeMap<Table, BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
+}
+
+impl Rows {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tables.is_empty()
+    }
+
+    pub(crate) fn put(&mut self, table: Table, key: Vec<u8>, row: Vec<u8>) {
+        self.tables.entry(table).or_default().insert(key, Some(row));
+    }
+
+    pub(crate) fn take_away(&mut self, table: Table, key: Vec<u8>) {
+        self.tables.entry(table).or_default().insert(key, None);
+    }
+
+    fn get(&self, table: Table, key: &[u8]) -> Option<&Option<Vec<u8>>> {
+        self.tables.get(&table)?.get(key)
+    }
+
+    /// Writes them into their tables.
+    pub(crate) fn write(
+        &self,
+        database: &Database,
+        transaction: &WriteTransaction,
+    ) -> Result<(), DatabaseError> {
+        for (table, rows) in &self.tables {
+            let mut table = transaction
+                .open_table(table.definition())
+                .map_err(|error| database.fault(error))?;
+            for (key, row) in rows {
+                match row {
+                    Some(row) => table.insert(key.as_slice(), row.as_slice()).map(drop),
+                    None => table.remove(key.as_slice()).map(drop),
+                }
+                .map_err(|error| database.fault(error))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which end of a range comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    Ascending,
+    Descending,
+}
+
+/// A range of keys.
+#[derive(Clone, Debug)]
+pub(crate) struct Keys {
+    from: Bound<Vec<u8>>,
+    until: Bound<Vec<u8>>,
+}
+
+impl Keys {
+    /// Every key that starts with `prefix`.
+    pub(crate) fn starting_with(prefix: &[u8]) -> Self {
+        Self {
+            from: Bound::Included(prefix.to_vec()),
+            until: successor(prefix).map_or(Bound::Unbounded, Bound::Excluded),
+        }
+    }
+
+    /// Every key from this one on.
+    pub(crate) fn from(key: &[u8]) -> Self {
+        Self { from: Bound::Included(key.to_vec()), until: Bound::Unbounded }
+    }
+
+    /// Those of them that come after `key`.
+    #[must_use]
+    pub(crate) fn after(mut self, key: &[u8]) -> Self {
+        self.from = Bound::Excluded(key.to_vec());
+        self
+    }
+
+    /// Those of them that come before `key`.
+    #[must_use]
+    pub(crate) fn before(mut self, key: &[u8]) -> Self {
+        self.until = Bound::Excluded(key.to_vec());
+        self
+    }
+
+    fn is_empty(&self) -> bool {
+        match (&self.from, &self.until) {
+            (Bound::Included(from) | Bound::Excluded(from), Bound::Excluded(until)) => {
+                from >= until
+            }
+            (_, Bound::Unbounded | Bound::Included(_)) | (Bound::Unbounded, _) => false,
+        }
+    }
+
+    fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+        (self.from.as_ref().map(Vec::as_slice), self.until.as_ref().map(Vec::as_slice))
+    }
+}
+
+/// The first key after all that start with `prefix`.
+fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
+    let mut key = prefix.to_vec();
+    while let Some(last) = key.pop() {
+        if let Some(next) = last.checked_add(1) {
+            key.push(next);
+            return Some(key);
+        }
+    }
+    None
+}
+
+type Row = (Vec<u8>, Vec<u8>);
+type Layer<'a> = Box<dyn Iterator<Item = Result<(Vec<u8>, Option<Vec<u8>>), DatabaseError>> + 'a>;
+
+/// The store at one point of time, unfiled rows laid over it.
+pub(crate) struct View<'a> {
+    pub(crate) database: &'a Database,
+    pub(crate) filed: &'a ReadTransaction,
+    /// Newer rows first.
+    pub(crate) unfiled: [Option<&'a Rows>; 2],
+}
+
+impl View<'_> {
+    /// A row as it is kept.
+    pub(crate) fn bytes(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, DatabaseError> {
+        let unfiled = self.unfiled.iter().flatten();
+        if let Some(row) = unfiled.into_iter().find_map(|rows| rows.get(table, key)) {
+            return Ok(row.clone());
+        }
+        let fault = |error: redb::Error| self.database.fault(error);
+        let opened = self.filed.open_table(table.definition());
+        let opened = opened.map_err(|error| fault(error.into()))?;
+        let row = opened.get(key).map_err(|error| fault(error.into()))?;
+        Ok(row.map(|row| row.value().to_vec()))
+    }
+
+    /// A row.
+    pub(crate) fn get<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        key: &[u8],
+    ) -> Result<Option<T>, DatabaseError> {
+        let row = self.bytes(table, key)?;
+        row.map(|row| self.decode(table, &row)).transpose()
+    }
+
+    /// Decodes a row of a table.
+    pub(crate) fn decode<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        row: &[u8],
+    ) -> Result<T, DatabaseError> {
+        decode(row).map_err(|damage| {
+            let what = format!("a row of the table `{}`", table.name());
+            self.database.damaged(&what, &damage)
+        })
+    }
+
+    /// The first `limit` rows of a range.
+    pub(crate) fn scan(
+        &self,
+        table: Table,
+        keys: &Keys,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<Row>, DatabaseError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let fault = |error: redb::Error| self.database.fault(error);
+        let opened = self.filed.open_table(table.definition());
+        let opened = opened.map_err(|error| fault(error.into()))?;
+        let filed = opened.range::<&[u8]>(keys.bounds()).map_err(|error| fault(error.into()))?;
+        let filed = ordered(filed, order).map(|row| {
+            let (key, row) = row.map_err(|error| fault(error.into()))?;
+            Ok((key.value().to_vec(), Some(row.value().to_vec())))
+        });
+        let mut layers: Vec<Layer<'_>> = Vec::new();
+        for rows in self.unfiled.iter().flatten() {
+            if let Some(rows) = rows.tables.get(&table) {
+                let range = rows.range::<[u8], _>(keys.bounds());
+                layers.push(Box::new(
+                    ordered(range, order).map(|(key, row)| Ok((key.clone(), row.clone()))),
+                ));
+            }
+        }
+        layers.push(Box::new(filed));
+        merge(layers, order, limit)
+    }
+}
+
+fn ordered<'a, I: DoubleEndedIterator + 'a>(
+    range: I,
+    order: Order,
+) -> Box<dyn Iterator<Item = I::Item> + 'a> {
+    match order {
+        Order::Ascending => Box::new(range),
+        Order::Descending => Box::new(range.rev()),
+    }
+}
+
+/// The first `limit` rows of all layers together; of equal keys the first layer's row counts.
+fn merge(layers: Vec<Layer<'_>>, order: Order, limit: usize) -> Result<Vec<Row>, DatabaseError> {
+    let mut layers: Vec<_> = layers.into_iter().map(Iterator::peekable).collect();
+    let mut rows = Vec::new();
+    while rows.len() < limit {
+        if let Some(Err(error)) = layers.iter_mut().find_map(|layer| layer.next_if(Result::is_err))
+        {
+            return Err(error);
+        }
+        let heads = layers.iter_mut().filter_map(|layer| match layer.peek() {
+            Some(Ok((key, _))) => Some(key.clone()),
+            Some(Err(_)) | None => None,
+        });
+        let next = match order {
+            Order::Ascending => heads.min(),
+            Order::Descending => heads.max(),
+        };
+        let Some(next) = next else {
+            break;
+        };
+        let same = |row: &Result<(Vec<u8>, _), _>| matches!(row, Ok((key, _)) if *key == next);
+        let found: Vec<_> =
+            layers.iter_mut().filter_map(|layer| layer.next_if(same)).flatten().collect();
+        if let Some((_, Some(row))) = found.into_iter().next() {
+            rows.push((next, row));
+        }
+    }
+    Ok(rows)
+}
+
+/// The key of a run's event row.
+pub(crate) fn event_key(run: RunId, sequence: u64) -> Vec<u8> {
+    [run.bytes().as_slice(), &sequence.to_be_bytes()].concat()
+}
+
+/// What the keys of a step's items start with.
+pub(crate) fn step_key(run: RunId, StepIndex(step): StepIndex) -> Vec<u8> {
+    [run.bytes().as_slice(), &step.to_be_bytes()].concat()
+}
+
+/// The key of an item.
+pub(crate) fn item_key(run: RunId, step: StepIndex, ItemIndex(item): ItemIndex) -> Vec<u8> {
+    [step_key(run, step).as_slice(), &item.to_be_bytes()].concat()
+}
+
+/// What the keys of an index start with: a name, or nothing for the index of all runs, and a status.
+pub(crate) fn index_prefix(name: Option<&str>, status: RunStatus) -> Vec<u8> {
+    let mut key = Vec::new();
+    if let Some(name) = name {
+        let length = u32::try_from(name.len()).unwrap_or(u32::MAX);
+        key.extend_from_slice(&length.to_be_bytes());
+        key.extend_from_slice(name.as_bytes());
+    }
+    key.push(match status {
+        RunStatus::Queued => 0,
+        RunStatus::Running => 1,
+        RunStatus::Succeeded => 2,
+        RunStatus::Partial => 3,
+        RunStatus::Failed => 4,
+    });
+    key
+}
+
+/// The run at the end of a key.
+pub(crate) fn run_of(key: &[u8]) -> Option<RunId> {
+    key.last_chunk().copied().map(RunId::from_bytes)
+}
+
+/// The item at the end of a key.
+pub(crate) fn item_of(key: &[u8]) -> Option<ItemIndex> {
+    key.last_chunk().copied().map(u32::from_be_bytes).map(ItemIndex)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    type Plain = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+    fn layer(rows: &Plain, order: Order) -> Layer<'_> {
+        Box::new(ordered(rows.iter(), order).map(|(key, row)| Ok((key.clone(), row.clone()))))
+    }
+
+    fn rows() -> impl Strategy<Value = Plain> {
+        let row = prop::option::of(prop::collection::vec(any::<u8>(), 0..2));
+        prop::collection::btree_map(prop::collection::vec(0_u8..4, 1..3), row, 0..12)
+    }
+
+    proptest! {
+        #[test]
+        fn layers_together_are_what_was_put_last(
+            newest in rows(), newer in rows(), oldest in rows(), limit in 0_usize..20
+        ) {
+            let mut plain = oldest.clone();
+            plain.extend(newer.clone());
+            plain.extend(newest.clone());
+            for order in [Order::Ascending, Order::Descending] {
+                let layers = [&newest, &newer, &oldest].map(|rows| layer(rows, order));
+                let merged = merge(layers.into(), order, limit).unwrap();
+                let there = plain.iter().filter_map(|(key, row)| Some((key.clone(), row.clone()?)));
+                let mut expect: Vec<Row> = there.collect();
+                if order == Order::Descending {
+                    expect.reverse();
+                }
+                expect.truncate(limit);
+                prop_assert_eq!(merged, expect);
+            }
+        }
+    }
+
+    #[test]
+    fn a_range_of_keys_ends_where_its_prefix_does() {
+        let check = |prefix: &[u8], expect: Option<&[u8]>| {
+            assert_eq!(successor(prefix).as_deref(), expect);
+        };
+        check(b"a", Some(b"b"));
+        check(&[1, 255], Some(&[2]));
+        check(&[255, 255], None);
+        check(b"", None);
+        let keys = Keys::starting_with(b"a");
+        assert!(!keys.is_empty());
+        assert!(keys.clone().after(b"b").is_empty());
+        assert!(keys.before(b"a").is_empty());
+    }
+}

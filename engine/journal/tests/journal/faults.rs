@@ -1,0 +1,124 @@
+//! Faults of the disk at every operation of a small history.
+
+use std::sync::Arc;
+
+use holdfast_journal::commit::CommitError;
+
+use crate::host::{Broken, Host, Ledger, run_id, verify};
+use crate::memory::{Fault, Left, Memory};
+
+/// Opens the state, submits two runs and drives them, filing on the way.
+fn history(disk: &Memory, ledger: &mut Ledger) -> Result<(), Broken> {
+    let mut host = Host::open(Arc::new(disk.clone()), 3)?;
+    for number in 0..2 {
+        host.submit(run_id(number), ledger)?;
+    }
+    host.finish(ledger)
+}
+
+/// Opens what is left, compares it with the ledger, and drives everything to its end.
+fn go_on(disk: Memory, ledger: &Ledger, what: &str) {
+    let mut ledger = ledger.clone();
+    let opened = Host::open(Arc::new(disk.clone()), 3);
+    let mut host = opened.unwrap_or_else(|error| panic!("{what}: {error}"));
+    verify(&host.opened, &ledger).unwrap_or_else(|reason| panic!("{what}: {reason}"));
+    let arrived = std::mem::take(&mut ledger.on_its_way);
+    for (run, events) in arrived {
+        let there = host.opened.reader.run(run).unwrap().is_some()
+            && crate::host::events_of(&host.opened.reader, run).len()
+                > ledger.acknowledged.get(&run).map_or(0, Vec::len);
+        if there {
+            ledger.acknowledged.entry(run).or_default().extend(events);
+        }
+    }
+    host.resume(&mut ledger).unwrap_or_else(|error| panic!("{what}: {error}"));
+    host.finish(&mut ledger).unwrap_or_else(|error| panic!("{what}: {error}"));
+    verify(&host.opened, &ledger).unwrap_or_else(|reason| panic!("{what}: {reason}"));
+    assert!(host.runs.values().all(holdfast_kernel::state::RunState::is_finished), "{what}");
+    drop(host);
+    let host = Host::open(Arc::new(disk.after_power_loss(Left::Nothing)), 3).unwrap();
+    verify(&host.opened, &ledger).unwrap_or_else(|reason| panic!("{what}, once more: {reason}"));
+}
+
+fn length_of_history() -> u64 {
+    let disk = Memory::new(Fault::None);
+    history(&disk, &mut Ledger::default()).unwrap();
+    disk.operations()
+}
+
+#[test]
+fn inv_01_after_a_power_loss_at_any_operation_everything_acknowledged_is_there() {
+    for operation in 0..length_of_history() {
+        let disk = Memory::new(Fault::DeadFrom(operation));
+        let mut ledger = Ledger::default();
+        assert!(history(&disk, &mut ledger).is_err() || operation + 40 > length_of_history());
+        for left in [Left::Nothing, Left::Everything, Left::Some(operation)] {
+            let what = format!("power loss at {operation}, {left:?} left");
+            go_on(disk.after_power_loss(left), &ledger, &what);
+        }
+    }
+}
+
+#[test]
+fn inv_01_after_a_kill_at_any_operation_everything_acknowledged_is_there() {
+    for operation in 0..length_of_history() {
+        let disk = Memory::new(Fault::DeadFrom(operation));
+        let mut ledger = Ledger::default();
+        history(&disk, &mut ledger).err();
+        go_on(disk.after_kill(), &ledger, &format!("kill at {operation}"));
+    }
+}
+
+#[test]
+fn inv_15_a_disk_that_is_full_at_any_operation_corrupts_nothing() {
+    for operation in 0..length_of_history() {
+        for fault in [Fault::FullFrom(operation), Fault::FullOnce(operation)] {
+            let disk = Memory::new(fault);
+            let mut ledger = Ledger::default();
+            history(&disk, &mut ledger).err();
+            disk.set_fault(Fault::None);
+            go_on(disk, &ledger, &format!("{fault:?}"));
+        }
+    }
+}
+
+#[test]
+fn a_failed_commit_says_when_it_failed_and_ends_the_writer() {
+    let check = |fault: fn(u64) -> Fault, is_sync: bool, is_full: bool| {
+        let disk = Memory::new(Fault::None);
+        let mut ledger = Ledger::default();
+        let mut host = Host::open(Arc::new(disk.clone()), 3).unwrap();
+        host.submit(run_id(0), &mut ledger).unwrap();
+        disk.set_fault(fault(disk.operations()));
+        let error = host.submit(run_id(1), &mut ledger).unwrap_err();
+        let error = error.downcast::<CommitError>().unwrap();
+        assert_eq!((error.is_sync(), error.is_disk_full()), (is_sync, is_full), "{error}");
+        disk.set_fault(Fault::None);
+        let error = host.submit(run_id(2), &mut Ledger::default()).unwrap_err();
+        assert!(matches!(*error.downcast::<CommitError>().unwrap(), CommitError::Poisoned));
+    };
+    check(Fault::FullFrom, false, true);
+    check(Fault::SyncFailsFrom, true, false);
+    check(Fault::DeadFrom, false, false);
+}
+
+#[test]
+fn a_payload_that_did_not_fit_leaves_nothing_behind() {
+    let disk = Memory::new(Fault::None);
+    let host = Host::open(Arc::new(disk.clone()), 3).unwrap();
+    let payloads = &host.opened.payloads;
+    let first = payloads.append(run_id(1), b"first").unwrap();
+    for operation in 0..4 {
+        for fault in [Fault::FullOnce, Fault::FullFrom, Fault::DeadFrom] {
+            disk.set_fault(fault(disk.operations() + operation));
+            let attempt = payloads.append(run_id(1), b"does not fit");
+            disk.set_fault(Fault::None);
+            let next = payloads.append(run_id(1), b"next").unwrap();
+            assert_eq!(payloads.read(run_id(1), &next).unwrap(), b"next");
+            if let Ok(reference) = attempt {
+                assert_eq!(payloads.read(run_id(1), &reference).unwrap(), b"does not fit");
+            }
+        }
+    }
+    assert_eq!(payloads.read(run_id(1), &first).unwrap(), b"first");
+}

@@ -1,0 +1,63 @@
+//! The real disk: the same history in a folder of this machine.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use holdfast_journal::database::{Check, DatabaseError};
+use holdfast_journal::disk::Disk as _;
+use holdfast_journal::disk::local::Local;
+use holdfast_journal::resume::{OpenError, open};
+
+use crate::host::{Host, Ledger, everything, run_id, verify};
+
+/// A folder that is empty when the test starts.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_history_in_a_folder_is_there_when_it_is_opened_again() {
+    let disk: Arc<Local> = Arc::new(Local::new(folder("history")).unwrap());
+    let mut ledger = Ledger::default();
+    let mut host = Host::open(Arc::<Local>::clone(&disk), 5).unwrap();
+    host.submit(run_id(0), &mut ledger).unwrap();
+    host.finish(&mut ledger).unwrap();
+    let before = everything(&host.opened);
+    let second = open(Arc::<Local>::clone(&disk), "instance-1", Check::Quick);
+    let in_use =
+        |error: &OpenError| matches!(error, OpenError::Database(DatabaseError::InUse { .. }));
+    assert!(second.as_ref().is_err_and(in_use), "{second:?}");
+    drop((second, host));
+    let host = Host::open(disk, 5).unwrap();
+    assert_eq!(everything(&host.opened), before);
+    verify(&host.opened, &ledger).unwrap();
+}
+
+#[test]
+fn files_do_what_they_promise() {
+    let disk = Local::new(folder("files")).unwrap();
+    let (files, path) = (disk.files(), Path::new("a"));
+    assert_eq!(files.length(path).unwrap(), None);
+    assert!(files.read(path, 0, &mut [0]).is_err());
+    files.append(path, b"one").unwrap();
+    files.append(path, b"two").unwrap();
+    files.sync(path).unwrap();
+    let mut read = [0; 8];
+    assert_eq!(files.read(path, 2, &mut read).unwrap(), 4);
+    assert_eq!(&read[..4], b"etwo");
+    files.truncate(path, 3).unwrap();
+    assert_eq!(files.length(path).unwrap(), Some(3));
+    files.create_folder(Path::new("f/g")).unwrap();
+    files.rename(path, Path::new("f/g/b")).unwrap();
+    files.sync_folder(Path::new("f/g")).unwrap();
+    assert_eq!(files.list(Path::new("f/g")).unwrap(), [PathBuf::from("b")]);
+    assert!(files.list(Path::new("none")).unwrap().is_empty());
+    files.drop_cached(Path::new("f/g/b")).unwrap();
+    files.remove(Path::new("f/g/b")).unwrap();
+    assert!(files.remove(Path::new("f/g/b")).is_err());
+    assert!(files.free_space().unwrap() > 0);
+}

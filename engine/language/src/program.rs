@@ -1,0 +1,317 @@
+//! A definition whose expressions were read: what the executor asks for values.
+//!
+//! It evaluates and does nothing else. Masking of secrets is the executor's. Stored expressions keep the
+//! file, line and column they come from, so every failure names them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use holdfast_contract::evaluate::{Evaluate, ListSink, Listed, Scope};
+use holdfast_contract::spec::{Presence, Shape};
+use holdfast_kernel::definition::{Definition, Step, Work};
+use holdfast_kernel::event::Question;
+use holdfast_kernel::failure::{Class, Failure};
+use holdfast_kernel::id::{ExpressionId, ItemIndex, Millis, StepIndex};
+use holdfast_kernel::value::Value;
+use minijinja::Environment;
+use thiserror::Error;
+
+use crate::action::Actions;
+use crate::check::is_item;
+use crate::duration;
+use crate::evaluate::context::{Turn, View, find_step, has_output};
+use crate::evaluate::engine;
+use crate::evaluate::evaluator::{
+    Evaluator, Raised, article, at_template, expression_failure, internal,
+};
+use crate::evaluate::items::{self, FanOut};
+use crate::evaluate::prepared::{Prepared, Root};
+use crate::fit::{self, Origin};
+
+/// A definition, ready to be evaluated.
+#[derive(Debug)]
+pub struct Program {
+    definition: Arc<Definition>,
+    roots: Vec<Root>,
+    environment: Environment<'static>,
+    actions: Actions,
+}
+
+/// A stored definition that cannot be evaluated; a fragment that fits after "cannot …:".
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum CompileError {
+    /// An expression cannot be read back: it is damaged, or of a later version.
+    #[error("expression {0} of the definition cannot be read")]
+    Unreadable(usize),
+}
+
+impl Program {
+    /// Reads the expressions of a definition. What an action takes is looked up in `actions`.
+    ///
+    /// # Errors
+    /// The definition is damaged.
+    pub fn compile(definition: Arc<Definition>, actions: &Actions) -> Result<Self, CompileError> {
+        let roots = definition
+            .expressions
+            .iter()
+            .enumerate()
+            .map(|(place, stored)| Root::of(stored).ok_or(CompileError::Unreadable(place)))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { definition, roots, environment: engine::environment(), actions: actions.clone() })
+    }
+
+    /// The definition.
+    pub fn definition(&self) -> &Definition {
+        &self.definition
+    }
+
+    /// The value of the workflow's `target` before there is a run.
+    pub(crate) fn target(&self, inputs: &Value) -> Result<Value, Failure> {
+        self.at_submit(self.definition.target, inputs)
+    }
+
+    /// The value of the workflow's `object` before there is a run.
+    pub(crate) fn object(&self, inputs: &Value) -> Result<Value, Failure> {
+        self.at_submit(self.definition.object, inputs)
+    }
+
+    fn at_submit(&self, id: Option<ExpressionId>, inputs: &Value) -> Result<Value, Failure> {
+        let Some(id) = id else {
+            return Ok(Value::None);
+        };
+        let view = View { inputs, scope: None, turn: None };
+        Ok(self.evaluator().root(self.root(id)?, &view)?)
+    }
+
+    fn evaluator(&self) -> Evaluator<'_> {
+        Evaluator::new(&self.environment)
+    }
+
+    fn root(&self, ExpressionId(id): ExpressionId) -> Result<&Root, Failure> {
+        self.roots
+            .get(id as usize)
+            .ok_or_else(|| internal("an expression of the definition is missing"))
+    }
+
+    fn maybe(&self, id: Option<ExpressionId>) -> Result<Option<&Root>, Failure> {
+        id.map(|id| self.root(id)).transpose()
+    }
+
+    fn step(&self, index: StepIndex) -> Result<&Step, Failure> {
+        self.definition.step(index).ok_or_else(|| internal("a step of the definition is missing"))
+    }
+
+    /// Calls `look` with the view of one item of a step.
+    fn at_item<T>(
+        &self,
+        scope: &dyn Scope,
+        (step, item): (StepIndex, ItemIndex),
+        look: impl FnOnce(&View<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let Some(fan_out) = &self.step(step)?.for_each else {
+            return look(&View::of(scope));
+        };
+        let listed = scope.item(step, item)?;
+        look(&View {
+            turn: Some(Turn {
+                variable: &fan_out.variable,
+                item: &listed.value,
+                index: item,
+                key: Some(&listed.key),
+            }),
+            ..View::of(scope)
+        })
+    }
+
+    /// The map of `with`, judged by what the action takes.
+    fn fit(&self, step: &Step, root: &Root, values: Value) -> Result<Value, Failure> {
+        let spec = step
+            .action()
+            .and_then(|action| Some((action, self.actions.spec(&action.action)?)))
+            .filter(|(action, spec)| action.version == spec.version);
+        let (Some((_, spec)), Value::Map(map)) = (spec, values) else {
+            return Err(internal("the action of a step is not there in its version"));
+        };
+        let mut fitted = BTreeMap::new();
+        for (key, value) in map {
+            let refused = |reason: &str| {
+                let message = format!("`{key}` of `{}`: {reason}", spec.name);
+                let part = part_of(&root.template, &key);
+                Failure::without_effect(Class::Invalid, at_template(&root.file, part, &message))
+            };
+            if is_item(spec, &key) {
+                fitted.insert(key, value);
+                continue;
+            }
+            let Some(field) = spec.input(&key) else {
+                return Err(refused("the action does not take it"));
+            };
+            // What may be left out and is none is left out.
+            let is_none = value == Value::None && !matches!(field.shape, Shape::Any | Shape::Item);
+            if is_none && field.presence == Presence::Optional {
+                continue;
+            }
+            let value = fit::accept(value, &field.shape, Origin::Expression)
+                .map_err(|misfit| refused(&misfit.to_string()))?;
+            fitted.insert(key, value);
+        }
+        Ok(Value::Map(fitted))
+    }
+}
+
+/// The part of a map's template under a key, for the place of a message.
+fn part_of<'t>(template: &'t Prepared, key: &str) -> &'t Prepared {
+    match template {
+        Prepared::Map(map) => map.get(key).unwrap_or(template),
+        Prepared::Value(_) | Prepared::Expression(_) | Prepared::Text(_) | Prepared::List(_) => {
+            template
+        }
+    }
+}
+
+impl Evaluate for Program {
+    fn reads_results(&self, question: Question) -> bool {
+        let step = |index: StepIndex| self.definition.step(index);
+        let asked = match question {
+            Question::Gate(index) => vec![step(index).and_then(|step| step.condition)],
+            Question::Items(index) => step(index)
+                .and_then(|step| step.for_each.as_ref())
+                .map(|of| vec![Some(of.items), of.key, of.filter, of.stage, of.max_parallel])
+                .unwrap_or_default(),
+            Question::Pause(index, _) => match step(index).map(|step| &step.work) {
+                Some(Work::Pause { duration }) => vec![Some(*duration)],
+                Some(Work::Action(_)) | None => Vec::new(),
+            },
+            Question::Outputs => vec![self.definition.outputs],
+        };
+        let roots = asked.into_iter().flatten().filter_map(|id| self.root(id).ok());
+        roots
+            .flat_map(|root| root.template.expressions())
+            .any(|ready| ready.references.steps.values().any(|parts| parts.reads("results")))
+    }
+
+    fn gate(&self, scope: &dyn Scope, step: StepIndex) -> Result<bool, Failure> {
+        let Some(root) = self.maybe(self.step(step)?.condition)? else {
+            return Ok(true);
+        };
+        let value = self.evaluator().root(root, &View::of(scope))?;
+        value.as_boolean().ok_or_else(|| {
+            let message = format!("it is {}, and `if` must be a boolean", article(&value));
+            expression_failure(at_template(&root.file, &root.template, &message))
+        })
+    }
+
+    fn items(
+        &self,
+        scope: &dyn Scope,
+        step: StepIndex,
+        sink: &mut dyn ListSink,
+    ) -> Result<Listed, Failure> {
+        let Some(for_each) = &self.step(step)?.for_each else {
+            return Err(internal("the items of a step without a fan-out were asked for"));
+        };
+        let fan_out = FanOut {
+            items: self.root(for_each.items)?,
+            key: self.maybe(for_each.key)?,
+            filter: self.maybe(for_each.filter)?,
+            stage: self.maybe(for_each.stage)?,
+            max_parallel: self.maybe(for_each.max_parallel)?,
+            variable: &for_each.variable,
+        };
+        items::list(&mut self.evaluator(), &fan_out, scope, sink)
+    }
+
+    fn pause(
+        &self,
+        scope: &dyn Scope,
+        step: StepIndex,
+        item: ItemIndex,
+    ) -> Result<Millis, Failure> {
+        let Work::Pause { duration } = &self.step(step)?.work else {
+            return Err(internal("the pause of a step that is no pause was asked for"));
+        };
+        let root = self.root(*duration)?;
+        self.at_item(scope, (step, item), |view| {
+            let value = self.evaluator().root(root, view)?;
+            let reason = match value.as_text().map(duration::parse) {
+                Some(Ok(length)) => return Ok(length),
+                Some(Err(reason)) => reason.to_string(),
+                None => format!("it is {}, and must be a duration", article(&value)),
+            };
+            let message = at_template(&root.file, &root.template, &reason);
+            Err(Failure::without_effect(Class::Invalid, message))
+        })
+    }
+
+    fn outputs(&self, scope: &dyn Scope) -> Result<Value, Failure> {
+        let Some(root) = self.maybe(self.definition.outputs)? else {
+            return Ok(Value::empty_map());
+        };
+        let Prepared::Map(map) = &root.template else {
+            return Ok(self.evaluator().root(root, &View::of(scope))?);
+        };
+        let (mut evaluator, view) = (self.evaluator(), View::of(scope));
+        let mut outputs = BTreeMap::new();
+        for (name, prepared) in map {
+            let value = match evaluator.value(&root.file, prepared, &view) {
+                Ok(value) => value,
+                // What was not reached is none; a misspelled field of what was reached is a failure.
+                Err(Raised::Undefined(_)) if !is_reached(prepared, scope) => Value::None,
+                Err(raised) => return Err(raised.into()),
+            };
+            outputs.insert(name.clone(), value);
+        }
+        Ok(Value::Map(outputs))
+    }
+
+    fn with(&self, scope: &dyn Scope, step: StepIndex, item: ItemIndex) -> Result<Value, Failure> {
+        let definition = self.step(step)?;
+        let Some(root) = self.maybe(definition.action().and_then(|action| action.with))? else {
+            return Ok(Value::empty_map());
+        };
+        self.at_item(scope, (step, item), |view| {
+            let values = self.evaluator().root(root, view)?;
+            self.fit(definition, root, values)
+        })
+    }
+
+    fn env(
+        &self,
+        scope: &dyn Scope,
+        step: StepIndex,
+        item: ItemIndex,
+    ) -> Result<Vec<(String, String)>, Failure> {
+        let definition = self.step(step)?;
+        let Some(root) = self.maybe(definition.action().and_then(|action| action.env))? else {
+            return Ok(Vec::new());
+        };
+        let values =
+            self.at_item(scope, (step, item), |view| Ok(self.evaluator().root(root, view)?))?;
+        let mut variables = Vec::new();
+        for (name, value) in values.as_map().into_iter().flatten() {
+            match value {
+                // A variable that is none is not set.
+                Value::None => {}
+                Value::Text(text) => variables.push((name.clone(), text.clone())),
+                Value::Boolean(_) | Value::Integer(_) | Value::Number(_) => {
+                    variables.push((name.clone(), value.canonical()));
+                }
+                Value::List(_) | Value::Map(_) => {
+                    let message = format!("`{name}` is {}, and must be text", article(value));
+                    let part = part_of(&root.template, name);
+                    return Err(expression_failure(at_template(&root.file, part, &message)));
+                }
+            }
+        }
+        Ok(variables)
+    }
+}
+
+/// Whether every step that a template reads has ended with an output.
+fn is_reached(prepared: &Prepared, scope: &dyn Scope) -> bool {
+    prepared
+        .expressions()
+        .iter()
+        .flat_map(|ready| ready.references.steps.keys())
+        .all(|id| find_step(scope, id).is_some_and(|(_, state)| has_output(state)))
+}

@@ -1,0 +1,116 @@
+//! What a right file is lowered to.
+
+use std::collections::BTreeMap;
+
+use holdfast_kernel::definition::{
+    Definition, EffectClass, OnFailure, Operation, RunWhen, Share, Step, Work, Writes,
+};
+use holdfast_kernel::failure::Class;
+use holdfast_kernel::id::{Millis, StepIndex};
+use holdfast_language::{Actions, Checked, Source, check};
+
+use crate::specs::actions;
+
+fn checked(text: &str, actions: &Actions) -> Checked {
+    match check(&Source::new("example.yaml", text), actions) {
+        Ok(checked) => checked,
+        Err(found) => panic!("{found:#?}"),
+    }
+}
+
+fn backup() -> Checked {
+    checked(include_str!("../workflows/backup.yaml"), &actions())
+}
+
+fn step<'d>(definition: &'d Definition, id: &str) -> &'d Step {
+    definition.step_named(id).unwrap().1
+}
+
+#[test]
+fn a_workflow_is_lowered_with_every_default_filled_in() {
+    let Checked { definition, declarations, warnings } = backup();
+    assert_eq!(warnings, []);
+    assert_eq!(definition.name, "tenant-backup");
+    assert_eq!(definition.operation, Operation::Backup);
+    assert_eq!(definition.timeout, Millis::seconds(7_200));
+    assert_eq!(declarations.inputs.len(), 4);
+    assert!(declarations.secrets.contains_key("token"));
+
+    let list = step(&definition, "list");
+    assert_eq!(list.timeout, Some(Millis::seconds(600)), "from `defaults`");
+    assert_eq!(list.retry.attempts, 3);
+    assert_eq!(list.needs, []);
+
+    let capture = step(&definition, "capture");
+    assert_eq!(capture.needs, [StepIndex(0)]);
+    assert_eq!(capture.needed_by, [StepIndex(2)]);
+    assert_eq!(capture.retry.attempts, 3, "from `defaults`");
+    assert_eq!(capture.retry.delay, Millis::seconds(1));
+    assert_eq!(capture.retry.backoff_thousandths, 1_500);
+    assert_eq!(capture.retry.when, [Class::Transient, Class::Throttled]);
+    let fan_out = capture.for_each.as_ref().unwrap();
+    assert_eq!((fan_out.batch, fan_out.variable.as_str()), (10, "object"));
+    assert_eq!(fan_out.max_failed, Some(Share::Percent(10)));
+    assert!(fan_out.filter.is_some() && fan_out.stage.is_none());
+
+    let seal = step(&definition, "seal");
+    assert_eq!(seal.run_when, RunWhen::Done);
+    assert_eq!((seal.timeout, seal.retry.attempts), (None, 1), "`defaults` do not reach it");
+
+    assert!(matches!(step(&definition, "rest").work, Work::Pause { .. }));
+
+    let tell = step(&definition, "tell");
+    assert_eq!(tell.on_failure, OnFailure::Continue);
+    let action = tell.action().unwrap();
+    assert_eq!(action.effect, EffectClass::Idempotent);
+    assert_eq!((action.writes, action.on_target), (Writes::Target, false));
+    assert!(action.env.is_some());
+}
+
+#[test]
+fn a_definition_survives_its_stored_form() {
+    let definition = backup().definition;
+    let stored = serde_json::to_string(&definition).unwrap();
+    let read: Definition = serde_json::from_str(&stored).unwrap();
+    assert_eq!(read, definition);
+}
+
+#[test]
+fn the_language_has_defaults_where_a_file_says_nothing() {
+    let text = "holdfast: 1\nname: a\noperation: inventory\ntarget: here\nsteps:\n  - id: list\n    uses: inventory\n";
+    let definition = checked(text, &actions()).definition;
+    let list = step(&definition, "list");
+    assert_eq!(definition.timeout, Millis::seconds(86_400));
+    assert_eq!(list.timeout, Some(Millis::seconds(300)));
+    assert_eq!(list.retry.attempts, 5);
+    assert_eq!(list.retry.max_delay, Millis::seconds(60));
+    assert_eq!(list.retry.when, [Class::Transient, Class::Throttled, Class::Timeout]);
+}
+
+#[test]
+fn a_step_that_runs_after_a_failure_is_left_out_of_the_order_by_place() {
+    let wait = |id: &str, more: &str| {
+        format!("  - id: {id}\n    uses: sleep\n    with: {{ duration: 5s }}\n{more}")
+    };
+    let text = format!(
+        "holdfast: 1\nname: a\noperation: maintenance\nsteps:\n{}{}{}{}",
+        wait("first", ""),
+        wait("clean_up", "    run_when: failed\n"),
+        wait("second", ""),
+        wait("third", "    needs: []\n"),
+    );
+    let definition = checked(&text, &actions()).definition;
+    let needs: Vec<&[StepIndex]> =
+        definition.steps.iter().map(|step| step.needs.as_slice()).collect();
+    let first = [StepIndex(0)];
+    assert_eq!(needs, [&[][..], &first, &first, &[]]);
+}
+
+#[test]
+fn a_program_writes_what_the_allow_list_says() {
+    let text = "holdfast: 1\nname: a\noperation: preview\nsteps:\n  - id: look\n    uses: command\n    with: { argv: [/usr/bin/df, -h] }\n";
+    assert!(check(&Source::new("a.yaml", text), &actions()).is_err());
+    let allowed = BTreeMap::from([("/usr/bin/df".to_owned(), Writes::Nothing)]);
+    let definition = checked(text, &actions().with_programs(allowed)).definition;
+    assert_eq!(step(&definition, "look").action().unwrap().writes, Writes::Nothing);
+}

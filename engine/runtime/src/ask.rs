@@ -1,0 +1,43 @@
+//! From what somebody wants to what the drive takes: ended runs are read back from the store.
+
+use holdfast_drive::input::{Ended, Input, Token};
+use holdfast_drive::output::Refusal;
+use holdfast_drive::turn::Drive;
+use holdfast_journal::query::Reader;
+use holdfast_kernel::id::RunId;
+
+use crate::executor::{Compile, compiled};
+use crate::wake::Want;
+
+/// What the drive takes for what somebody wants.
+///
+/// # Errors
+/// It names a run that is not there, or that may not be done again.
+pub(crate) fn input(
+    want: Want,
+    token: Token,
+    drive: &Drive,
+    (reader, compile): (&Reader, &Compile),
+) -> Result<Input, Refusal> {
+    let read = |run: RunId| ended(run, reader, compile);
+    match want {
+        Want::Submit(mut submit) => {
+            submit.token = token;
+            Ok(Input::Submit(submit))
+        }
+        Want::Retry { run, by: _ } if drive.run(run).is_some() => Err(Refusal::Active),
+        Want::Retry { run, by } => Ok(Input::Retry { ended: Box::new(read(run)?), by, token }),
+        Want::Resolve { run, step, item, verdict, by } => {
+            let is_active = drive.run(run).is_some();
+            let ended = if is_active { None } else { Some(Box::new(read(run)?)) };
+            Ok(Input::Resolve { ended, run, step, item, verdict, by, token })
+        }
+    }
+}
+
+fn ended(run: RunId, reader: &Reader, compile: &Compile) -> Result<Ended, Refusal> {
+    let loaded = reader.load(run).map_err(|error| Refusal::Unreadable(error.to_string()))?;
+    let loaded = loaded.ok_or(Refusal::NoSuchRun)?;
+    let program = compiled(compile, &loaded.definition);
+    Ok(Ended { program, state: loaded.state })
+}

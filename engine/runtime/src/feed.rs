@@ -1,0 +1,73 @@
+//! What can be told about runs while they run: one closed list, for whoever watches.
+//!
+//! Told only after the commit. A watcher that is too slow misses some and reads the store.
+
+use std::sync::Arc;
+
+use holdfast_contract::attempt::Progress;
+use holdfast_kernel::definition::Definition;
+use holdfast_kernel::event::Event;
+use holdfast_kernel::id::{RunId, StepIndex};
+use holdfast_kernel::state::StepPhase;
+use holdfast_kernel::status::{Counts, Outcome};
+
+/// News of a run.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// Events are durable.
+    Happened {
+        /// The run.
+        run: RunId,
+        /// What happened.
+        events: Arc<Vec<Event>>,
+    },
+    /// A step is where it was not before, or its counts changed.
+    Step {
+        /// The run.
+        run: RunId,
+        /// Its definition.
+        definition: Arc<Definition>,
+        /// The step.
+        step: StepIndex,
+        /// Where it is.
+        phase: StepPhase,
+        /// How many items came to what.
+        counts: Counts,
+    },
+    /// How far an attempt is.
+    Progress {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepIndex,
+        /// How far.
+        progress: Progress,
+    },
+    /// A run has ended.
+    Ended {
+        /// The run.
+        run: RunId,
+        /// How.
+        outcome: Outcome,
+    },
+    /// The kernel could not go on with a run.
+    Quarantined {
+        /// The run.
+        run: RunId,
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+impl News {
+    /// The run it is about.
+    pub const fn run(&self) -> RunId {
+        match self {
+            Self::Happened { run, .. }
+            | Self::Step { run, .. }
+            | Self::Progress { run, .. }
+            | Self::Ended { run, .. }
+            | Self::Quarantined { run, .. } => *run,
+        }
+    }
+}

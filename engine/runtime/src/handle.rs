@@ -1,0 +1,90 @@
+//! The executor, as the rest of the process sees it: ask it for something, watch, let it end.
+
+use holdfast_drive::input::Submit;
+use holdfast_drive::output::Reply;
+use holdfast_kernel::event::Verdict;
+use holdfast_kernel::id::{ItemIndex, RunId, StepIndex};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{broadcast, oneshot};
+
+use crate::feed::News;
+use crate::wake::{Asked, Grace, Wake, Want};
+
+/// Asks an executor for things. Clones ask the same one.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    wake: UnboundedSender<Wake>,
+    /// Weak, so that watchers hear when the executor is gone.
+    feed: broadcast::WeakSender<News>,
+}
+
+/// The executor has ended: nothing was stored of what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("holdfast is stopping and takes no more requests")]
+pub struct Gone;
+
+impl Handle {
+    pub(crate) fn new(wake: UnboundedSender<Wake>, feed: &broadcast::Sender<News>) -> Self {
+        Self { wake, feed: feed.downgrade() }
+    }
+
+    /// Asks for a run; replied to once it is durable.
+    ///
+    /// # Errors
+    /// The executor has ended.
+    pub async fn submit(&self, submit: Submit) -> Result<Reply, Gone> {
+        self.ask(Want::Submit(Box::new(submit))).await
+    }
+
+    /// Asks that an ended run goes on; replied to once it is durable.
+    ///
+    /// # Errors
+    /// The executor has ended.
+    pub async fn retry(&self, run: RunId, by: String) -> Result<Reply, Gone> {
+        self.ask(Want::Retry { run, by }).await
+    }
+
+    /// Says whether an effect in doubt happened; replied to once it is durable.
+    ///
+    /// # Errors
+    /// The executor has ended.
+    pub async fn resolve(
+        &self,
+        run: RunId,
+        (step, item): (StepIndex, ItemIndex),
+        verdict: Verdict,
+        by: String,
+    ) -> Result<Reply, Gone> {
+        self.ask(Want::Resolve { run, step, item, verdict, by }).await
+    }
+
+    /// News from here on; closed once the executor has ended.
+    pub fn watch(&self) -> broadcast::Receiver<News> {
+        match self.feed.upgrade() {
+            Some(feed) => feed.subscribe(),
+            None => broadcast::channel(1).1,
+        }
+    }
+
+    /// Takes no new work and ends once what is in flight is done, or its grace is over.
+    pub fn drain(&self) {
+        // An executor that is gone has nothing to drain.
+        self.wake.send(Wake::Drain(Grace::Usual)).unwrap_or_default();
+    }
+
+    /// Takes no new work and ends now; what is in flight is interrupted, and told as such.
+    pub fn drain_now(&self) {
+        self.wake.send(Wake::Drain(Grace::None)).unwrap_or_default();
+    }
+
+    /// Ends at once; what is in flight is interrupted.
+    pub fn stop(&self) {
+        self.wake.send(Wake::Stop).unwrap_or_default();
+    }
+
+    async fn ask(&self, what: Want) -> Result<Reply, Gone> {
+        let (reply, replied) = oneshot::channel();
+        self.wake.send(Wake::Asked(Asked { what, reply })).map_err(|_gone| Gone)?;
+        replied.await.map_err(|_gone| Gone)
+    }
+}

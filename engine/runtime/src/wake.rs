@@ -1,0 +1,97 @@
+//! What can happen to the executor: one closed list.
+
+use holdfast_contract::attempt::Progress;
+use holdfast_drive::input::{Submit, Token};
+use holdfast_drive::output::Reply;
+use holdfast_kernel::event::{Event, Verdict};
+use holdfast_kernel::failure::Failure;
+use holdfast_kernel::id::{AttemptId, ItemIndex, RunId, StepIndex};
+use tokio::sync::oneshot;
+
+/// Something that happened to the process.
+pub enum Wake {
+    /// Somebody wants something of a run.
+    Asked(Asked),
+    /// Something happened to a run.
+    Event(RunId, Event),
+    /// An attempt wants a note journaled.
+    Note {
+        /// The run.
+        run: RunId,
+        /// The attempt.
+        attempt: AttemptId,
+        /// The item.
+        item: ItemIndex,
+        /// The event with the note.
+        event: Event,
+        /// Told once it is durable.
+        done: oneshot::Sender<Result<(), Failure>>,
+    },
+    /// How far an attempt is.
+    Progress(RunId, StepIndex, Progress),
+    /// An attempt's task has ended, whatever it told.
+    AttemptOver(RunId, AttemptId),
+    /// A batch is durable, or could not be made so.
+    Committed(Result<u64, String>),
+    /// Records were filed, or could not be.
+    Filed(Result<u64, String>),
+    /// Take no new work, and end once what runs is done or the grace is over.
+    Drain(Grace),
+    /// End at once; what runs is interrupted.
+    Stop,
+}
+
+/// How long what is in flight has when the process is drained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grace {
+    /// As long as is usual.
+    Usual,
+    /// None: it is interrupted now.
+    None,
+}
+
+/// What somebody may want of a run, and where the reply goes.
+pub struct Asked {
+    /// What.
+    pub what: Want,
+    /// Told once it is durable.
+    pub reply: oneshot::Sender<Reply>,
+}
+
+/// What somebody may want.
+pub enum Want {
+    /// A run.
+    Submit(Box<Submit>),
+    /// That an ended run goes on.
+    Retry {
+        /// The run.
+        run: RunId,
+        /// Who wants it.
+        by: String,
+    },
+    /// To say whether an effect in doubt happened.
+    Resolve {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepIndex,
+        /// The item.
+        item: ItemIndex,
+        /// What they say.
+        verdict: Verdict,
+        /// Who says it.
+        by: String,
+    },
+}
+
+/// Numbers the replies that are awaited.
+#[derive(Debug, Default)]
+pub struct Tokens(u64);
+
+impl Tokens {
+    /// A token that was not given before.
+    pub fn take(&mut self) -> Token {
+        self.0 += 1;
+        Token(self.0)
+    }
+}

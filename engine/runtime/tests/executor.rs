@@ -1,0 +1,270 @@
+//! The executor with the real drive and journal, on a disk in memory and with actions made of closures.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::excessive_nesting,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "support/rig.rs"]
+mod rig;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use holdfast_contract::action::Output;
+use holdfast_drive::grants::Limits;
+use holdfast_drive::output::{Refusal, Reply};
+use holdfast_kernel::definition::EffectClass;
+use holdfast_kernel::event::Verdict;
+use holdfast_kernel::failure::{Class, Failure};
+use holdfast_kernel::id::{ItemIndex, Millis, StepIndex};
+use holdfast_kernel::payload::Payload;
+use holdfast_kernel::state::Mark;
+use holdfast_kernel::status::{Outcome, Reason};
+use holdfast_kernel::value::Value;
+use holdfast_runtime::executor::End;
+use holdfast_simulation::disk::SimulatedDisk;
+use rig::{Plain, Rig, acting, chain, done, fan_out};
+use tokio::sync::Notify;
+
+fn disk() -> Arc<SimulatedDisk> {
+    Arc::new(SimulatedDisk::new())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_runs_to_its_end_in_order() {
+    let seen = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&seen);
+    let actions = acting(move |attempt, _| {
+        let place = count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            assert_eq!(attempt.facts().step, format!("s{place}"));
+            done()
+        }
+    });
+    let mut rig = Rig::start(disk(), Plain { items: 0 }, actions, Limits::default());
+    let run = rig.queue(&chain(20, EffectClass::Pure), "a").await;
+    assert_eq!(rig.ended(run).await, Outcome::Succeeded);
+    assert_eq!(seen.load(Ordering::SeqCst), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn never_more_attempts_are_in_flight_than_there_are_places() {
+    let (now, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let counters = (Arc::clone(&now), Arc::clone(&most));
+    let actions = acting(move |_, _| {
+        let (now, most) = (Arc::clone(&counters.0), Arc::clone(&counters.1));
+        async move {
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            now.fetch_sub(1, Ordering::SeqCst);
+            done()
+        }
+    });
+    let limits = Limits { attempts: 5, ..Limits::default() };
+    let mut rig = Rig::start(disk(), Plain { items: 200 }, actions, limits);
+    let run = rig.queue(&fan_out(), "a").await;
+    assert_eq!(rig.ended(run).await, Outcome::Succeeded);
+    let most = most.load(Ordering::SeqCst);
+    assert!((1..=5).contains(&most), "{most} at once");
+    let record = rig.reader.run(run).unwrap().unwrap();
+    assert_eq!(record.counts.succeeded, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_in_an_action_is_that_attempts_failure_and_no_more() {
+    let actions = acting(|_, input| async move {
+        assert_ne!(input.item, ItemIndex(1), "item 1 panics");
+        done()
+    });
+    let mut rig = Rig::start(disk(), Plain { items: 3 }, actions, Limits::default());
+    let run = rig.queue(&fan_out(), "a").await;
+    assert_eq!(rig.ended(run).await, Outcome::Partial);
+    let loaded = rig.reader.load(run).unwrap().unwrap();
+    let items = &loaded.state.steps[0].items;
+    assert_eq!(
+        items.not_ok.get(1),
+        Some(Mark::FailedInDoubt),
+        "a panic leaves the effect in doubt"
+    );
+    let failure = loaded.state.steps[0].failure.clone().unwrap();
+    assert_eq!(failure.class, Class::Permanent);
+    assert!(failure.message.contains("item 1 panics"), "{failure}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_outlives_its_timeout_and_grace_is_lost_and_may_not_write() {
+    let refused = Arc::new(Notify::new());
+    let told = Arc::clone(&refused);
+    let actions = acting(move |attempt, _| {
+        let told = Arc::clone(&told);
+        async move {
+            attempt.cancelled().await;
+            if attempt.permit().is_err() {
+                told.notify_one();
+            }
+            std::future::pending().await
+        }
+    });
+    let mut definition = chain(1, EffectClass::Once);
+    definition.steps[0].timeout = Some(Millis(10));
+    let mut rig = Rig::start(disk(), Plain { items: 0 }, actions, Limits::default());
+    let run = rig.queue(&definition, "a").await;
+    assert_eq!(rig.ended(run).await, Outcome::Failed(Reason::StepFailed));
+    refused.notified().await;
+    let loaded = rig.reader.load(run).unwrap().unwrap();
+    let failure = loaded.state.steps[0].failure.clone().unwrap();
+    assert_eq!(failure.class, Class::UnknownEffect, "{failure}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_run_timeout_settles_what_is_in_flight_and_ends_the_run() {
+    let actions = acting(|attempt, _| async move {
+        attempt.cancelled().await;
+        Err(Failure::without_effect(Class::Transient, "gave up"))
+    });
+    let mut definition = chain(2, EffectClass::Idempotent);
+    definition.timeout = Millis(20);
+    let mut rig = Rig::start(disk(), Plain { items: 0 }, actions, Limits::default());
+    let run = rig.queue(&definition, "a").await;
+    assert_eq!(rig.ended(run).await, Outcome::Failed(Reason::Timeout));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identical_active_run_is_returned_and_not_started_twice() {
+    let go = Arc::new(Notify::new());
+    let wait = Arc::clone(&go);
+    let actions = acting(move |_, _| {
+        let wait = Arc::clone(&wait);
+        async move {
+            wait.notified().await;
+            done()
+        }
+    });
+    let mut rig = Rig::start(disk(), Plain { items: 0 }, actions, Limits::default());
+    let definition = chain(1, EffectClass::Pure);
+    let run = rig.queue(&definition, "same").await;
+    assert_eq!(rig.submit(&definition, "same").await, Reply::Deduplicated(run));
+    go.notify_one();
+    rig.ended(run).await;
+    assert!(matches!(rig.submit(&definition, "same").await, Reply::Queued(other) if other != run));
+    go.notify_one();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drained_executor_interrupts_what_runs_and_the_next_one_goes_on() {
+    let disk = disk();
+    let started = Arc::new(Notify::new());
+    let tell = Arc::clone(&started);
+    let hanging = acting(move |_, input| {
+        let tell = Arc::clone(&tell);
+        async move {
+            if input.number == 1 && input.item == ItemIndex(2) {
+                tell.notify_one();
+                return std::future::pending().await;
+            }
+            done()
+        }
+    });
+    let rig = Rig::start(Arc::clone(&disk) as _, Plain { items: 3 }, hanging, Limits::default());
+    let run = rig.queue(&fan_out(), "a").await;
+    started.notified().await;
+    rig.handle.drain();
+    assert_eq!(rig.end.await.unwrap(), End::Drained { interrupted: 1 });
+    let again = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&again);
+    let finishing = acting(move |_, input| {
+        count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            assert_eq!(
+                (input.item, input.number),
+                (ItemIndex(2), 2),
+                "only what was cut short is done again"
+            );
+            done()
+        }
+    });
+    let mut rig = Rig::start(disk, Plain { items: 3 }, finishing, Limits::default());
+    assert_eq!(rig.ended(run).await, Outcome::Succeeded);
+    assert_eq!(again.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_commit_releases_nothing_and_ends_the_executor() {
+    let disk = disk();
+    let acted = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&acted);
+    let broken = Arc::clone(&disk);
+    let actions = acting(move |_, _| {
+        if count.fetch_add(1, Ordering::SeqCst) == 2 {
+            broken.cut_at(broken.operations() + 1);
+        }
+        async { done() }
+    });
+    let rig = Rig::start(disk, Plain { items: 0 }, actions, Limits::default());
+    rig.queue(&chain(10, EffectClass::Pure), "a").await;
+    let end = rig.end.await.unwrap();
+    assert!(
+        matches!(&end, End::Failed(reason) if reason.contains("the simulated disk was cut")),
+        "{end:?}"
+    );
+    assert_eq!(acted.load(Ordering::SeqCst), 3, "no attempt starts after the commit that failed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_is_durable_before_the_attempt_goes_on_and_reaches_the_next_one() {
+    let actions = acting(|attempt, input| async move {
+        match input.note {
+            None => {
+                attempt.note(input.item, Value::from("halfway")).await?;
+                Err(Failure::with_unknown_effect(Class::Transient, "answer lost"))
+            }
+            Some(note) => Ok(Output::whole(Value::from([("note", note)]))),
+        }
+    });
+    let mut definition = chain(1, EffectClass::Keyed);
+    definition.steps[0].retry.attempts = 2;
+    definition.steps[0].retry.delay = Millis(1);
+    let mut rig = Rig::start(disk(), Plain { items: 0 }, actions, Limits::default());
+    let run = rig.queue(&definition, "a").await;
+    assert_eq!(rig.ended(run).await, Outcome::Succeeded);
+    let loaded = rig.reader.load(run).unwrap().unwrap();
+    let expect = Payload::Inline(Value::from([("note", Value::from("halfway"))]));
+    assert_eq!(loaded.state.steps[0].output, Some(expect));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_effect_in_doubt_is_resolved_by_a_person_and_retry_finishes_the_run() {
+    let actions = acting(|attempt, _| async move {
+        if attempt.facts().step == "s0" {
+            return Err(Failure::with_unknown_effect(Class::Permanent, "who knows"));
+        }
+        done()
+    });
+    let mut rig = Rig::start(disk(), Plain { items: 0 }, actions, Limits::default());
+    let run = rig.queue(&chain(2, EffectClass::Once), "a").await;
+    assert_eq!(rig.ended(run).await, Outcome::Failed(Reason::StepFailed));
+    let by = || "operator".to_owned();
+    let place = (StepIndex(0), ItemIndex(0));
+    assert_eq!(rig.handle.retry(run, by()).await, Ok(Reply::Refused(Refusal::OnlyUnknown)));
+    let verdict = || Verdict::Done(Payload::empty());
+    assert_eq!(rig.handle.resolve(run, place, verdict(), by()).await, Ok(Reply::Done));
+    let again = rig.handle.resolve(run, place, verdict(), by()).await;
+    assert_eq!(again, Ok(Reply::Refused(Refusal::NotUnknown)), "once");
+    assert_eq!(rig.handle.retry(run, by()).await, Ok(Reply::Queued(run)));
+    assert_eq!(rig.ended(run).await, Outcome::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_says_what_an_attempt_said() {
+    let actions = acting(|attempt, _| async move {
+        attempt.log("hello");
+        done()
+    });
+    let mut rig = Rig::start(disk(), Plain { items: 0 }, actions, Limits::default());
+    let run = rig.queue(&chain(1, EffectClass::Pure), "a").await;
+    rig.ended(run).await;
+    assert!(rig.logs.read(run).unwrap().contains("s0#1 hello"));
+}

@@ -1,0 +1,176 @@
+//! Cuts a rehearsal at a chosen point, lets a new process go on, and judges what came of it.
+//!
+//! The points of a seed are every operation of its disk, by kill and by power loss, and both sides of every
+//! effect. What was acknowledged must be there; every run must end as the rules say and as the world saw it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use holdfast_drive::grants::Limits;
+use holdfast_drive::input::Token;
+use holdfast_journal::query::{Filter, Page};
+use holdfast_kernel::definition::Definition;
+use holdfast_kernel::event::{Request, TargetReference};
+use holdfast_kernel::id::RunId;
+use holdfast_kernel::invariant;
+
+use crate::chance::Chance;
+use crate::checker::{check_outcome, check_truth};
+use crate::disk::{Cut, SimulatedDisk};
+use crate::driver::{Boundary, Driver, Stop};
+use crate::graph::{Size, definition};
+use crate::host::request;
+use crate::report::Report;
+use crate::script::Script;
+
+/// Where a rehearsal is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Point {
+    /// Nowhere.
+    Nowhere,
+    /// Before the disk operation with this number.
+    Disk(u64, Cut),
+    /// At a boundary of the effect with this number.
+    Effect(u64, Boundary),
+}
+
+/// A scenario that follows from its seed: some runs, and the limits they share.
+pub struct Scenario {
+    seed: u64,
+    script: Script,
+    limits: Limits,
+    requests: Vec<(Arc<Definition>, Request)>,
+}
+
+impl Scenario {
+    /// The scenario of a seed.
+    pub fn new(seed: u64) -> Self {
+        let mut chance = Chance::new(seed);
+        let runs = 1 + chance.below(3);
+        let requests = (0..runs)
+            .map(|number| {
+                let definition = Arc::new(definition(&mut chance, Size { steps: 5 }));
+                let mut request = request(seed.wrapping_mul(10) + number);
+                request.target = chance.percent(60).then(|| TargetReference {
+                    name: "target".to_owned(),
+                    identity: format!("target {}", chance.below(2)),
+                });
+                (definition, request)
+            })
+            .collect();
+        let limits = Limits {
+            runs: 1 + chance.small(3),
+            attempts: 1 + chance.small(6),
+            attempts_for_a_target: 1 + chance.small(4),
+        };
+        Self { seed, script: Script { seed, most_items: 6 }, limits, requests }
+    }
+
+    /// Every point at which the scenario can be cut.
+    ///
+    /// # Errors
+    /// It does not even go well when it is not cut.
+    pub fn points(&self, report: &mut Report) -> Result<Vec<Point>, String> {
+        let driver = self.rehearse(Point::Nowhere, report)?;
+        let disk = (1..=driver.disk.operations())
+            .flat_map(|number| [Cut::Kill, Cut::PowerLoss].map(|cut| Point::Disk(number, cut)));
+        let effects = (1..=driver.effects).flat_map(|number| {
+            [Boundary::BeforeEffect, Boundary::AfterEffect].map(|side| Point::Effect(number, side))
+        });
+        Ok(disk.chain(effects).collect())
+    }
+
+    /// Rehearses the scenario with a cut at `point`, and judges it.
+    ///
+    /// # Errors
+    /// Something does not hold; the sentence says what, with seed and point.
+    pub fn rehearse(&self, point: Point, report: &mut Report) -> Result<Driver, String> {
+        let told = |what: String| format!("seed {}, {point:?}: {what}", self.seed);
+        let mut driver = self.perform(point, report).map_err(told)?;
+        driver.outside.settle_world();
+        self.judge_all(&driver).map_err(told)?;
+        report.count(point, &driver);
+        Ok(driver)
+    }
+
+    fn perform(&self, point: Point, report: &mut Report) -> Result<Driver, String> {
+        let disk = SimulatedDisk::new();
+        let mut cut = Cut::Kill;
+        if let Point::Disk(number, kind) = point {
+            disk.cut_at(number);
+            cut = kind;
+        }
+        let mut disk = disk;
+        let mut driver = loop {
+            match Driver::start(disk.clone(), self.script, self.limits) {
+                Ok(driver) => break driver,
+                Err(Stop::Cut) => disk = disk.after(cut, &mut Chance::new(self.seed)),
+                Err(Stop::Fault(what)) => return Err(what),
+            }
+        };
+        if let Point::Effect(number, boundary) = point {
+            driver.die_at(number, boundary);
+        }
+        for attempt in 0..20 {
+            self.submit_missing(&mut driver, attempt);
+            match driver.finish() {
+                Ok(()) => return Ok(driver),
+                Err(Stop::Fault(what)) => return Err(what),
+                Err(Stop::Cut) => report.crashes += 1,
+            }
+            driver = match driver.reopen(cut) {
+                Ok(driver) => driver,
+                Err(Stop::Cut) => return Err("the disk was cut twice".to_owned()),
+                Err(Stop::Fault(what)) => return Err(what),
+            };
+        }
+        Err("the process dies again and again".to_owned())
+    }
+
+    /// Submits what was not acknowledged, as a client would that got no answer: as a new run, with the same
+    /// dedupe key.
+    fn submit_missing(&self, driver: &mut Driver, attempt: u64) {
+        for (number, (definition, request)) in (0_u64..).zip(&self.requests) {
+            let token = Token(number);
+            if !driver.acknowledged.contains_key(&token) {
+                let again = request_again(request, attempt);
+                driver.submit(definition, again, token);
+            }
+        }
+    }
+
+    /// Every run that there is, whoever was told of it.
+    fn judge_all(&self, driver: &Driver) -> Result<(), String> {
+        let page = Page { after: None, limit: 1_000 };
+        let found =
+            driver.reader.runs(&Filter::default(), page).map_err(|error| error.to_string())?;
+        let runs: BTreeSet<RunId> = found.rows.iter().map(|record| record.run).collect();
+        if let Some(lost) = driver.acknowledged.values().find(|run| !runs.contains(run)) {
+            return Err(format!("{lost} was acknowledged and is gone"));
+        }
+        if driver.acknowledged.len() < self.requests.len() {
+            return Err("a submit was never answered".to_owned());
+        }
+        runs.into_iter().try_for_each(|run| Self::judge(run, driver))
+    }
+
+    fn judge(run: RunId, driver: &Driver) -> Result<(), String> {
+        let loaded = driver.reader.load(run).map_err(|error| error.to_string())?;
+        let Some(loaded) = loaded else {
+            return Err(format!("{run} was acknowledged and is gone"));
+        };
+        let (definition, state) = (&loaded.definition, &loaded.state);
+        invariant::check(definition, state)?;
+        check_outcome(definition, state)?;
+        check_truth(definition, state, &driver.outside.world)
+    }
+}
+
+/// The same request as another run.
+fn request_again(request: &Request, attempt: u64) -> Request {
+    let mut run = *request.run.bytes();
+    if let Some(last) = run.last_mut() {
+        *last = last.wrapping_add(u8::try_from(attempt % 256).unwrap_or(0));
+    }
+    Request { run: RunId::from_bytes(run), ..request.clone() }
+}

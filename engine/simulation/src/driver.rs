@@ -1,0 +1,292 @@
+//! The host of the drive in a rehearsal: the real drive and journal on the simulated disk and world.
+//!
+//! Committing, filing and what happens outside are interleaved by the seed. A crash is an error of the disk,
+//! or a word from the caller; [`Driver::reopen`] goes on from what the disk kept, as a new process would.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use holdfast_drive::grants::Limits;
+use holdfast_drive::input::{Input, Program, Submit, Token};
+use holdfast_drive::output::{Output, Reply};
+use holdfast_drive::turn::Drive;
+use holdfast_journal::commit::{Batch, Writer};
+use holdfast_journal::database::Check;
+use holdfast_journal::filer::Filer;
+use holdfast_journal::query::Reader;
+use holdfast_journal::record::StoredDefinition;
+use holdfast_journal::resume::open;
+use holdfast_kernel::command::Command;
+use holdfast_kernel::definition::Definition;
+use holdfast_kernel::event::Request;
+use holdfast_kernel::id::{Millis, RunId};
+use holdfast_kernel::status::Outcome;
+
+use crate::chance::Chance;
+use crate::disk::{Cut, SimulatedDisk};
+use crate::outside::Outside;
+use crate::script::Script;
+
+/// Why a rehearsal's process stopped.
+#[derive(Debug)]
+pub enum Stop {
+    /// The disk was cut: go on with [`Driver::reopen`].
+    Cut,
+    /// Something does not hold.
+    Fault(String),
+}
+
+/// A point between two effects where a process may die although its disk works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Boundary {
+    /// A command was released and not carried out.
+    BeforeEffect,
+    /// It was carried out, and its answer is not back.
+    AfterEffect,
+}
+
+/// One process, and all that outlives it.
+pub struct Driver {
+    /// The disk.
+    pub disk: SimulatedDisk,
+    /// The world, the clock and what is on its way.
+    pub outside: Outside,
+    /// The submits that were acknowledged, with the run each was told.
+    pub acknowledged: BTreeMap<Token, RunId>,
+    /// The runs whose end was told, with how.
+    pub told: BTreeMap<RunId, Outcome>,
+    /// Reads what is filed.
+    pub reader: Reader,
+    /// How many commands reached the outside.
+    pub effects: u64,
+    /// How many commits were made.
+    pub commits: u64,
+    limits: Limits,
+    script: Script,
+    chance: Chance,
+    drive: Drive,
+    writer: Writer,
+    filer: Filer,
+    committing: VecDeque<Batch>,
+    die_at: Option<(u64, Boundary)>,
+}
+
+impl Driver {
+    /// A process on an empty disk.
+    ///
+    /// # Errors
+    /// The disk was cut while the state was made.
+    pub fn start(disk: SimulatedDisk, script: Script, limits: Limits) -> Result<Self, Stop> {
+        let outside = Outside::new(script.seed);
+        let chance = Chance::new(script.seed ^ 0x5eed);
+        Self::on(disk, outside, script, limits, chance)
+    }
+
+    fn on(
+        disk: SimulatedDisk,
+        outside: Outside,
+        script: Script,
+        limits: Limits,
+        chance: Chance,
+    ) -> Result<Self, Stop> {
+        let opened = match open(Arc::new(disk.clone()), "rehearsal", Check::Quick) {
+            Ok(opened) => opened,
+            Err(_) if disk.is_cut() => return Err(Stop::Cut),
+            Err(error) => return Err(Stop::Fault(format!("cannot open the state: {error}"))),
+        };
+        let recovered = opened.recovered;
+        let mut drive =
+            Drive::new(limits, opened.payloads, recovered.next_sequence, recovered.highest);
+        for active in recovered.active {
+            let program = program(&active.definition, script);
+            drive.take_over(active, program, outside.now);
+        }
+        let mut driver = Self {
+            disk,
+            outside,
+            acknowledged: BTreeMap::new(),
+            told: BTreeMap::new(),
+            reader: opened.reader,
+            effects: 0,
+            commits: 0,
+            limits,
+            script,
+            chance,
+            drive,
+            writer: opened.writer,
+            filer: opened.filer,
+            committing: VecDeque::new(),
+            die_at: None,
+        };
+        driver.drive.start(driver.outside.now);
+        Ok(driver)
+    }
+
+    /// The process dies and a new one opens what the disk kept.
+    ///
+    /// # Errors
+    /// The disk was cut again, or what it kept is refused.
+    pub fn reopen(self, cut: Cut) -> Result<Self, Stop> {
+        let Self {
+            disk,
+            mut outside,
+            acknowledged,
+            told,
+            effects,
+            commits,
+            limits,
+            script,
+            mut chance,
+            drive,
+            writer,
+            filer,
+            reader,
+            ..
+        } = self;
+        drop((drive, writer, filer, reader));
+        let disk = disk.after(cut, &mut chance);
+        outside.forget(Millis(chance.below(3_000)));
+        let mut next = Self::on(disk, outside, script, limits, chance)?;
+        (next.acknowledged, next.told) = (acknowledged, told);
+        (next.effects, next.commits) = (effects, commits);
+        Ok(next)
+    }
+
+    /// The process dies at this boundary of the effect with this number, counted over all processes.
+    pub fn die_at(&mut self, effect: u64, boundary: Boundary) {
+        self.die_at = Some((effect, boundary));
+    }
+
+    /// Submits a run of `definition`; the reply goes to `token`.
+    pub fn submit(&mut self, definition: &Arc<Definition>, request: Request, token: Token) {
+        let lowered = serde_json::to_string(&**definition).unwrap_or_default();
+        let digest = Definition::digest_of(lowered.as_bytes());
+        let request = Request { definition: digest, ..request };
+        let stored = StoredDefinition { digest, text: String::new(), lowered };
+        let program = program(definition, self.script);
+        let submit = Submit { request, stored, program, token };
+        self.drive.accept(Input::Submit(Box::new(submit)), self.outside.now);
+    }
+
+    /// Goes on until no run is active.
+    ///
+    /// # Errors
+    /// The process stopped.
+    pub fn finish(&mut self) -> Result<(), Stop> {
+        for _ in 0..2_000_000 {
+            if !self.step()? {
+                return Ok(());
+            }
+        }
+        Err(Stop::Fault("the runs go round in circles".to_owned()))
+    }
+
+    /// Does one thing: commit, file, or let something happen outside. False if nothing is left to do.
+    ///
+    /// # Errors
+    /// The process stopped.
+    pub fn step(&mut self) -> Result<bool, Stop> {
+        self.committing.extend(self.drive.take_batch());
+        let ready = self.drive.take_ready();
+        self.release(ready)?;
+        if self.writer.unfiled() > 0 && self.chance.percent(20) {
+            return self.file().map(|()| true);
+        }
+        // While a commit is under way other things may happen, so that batches hold more than one event.
+        if let Some(batch) = self.committing.pop_front() {
+            if self.chance.percent(70) {
+                return self.commit(batch).map(|()| true);
+            }
+            self.committing.push_front(batch);
+        }
+        if let Some((run, event)) = self.outside.happen() {
+            self.drive.accept(Input::Event { run, event }, self.outside.now);
+            return Ok(true);
+        }
+        if !self.committing.is_empty() {
+            return Ok(true);
+        }
+        if self.writer.unfiled() > 0 {
+            return self.file().map(|()| true);
+        }
+        match self.drive.active().next() {
+            Some(state) => Err(Stop::Fault(format!("{} waits for nothing", state.run()))),
+            None => Ok(false),
+        }
+    }
+
+    fn commit(&mut self, batch: Batch) -> Result<(), Stop> {
+        let sequence = batch.sequence;
+        if let Err(error) = self.writer.commit(batch) {
+            return Err(self.stopped(&error));
+        }
+        self.commits += 1;
+        let released = self.drive.committed(sequence);
+        self.release(released)
+    }
+
+    fn file(&mut self) -> Result<(), Stop> {
+        let limit = 1 + usize::try_from(self.chance.below(20)).unwrap_or(0);
+        self.filer.file(limit).map(drop).map_err(|error| self.stopped(&error))
+    }
+
+    fn stopped(&self, error: &dyn std::error::Error) -> Stop {
+        if self.disk.is_cut() { Stop::Cut } else { Stop::Fault(error.to_string()) }
+    }
+
+    fn release(&mut self, outputs: Vec<Output>) -> Result<(), Stop> {
+        for output in outputs {
+            match output {
+                Output::Command { run, program, command } => {
+                    self.carry_out(run, &program.definition, &command)?;
+                }
+                Output::Reply { reply: Reply::Queued(run) | Reply::Deduplicated(run), token } => {
+                    self.acknowledged.insert(token, run);
+                }
+                Output::Reply { .. } | Output::Happened { .. } | Output::Stale { .. } => {}
+                Output::Ended { run, outcome } => self.ended(run, outcome)?,
+                Output::Evaluate { run, .. } => {
+                    return Err(Stop::Fault(format!(
+                        "{run} asked for results, which no script reads"
+                    )));
+                }
+                Output::Quarantined { run, reason } => {
+                    return Err(Stop::Fault(format!("{run} was quarantined: {reason}")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn ended(&mut self, run: RunId, outcome: Outcome) -> Result<(), Stop> {
+        match self.told.insert(run, outcome) {
+            None => Ok(()),
+            Some(earlier) => {
+                Err(Stop::Fault(format!("{run} ended twice: {earlier:?}, {outcome:?}")))
+            }
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        run: RunId,
+        definition: &Definition,
+        command: &Command,
+    ) -> Result<(), Stop> {
+        let is_effect = matches!(command, Command::StartAttempt { .. });
+        if is_effect {
+            self.effects += 1;
+        }
+        let here = |boundary| is_effect && self.die_at == Some((self.effects, boundary));
+        let (before, after) = (here(Boundary::BeforeEffect), here(Boundary::AfterEffect));
+        if before {
+            return Err(Stop::Cut);
+        }
+        self.outside.carry_out(run, definition, command);
+        if after { Err(Stop::Cut) } else { Ok(()) }
+    }
+}
+
+fn program(definition: &Arc<Definition>, script: Script) -> Program {
+    Program { definition: Arc::clone(definition), language: Arc::new(script) }
+}

@@ -59,7 +59,7 @@ fn verify_all(scene: &Scene) -> Vec<Verification> {
 }
 
 #[test]
-fn a_damaged_pack_is_found_by_verify_which_names_the_files() {
+fn inv_10_a_damaged_pack_is_found_by_verify_which_names_the_files() {
     for kind in ["flipped", "cut", "gone"] {
         let (scene, sets) = two_sets();
         let pack = largest_pack(&scene);
@@ -123,7 +123,7 @@ fn a_sample_reads_a_share_and_rotates() {
 }
 
 #[test]
-fn a_damaged_index_or_snapshot_is_refused_with_its_path() {
+fn inv_14_a_damaged_index_or_snapshot_is_refused_with_its_path() {
     for folder in ["index", "snapshots"] {
         for kind in ["flipped", "cut", "another"] {
             let (scene, sets) = two_sets();

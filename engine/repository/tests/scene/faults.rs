@@ -36,7 +36,7 @@ fn data_bytes(scene: &Scene) -> u64 {
 }
 
 #[test]
-fn a_full_disk_in_the_middle_of_a_capture_leaves_no_unit_and_it_goes_on_later() {
+fn inv_15_a_full_disk_in_the_middle_of_a_capture_leaves_no_unit_and_it_goes_on_later() {
     for (folder, from) in [("data", 0), ("data", 2), ("index", 0), ("snapshots", 0)] {
         let scene = Scene::new();
         let faulty = scene.faulty(full_disk(folder, from));
@@ -53,7 +53,7 @@ fn a_full_disk_in_the_middle_of_a_capture_leaves_no_unit_and_it_goes_on_later() 
 }
 
 #[test]
-fn a_full_disk_in_the_middle_of_a_seal_leaves_no_set_and_the_units_stay() {
+fn inv_15_a_full_disk_in_the_middle_of_a_seal_leaves_no_set_and_the_units_stay() {
     for (folder, from) in [("data", 0), ("data", 1), ("index", 0), ("index", 2), ("snapshots", 0)] {
         let scene = Scene::new();
         capture(&scene.repository, Tree::of([file("a/x", "1")]), run(1), "one").unwrap();

@@ -16,7 +16,7 @@ use crate::compare::same;
 use crate::kit::{Scene, age, always, everything};
 
 #[test]
-fn a_tree_with_everything_comes_back_the_same() {
+fn inv_10_a_tree_with_everything_comes_back_the_same() {
     for entries in [3, 10_000] {
         let scene = Scene::new();
         everything(&scene);

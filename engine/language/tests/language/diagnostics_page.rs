@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use holdfast_language::code::Code;
 use holdfast_language::render::Colour;
-use holdfast_language::{Source, check, configuration};
+use holdfast_language::{Diagnostic, Source, check, configuration};
 
 use crate::specs::actions;
 
@@ -29,13 +29,16 @@ fn block<'e>(entry: &'e str, fence: &str) -> Option<&'e str> {
 }
 
 /// What an example of this code gives: those of `HF06xx` are configurations, all others workflows.
-fn codes(number: &str, text: &str) -> Vec<String> {
-    let source = Source::new("example.yaml", text);
-    let found = if number.starts_with("HF06") {
-        configuration::read(&source).map_or_else(|found| found, |read| read.warnings)
+fn found(number: &str, source: &Source) -> Vec<Diagnostic> {
+    if number.starts_with("HF06") {
+        configuration::read(source).map_or_else(|found| found, |read| read.warnings)
     } else {
-        check(&source, &actions()).map_or_else(|found| found, |checked| checked.warnings)
-    };
+        check(source, &actions()).map_or_else(|found| found, |checked| checked.warnings)
+    }
+}
+
+fn codes(number: &str, text: &str) -> Vec<String> {
+    let found = found(number, &Source::new("example.yaml", text));
     found.iter().map(|found| format!("{} {}", found.code, found.message)).collect()
 }
 
@@ -85,11 +88,7 @@ fn every_code_is_rendered_with_its_line_and_its_remedy() {
             continue;
         };
         let source = Source::new("example.yaml", text);
-        let found = match check(&source, &actions()) {
-            Ok(checked) => checked.warnings,
-            Err(found) => found,
-        };
-        for found in found {
+        for found in found(number, &source) {
             assert!(found.remedy.is_some(), "{number} has no remedy");
             rendered.push(found.render(&source, Colour::None));
         }

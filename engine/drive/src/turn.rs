@@ -198,7 +198,9 @@ impl Drive {
         }
         let run = request.run;
         let (state, decision) = queue(&program.definition, request, self.stamp(Places::default()));
-        self.open.definitions.push(stored);
+        if !self.open.definitions.iter().any(|other| other.digest == stored.digest) {
+            self.open.definitions.push(stored);
+        }
         self.keep(Active { program, state });
         self.absorb(run, decision);
         self.reply(token, Reply::Queued(run));

@@ -4,6 +4,7 @@
 //! the runs. Taking in writes nothing to the disk and decides nothing; the same records always give the
 //! same rows.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ use crate::project::{
     LISTED_JOINERS, RowChange, highest_offset, new_record, notification_text, row_changes, status,
     update_record,
 };
-use crate::record::{AuditRecord, ItemRow, Notification, RunEvents, RunRecord};
+use crate::record::{AuditRecord, Notification, RunEvents, RunRecord};
 use crate::store::{Keys, Order, Rows, Table, View, event_key, index_prefix, item_key};
 
 /// A state snapshot is made after this many events at the earliest.
@@ -188,6 +189,7 @@ impl Core {
             sequence: batch.sequence,
             listed: None,
             ended: Ended::NotLately,
+            items: BTreeMap::new(),
         };
         self.remember(&live);
         let text = notification_text(&live.row.record, None);
@@ -226,7 +228,7 @@ impl Core {
         }
         live.row.last_offset = live.row.last_offset.max(highest_offset(event));
         for (step, item, change) in changes {
-            self.change_item(source, run, (step, item), change)?;
+            self.change_item(source, live, (step, item), change)?;
         }
         let status_now = status(&live.state);
         if status_now != status_before {
@@ -240,14 +242,19 @@ impl Core {
     fn change_item(
         &mut self,
         source: &Source<'_>,
-        run: RunId,
-        (step, item): (StepIndex, ItemIndex),
+        live: &mut Live,
+        place: (StepIndex, ItemIndex),
         change: RowChange,
     ) -> Result<(), FilingError> {
-        let key = item_key(run, step, item);
-        let mut row: ItemRow = self.view(source).get(Table::Items, &key)?.unwrap_or_default();
-        change.apply(&mut row);
-        self.fresh.put(Table::Items, key, encode(&row)?);
+        let run = live.row.record.run;
+        let row = match live.items.entry(place) {
+            Entry::Occupied(row) => row.into_mut(),
+            Entry::Vacant(free) => {
+                let key = item_key(run, place.0, place.1);
+                free.insert(self.view(source).get(Table::Items, &key)?.unwrap_or_default())
+            }
+        };
+        change.apply(row);
         Ok(())
     }
 
@@ -288,6 +295,9 @@ impl Core {
 
     fn settle_run(&mut self, run: RunId, live: &mut Live) -> Result<(), FilingError> {
         update_record(&mut live.row.record, &live.definition, &live.state);
+        for ((step, item), row) in std::mem::take(&mut live.items) {
+            self.fresh.put(Table::Items, item_key(run, step, item), encode(&row)?);
+        }
         let row = &live.row;
         let due = row.events >= SNAPSHOT_EVENTS && row.bytes >= row.snapshot_bytes;
         let ended = std::mem::replace(&mut live.ended, Ended::NotLately) == Ended::Now;

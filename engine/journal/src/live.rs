@@ -3,12 +3,13 @@
 //! A state is the last snapshot of it and the events that follow. What does not fit together is refused
 //! with run, record and reason. Nothing is written here.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use holdfast_kernel::definition::Definition;
 use holdfast_kernel::event::Event;
 use holdfast_kernel::fold::{begin, fold};
-use holdfast_kernel::id::{Digest, RunId};
+use holdfast_kernel::id::{Digest, ItemIndex, RunId, StepIndex};
 use holdfast_kernel::state::RunState;
 use holdfast_kernel::status::RunStatus;
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::absorb::{Core, Source};
 use crate::codec::Damaged;
 use crate::filer::FilingError;
-use crate::record::{RunEvents, RunRecord, StoredDefinition};
+use crate::record::{ItemRow, RunEvents, RunRecord, StoredDefinition};
 use crate::store::{Keys, Order, Table, View, event_key};
 
 /// How many rows of events are read at once.
@@ -56,6 +57,8 @@ pub(crate) struct Live {
     pub(crate) listed: Option<RunStatus>,
     /// Whether it ended since its row was last brought up to date.
     pub(crate) ended: Ended,
+    /// The item rows that changed since its row was last brought up to date.
+    pub(crate) items: BTreeMap<(StepIndex, ItemIndex), ItemRow>,
 }
 
 /// Whether a run ended since its row was last brought up to date.
@@ -99,7 +102,8 @@ impl Core {
         }
         let state = state.ok_or_else(|| corrupt(run, sequence, "it has no events"))?;
         let listed = Some(row.record.status);
-        Ok(Some(Live { definition, state, row, sequence, listed, ended: Ended::NotLately }))
+        let (ended, items) = (Ended::NotLately, BTreeMap::new());
+        Ok(Some(Live { definition, state, row, sequence, listed, ended, items }))
     }
 
     pub(crate) fn definition(

@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use crate::codec::{Damaged, decode, encode};
 use crate::commit::{Batch, RECORDS, Writer};
-use crate::database::{Check, Database, DatabaseError};
+use crate::database::{Check, Database, DatabaseError, Growth};
 use crate::disk::Disk;
 use crate::filer::{Filer, FilingError, Shared};
 use crate::mark;
@@ -28,9 +28,9 @@ use crate::store::Table;
 const JOURNAL: &str = "journal.redb";
 const STORE: &str = "store.redb";
 
-/// The bytes of each file that are kept in memory.
-const JOURNAL_CACHE: usize = 16 * 1024 * 1024;
-const STORE_CACHE: usize = 64 * 1024 * 1024;
+/// The bytes of each file that are kept in memory, and how it grows.
+const JOURNAL_FORM: (usize, Growth) = (16 * 1024 * 1024, Growth::Filled);
+const STORE_FORM: (usize, Growth) = (64 * 1024 * 1024, Growth::Sparse);
 
 /// How many records are filed in one transaction while opening.
 const FILED_AT_ONCE: usize = 1_000;
@@ -171,10 +171,10 @@ pub fn open(disk: Arc<dyn Disk>, instance: &str, check: Check) -> Result<Opened,
     if check == Check::Full {
         forget_cached(&*disk)?;
     }
-    let store = Database::open(&*disk, Path::new(STORE), STORE_CACHE, check)?;
+    let store = Database::open(&*disk, Path::new(STORE), STORE_FORM, check)?;
     let instance = identity(&*disk, STORE, &store)?;
     // The journal is small, so every page of it is verified each time.
-    let journal = Database::open(&*disk, Path::new(JOURNAL), JOURNAL_CACHE, Check::Full)?;
+    let journal = Database::open(&*disk, Path::new(JOURNAL), JOURNAL_FORM, Check::Full)?;
     if identity(&*disk, JOURNAL, &journal)? != instance {
         return Err(OpenError::Foreign { path: disk.place(Path::new(JOURNAL)) });
     }
@@ -297,7 +297,7 @@ fn prepare(disk: &dyn Disk, instance: &str) -> Result<(), OpenError> {
     let acknowledged = mark::last_acknowledged(files).map_err(folder(mark::NAME))?;
     let mut instance = instance.to_owned();
     if store {
-        let database = Database::open(disk, Path::new(STORE), STORE_CACHE, Check::Quick)?;
+        let database = Database::open(disk, Path::new(STORE), STORE_FORM, Check::Quick)?;
         instance = identity(disk, STORE, &database)?;
         if Shared::open(database)?.filed() > 0 || acknowledged.is_some() {
             return Err(OpenError::Missing { path: disk.place(Path::new(JOURNAL)) });
@@ -329,7 +329,7 @@ fn make(
     if files.length(&beside).map_err(folder)?.is_some() {
         files.remove(&beside).map_err(folder)?;
     }
-    let database = Database::open(disk, &beside, JOURNAL_CACHE, Check::Quick)?;
+    let database = Database::open(disk, &beside, JOURNAL_FORM, Check::Quick)?;
     let transaction = database.write()?;
     tables(&transaction).map_err(|error| database.fault(error))?;
     {

@@ -45,14 +45,16 @@ impl RunId {
 
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("run_")?;
-        for (position, byte) in self.0.iter().enumerate() {
-            if matches!(position, 4 | 6 | 8 | 10) {
-                f.write_str("-")?;
-            }
-            write!(f, "{byte:02x}")?;
+        // Each record names its runs, so this is done in one piece.
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = *b"run_------------------------------------";
+        let places = text.iter_mut().enumerate().skip(4);
+        let places = places.filter(|(place, _)| !matches!(place, 12 | 17 | 22 | 27));
+        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+        for ((_, place), digit) in places.zip(digits) {
+            *place = DIGITS[usize::from(digit)];
         }
-        Ok(())
+        core::str::from_utf8(&text).map_or(Err(fmt::Error), |text| f.write_str(text))
     }
 }
 

@@ -25,7 +25,7 @@ use crate::command_output::drain;
 use crate::input::{integers, text, texts};
 
 /// The search path that programs are given.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// How long a cancelled program has after SIGTERM before SIGKILL.
 const KILL_AFTER: Millis = Millis::seconds(20);

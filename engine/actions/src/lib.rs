@@ -9,4 +9,5 @@ pub mod command;
 mod command_output;
 pub mod input;
 pub mod registry;
+pub mod secret_command;
 pub mod sleep;

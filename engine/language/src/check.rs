@@ -4,6 +4,7 @@
 //! whatever the parts before it could make sense of, so that all mistakes are told at once.
 
 mod action;
+mod comparison;
 mod expression;
 mod function;
 pub(crate) mod graph;
@@ -16,7 +17,7 @@ use std::collections::BTreeSet;
 
 use holdfast_kernel::definition::Definition;
 
-pub(crate) use action::Used;
+pub(crate) use action::{Used, is_item};
 pub(crate) use input::secret;
 pub(crate) use step::{Expressions, FanOut};
 

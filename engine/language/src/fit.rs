@@ -45,8 +45,8 @@ pub(crate) fn accept(value: Value, shape: &Shape, origin: Origin) -> Result<Valu
         (Shape::OrNone(_), Value::None) => Ok(Value::None),
         (Shape::OrNone(shape), value) => accept(value, shape, origin),
         (Shape::String, Value::Text(text)) => {
-            if text.contains(['\n', '\0']) {
-                return Err(Misfit::new("it has more than one line, and takes one"));
+            if text.contains('\0') {
+                return Err(Misfit::new("it has a character that no name or path can have"));
             }
             Ok(Value::Text(text))
         }
@@ -174,6 +174,7 @@ mod tests {
             Literal,
             "element 2: it is an integer, and takes a string",
         );
-        check("a\nb", Shape::String, Literal, "it has more than one line, and takes one");
+        check("a\nb", Shape::String, Literal, "\"a\\nb\"");
+        check("a\0b", Shape::String, Literal, "it has a character that no name or path can have");
     }
 }

@@ -17,6 +17,7 @@ use minijinja::Environment;
 use thiserror::Error;
 
 use crate::action::Actions;
+use crate::check::is_item;
 use crate::duration;
 use crate::evaluate::context::{Turn, View, find_step, has_output};
 use crate::evaluate::engine;
@@ -138,6 +139,10 @@ impl Program {
                 let part = part_of(&root.template, &key);
                 Failure::without_effect(Class::Invalid, at_template(&root.file, part, &message))
             };
+            if is_item(spec, &key) {
+                fitted.insert(key, value);
+                continue;
+            }
             let Some(field) = spec.input(&key) else {
                 return Err(refused("the action does not take it"));
             };
@@ -166,15 +171,12 @@ fn part_of<'t>(template: &'t Prepared, key: &str) -> &'t Prepared {
 
 impl Evaluate for Program {
     fn reads_results(&self, question: Question) -> bool {
-        let step = |index| self.definition.step(index);
-        let asked: Vec<Option<ExpressionId>> = match question {
+        let step = |index: StepIndex| self.definition.step(index);
+        let asked = match question {
             Question::Gate(index) => vec![step(index).and_then(|step| step.condition)],
             Question::Items(index) => step(index)
                 .and_then(|step| step.for_each.as_ref())
-                .map(|fan_out| {
-                    let all = [fan_out.key, fan_out.filter, fan_out.stage, fan_out.max_parallel];
-                    all.into_iter().chain([Some(fan_out.items)]).collect()
-                })
+                .map(|of| vec![Some(of.items), of.key, of.filter, of.stage, of.max_parallel])
                 .unwrap_or_default(),
             Question::Pause(index, _) => match step(index).map(|step| &step.work) {
                 Some(Work::Pause { duration }) => vec![Some(*duration)],
@@ -182,11 +184,10 @@ impl Evaluate for Program {
             },
             Question::Outputs => vec![self.definition.outputs],
         };
-        // A text that only mentions the word waits for the filer once in vain, and that is all.
-        asked.into_iter().flatten().any(|ExpressionId(id)| {
-            let stored = self.definition.expressions.get(id as usize);
-            stored.is_some_and(|stored| stored.canonical().contains("results"))
-        })
+        let roots = asked.into_iter().flatten().filter_map(|id| self.root(id).ok());
+        roots
+            .flat_map(|root| root.template.expressions())
+            .any(|ready| ready.references.steps.values().any(|parts| parts.reads("results")))
     }
 
     fn gate(&self, scope: &dyn Scope, step: StepIndex) -> Result<bool, Failure> {

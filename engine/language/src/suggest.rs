@@ -9,12 +9,20 @@ pub(crate) fn closest<'a>(
 ) -> Option<&'a str> {
     // A third of the letters may be wrong: `keep` is not meant by `step`.
     let allowed = ((name.chars().count() + 1) / 3).min(4);
-    candidates
-        .into_iter()
-        .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min()
-        .map(|(_, candidate)| candidate)
+    let mut near: Option<(usize, &str)> = None;
+    let mut longer: Option<&str> = None;
+    for candidate in candidates {
+        let distance = distance(name, candidate);
+        if distance <= allowed && near.is_none_or(|best| (distance, candidate) < best) {
+            near = Some((distance, candidate));
+        }
+        // `uppercase` is meant to be `upper`, and `stat` to be `status`.
+        let starts = name.starts_with(candidate) || candidate.starts_with(name);
+        if starts && name.len().min(candidate.len()) >= 4 {
+            longer = Some(candidate);
+        }
+    }
+    near.map(|(_, candidate)| candidate).or(longer)
 }
 
 /// How far two names are apart; upper case, `-` and `_` make no difference.
@@ -56,6 +64,7 @@ mod tests {
         assert_eq!(closest("forEach", names), Some("for_each"));
         assert_eq!(closest("run-when", names), Some("run_when"));
         assert_eq!(closest("colour", names), None);
+        assert_eq!(closest("timeout_minutes", names), Some("timeout"));
         assert_eq!(remedy("x", &["a", "b"]), "Choose one of `a`, `b`.");
     }
 }

@@ -31,7 +31,7 @@ use crate::handle::Handle;
 use crate::logs::Logs;
 use crate::scope::Secrets;
 use crate::timer::Timers;
-use crate::wake::{Asked, Tokens, Wake};
+use crate::wake::{Asked, Grace, Tokens, Wake};
 
 /// How many news a watcher may lag behind before it misses some.
 const FEED: usize = 4_096;
@@ -230,7 +230,7 @@ impl Executor {
             }
             Wake::Committed(Err(reason)) | Wake::Filed(Err(reason)) => self.fail(reason),
             Wake::Filed(Ok(_)) => {}
-            Wake::Drain => self.drain(),
+            Wake::Drain(grace) => self.drain(grace),
             Wake::Stop => self.ending = Ending::Over(End::Stopped),
         }
     }
@@ -251,10 +251,20 @@ impl Executor {
         }
     }
 
-    fn drain(&mut self) {
-        if matches!(self.ending, Ending::No) {
+    fn drain(&mut self, grace: Grace) {
+        let grace = match grace {
+            Grace::Usual => self.drain_grace,
+            Grace::None => Millis::ZERO,
+        };
+        let until = clock::monotonic() + clock::duration(grace);
+        let sooner = match self.ending {
+            Ending::No => true,
+            Ending::Draining(earlier) => until < earlier,
+            Ending::Interrupted(_) | Ending::Over(_) => false,
+        };
+        if sooner {
             self.drive.set_intake(Intake::Draining, clock::now());
-            self.ending = Ending::Draining(clock::monotonic() + clock::duration(self.drain_grace));
+            self.ending = Ending::Draining(until);
         }
     }
 

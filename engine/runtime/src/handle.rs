@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::feed::News;
-use crate::wake::{Asked, Wake, Want};
+use crate::wake::{Asked, Grace, Wake, Want};
 
 /// Asks an executor for things. Clones ask the same one.
 #[derive(Clone, Debug)]
@@ -65,7 +65,12 @@ impl Handle {
     /// Takes no new work and ends once what is in flight is done, or its grace is over.
     pub fn drain(&self) {
         // An executor that is gone has nothing to drain.
-        self.wake.send(Wake::Drain).unwrap_or_default();
+        self.wake.send(Wake::Drain(Grace::Usual)).unwrap_or_default();
+    }
+
+    /// Takes no new work and ends now; what is in flight is interrupted, and told as such.
+    pub fn drain_now(&self) {
+        self.wake.send(Wake::Drain(Grace::None)).unwrap_or_default();
     }
 
     /// Ends at once; what is in flight is interrupted.

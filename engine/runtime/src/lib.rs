@@ -18,4 +18,5 @@ mod release;
 pub mod scope;
 pub mod tasks;
 mod timer;
+pub mod unreadable;
 pub mod wake;

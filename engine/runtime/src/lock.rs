@@ -22,6 +22,7 @@ pub const PATIENCE: Millis = Millis::seconds(10);
 #[derive(Debug)]
 pub struct StateLock {
     file: File,
+    unclean_ends: u32,
 }
 
 /// What the owner of a lock does.
@@ -79,7 +80,7 @@ impl StateLock {
                 Err(TryLockError::WouldBlock) => {}
             }
             let owner = owner(&mut file).map_err(disk)?;
-            let drives = owner.ends_with("drives");
+            let drives = owner.split_whitespace().nth(1) == Some("drives");
             if drives || clock::monotonic() >= deadline {
                 let pid = owner.split_whitespace().next().unwrap_or("unknown").to_owned();
                 return Err(LockError::Owned { path: state.to_owned(), pid });
@@ -90,9 +91,25 @@ impl StateLock {
             Use::Drives => "drives",
             Use::Acts => "acts",
         };
-        write_owner(&mut file, word).map_err(disk)?;
-        Ok(Self { file })
+        let unclean_ends = unclean_ends(&owner(&mut file).map_err(disk)?);
+        write_owner(&mut file, word, unclean_ends).map_err(disk)?;
+        Ok(Self { file, unclean_ends })
     }
+
+    /// How many owners in a row, up to the last one, did not let go but died.
+    pub const fn unclean_ends(&self) -> u32 {
+        self.unclean_ends
+    }
+}
+
+/// An owner that lets go empties the file; one that died left its line, with the number of those before it.
+fn unclean_ends(left: &str) -> u32 {
+    if left.is_empty() {
+        return 0;
+    }
+    let before =
+        left.split_whitespace().nth(2).and_then(|count| count.parse().ok()).unwrap_or(0_u32);
+    before.saturating_add(1)
 }
 
 impl Drop for StateLock {
@@ -109,8 +126,21 @@ fn owner(file: &mut File) -> io::Result<String> {
     Ok(text.trim().to_owned())
 }
 
-fn write_owner(file: &mut File, word: &str) -> io::Result<()> {
+fn write_owner(file: &mut File, word: &str, unclean_ends: u32) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
-    writeln!(file, "{} {word}", std::process::id())
+    writeln!(file, "{} {word} {unclean_ends}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owners_that_died_in_a_row_are_counted() {
+        assert_eq!(unclean_ends(""), 0);
+        assert_eq!(unclean_ends("4711 drives 0"), 1);
+        assert_eq!(unclean_ends("4711 acts 2"), 3);
+        assert_eq!(unclean_ends("what is this"), 1);
+    }
 }

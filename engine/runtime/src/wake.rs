@@ -36,9 +36,18 @@ pub enum Wake {
     /// Records were filed, or could not be.
     Filed(Result<u64, String>),
     /// Take no new work, and end once what runs is done or the grace is over.
-    Drain,
+    Drain(Grace),
     /// End at once; what runs is interrupted.
     Stop,
+}
+
+/// How long what is in flight has when the process is drained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grace {
+    /// As long as is usual.
+    Usual,
+    /// None: it is interrupted now.
+    None,
 }
 
 /// What somebody may want of a run, and where the reply goes.

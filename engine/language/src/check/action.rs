@@ -86,7 +86,7 @@ fn check_inputs(sink: &mut Sink<'_>, step: &StepNode<'_>, spec: &ActionSpec) {
     let given = step.get("with").and_then(Node::entries).unwrap_or_default();
     for entry in given {
         let key = entry.key.as_str();
-        if spec.input(key).is_some() {
+        if spec.input(key).is_some() || is_item(spec, key) {
             continue;
         }
         if key == "target" && spec.target == TargetUse::Run {
@@ -110,7 +110,7 @@ fn check_inputs(sink: &mut Sink<'_>, step: &StepNode<'_>, spec: &ActionSpec) {
                 step.uses.map_or(step.id_span, |(_, span)| span),
                 format!("`{}` needs `{}` in `with`.", spec.name, field.name),
             )
-            .remedy(format!("Add it: {}.", field.doc.trim_end_matches('.')));
+            .remedy(format!("Add `{}:` to `with`. {}", field.name, field.doc));
         }
     }
     let item = spec.item == ItemUse::Taken && step.items().is_none();
@@ -128,6 +128,11 @@ fn check_inputs(sink: &mut Sink<'_>, step: &StepNode<'_>, spec: &ActionSpec) {
             "Write `for_each: \"{{ steps.ID.output.items }}\"`, or give `with: { item: ... }`.",
         );
     }
+}
+
+/// Whether a key is the item of an action that takes one, whether its spec lists it or not.
+pub(crate) fn is_item(spec: &ActionSpec, key: &str) -> bool {
+    key == "item" && spec.item == ItemUse::Taken
 }
 
 /// Whether `with.item` is the loop variable unless given.

@@ -4,9 +4,6 @@
 
 use std::collections::BTreeSet;
 
-use holdfast_kernel::status::RunStatus;
-use holdfast_kernel::value::Value;
-
 use crate::code::Code;
 use crate::diagnostic::Sink;
 use crate::expression::{Expression, What};
@@ -143,7 +140,7 @@ impl Inference<'_, '_, '_> {
             What::Within(..) => {
                 let known = self.value(left, IfMissing::Refused);
                 self.value(right, IfMissing::Refused);
-                self.check_words(&known, right);
+                self.check_words(&known, left, right);
                 Known::Boolean
             }
             What::Joined(..) => {
@@ -309,54 +306,6 @@ impl Inference<'_, '_, '_> {
             )
             .remedy(remedy);
     }
-
-    fn comparison(&mut self, left: &Expression, right: &Expression, whole: &Expression) {
-        let known_left = self.value(left, IfMissing::Refused);
-        let known_right = self.value(right, IfMissing::Refused);
-        self.check_word(&known_left, right);
-        self.check_word(&known_right, left);
-        // What may be none is compared as what it is otherwise.
-        let (left, right) = (known_left.present(), known_right.present());
-        if let (Some(a), Some(b)) = (left.family(), right.family())
-            && a != b
-        {
-            let span = self.span(whole);
-            self.sink
-                .error(
-                    Code::TypesDiffer,
-                    span,
-                    format!("{} is compared with {}.", capital(left.name()), right.name()),
-                )
-                .remedy("Compare values of one type; text stands in quotes.");
-        }
-    }
-
-    /// The same for each element of a list.
-    fn check_words(&mut self, known: &Known, list: &Expression) {
-        let What::List(choices) = &list.what else {
-            return;
-        };
-        for choice in choices {
-            self.check_word(known, choice);
-        }
-    }
-
-    /// Reports a word that a value of few words is compared with and never is.
-    fn check_word(&mut self, known: &Known, other: &Expression) {
-        let (Known::Word(words), What::Constant(Value::Text(text))) =
-            (known.present(), &other.what)
-        else {
-            return;
-        };
-        if words.contains(&text.as_str()) {
-            return;
-        }
-        let remedy = RunStatus::from_word(text)
-            .filter(|status| words.contains(&status.word()))
-            .map_or_else(|| suggest::remedy(text, words), |status| format!("Write `{status}`."));
-        let span = self.span(other);
-        self.sink.error(Code::NotAStatus, span, format!("It is never `{text}`.")).remedy(remedy);
-    }
 }
 
 /// The steps whose status an expression looks at.
@@ -368,12 +317,4 @@ pub(super) fn statuses(expression: &Expression) -> Vec<String> {
         }
     });
     found
-}
-
-fn capital(text: &str) -> String {
-    let mut characters = text.chars();
-    characters
-        .next()
-        .map(|first| first.to_uppercase().chain(characters).collect())
-        .unwrap_or_default()
 }

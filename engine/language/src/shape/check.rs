@@ -5,7 +5,10 @@
 
 use holdfast_kernel::value::Value;
 
-use super::{FOR_EACH, Kind, Need, Place, SECRET, STEP, is_name, is_variable, is_workflow_name};
+use super::{
+    FOR_EACH, Kind, Need, Place, RETRY, SECRET, STEP, WORKFLOW, is_name, is_variable,
+    is_workflow_name,
+};
 use crate::code::Code;
 use crate::diagnostic::Sink;
 use crate::duration;
@@ -103,12 +106,21 @@ fn unknown_key(sink: &mut Sink<'_>, entry: &Entry, place: &'static Place) {
             .remedy(ours);
         return;
     }
+    let names = place.names();
+    let elsewhere = [&FOR_EACH, &RETRY, &STEP, &WORKFLOW]
+        .into_iter()
+        .find(|other| other.name != place.name && other.key(key).is_some())
+        .filter(|_| suggest::closest(key, names.iter().copied()).is_none());
+    let remedy = match elsewhere {
+        Some(other) => format!("It is a key of {}.", other.name),
+        None => suggest::remedy(key, &names),
+    };
     sink.error(
         Code::UnknownKey,
         entry.key_span,
         format!("`{key}` is not a key of {}.", place.name),
     )
-    .remedy(suggest::remedy(key, &place.names()));
+    .remedy(remedy);
 }
 
 /// The first character of a value, where a missing key is reported.

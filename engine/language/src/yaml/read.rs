@@ -14,6 +14,7 @@ use serde_yaml::granit_parser::{
 use super::{Data, Entry, Node, refuse, tabs};
 use crate::code::Code;
 use crate::diagnostic::Sink;
+use crate::input::with_article;
 use crate::scalar;
 use crate::source::{MAX_BYTES, Span};
 
@@ -40,7 +41,10 @@ pub(crate) fn read(sink: &mut Sink<'_>) -> Option<Node> {
     let mut reader = Reader::new(sink);
     for event in Parser::new_from_str_with_options(source.text(), options) {
         match event {
-            Ok((event, marks)) => reader.take(event, span_of(&marks)),
+            Ok((event, marks)) => {
+                reader.tag_span = marks.tag_span().map(|marks| span_of(&marks));
+                reader.take(event, span_of(&marks));
+            }
             Err(error) => reader.broken_off(&error),
         }
         if reader.stopped {
@@ -63,6 +67,8 @@ struct Reader<'a, 's> {
     anchors: BTreeMap<usize, (Node, usize)>,
     aliased: usize,
     scalars: Vec<Span>,
+    /// Where the tag of the current event stands.
+    tag_span: Option<Span>,
     root: Option<Node>,
     documents: usize,
     stopped: bool,
@@ -97,6 +103,7 @@ impl<'a, 's> Reader<'a, 's> {
             anchors: BTreeMap::new(),
             aliased: 0,
             scalars: Vec::new(),
+            tag_span: None,
             root: None,
             documents: 0,
             stopped: false,
@@ -149,7 +156,7 @@ impl<'a, 's> Reader<'a, 's> {
             _ => Data::Scalar(Value::from(text)),
         };
         if let Some(tag) = tag.filter(|tag| !tag.is_yaml_core_schema_tag("str")) {
-            refuse::tag(self.sink, tag, span);
+            refuse::tag(self.sink, tag, self.tag_span.unwrap_or(span));
             data = Data::Broken;
         }
         if text.len() > MAX_TEXT {
@@ -168,7 +175,7 @@ impl<'a, 's> Reader<'a, 's> {
     fn collection(&mut self, span: Span, anchor: usize, tag: Option<&Tag>, content: Content) {
         let mut content = content;
         if let Some(tag) = tag {
-            refuse::tag(self.sink, tag, span);
+            refuse::tag(self.sink, tag, self.tag_span.unwrap_or(span));
             content = Content::Broken;
         }
         if matches!(self.open.last(), Some(Frame { content: Content::Broken, .. })) {
@@ -297,7 +304,7 @@ impl<'a, 's> Reader<'a, 's> {
                 .error(
                     Code::KeyNotText,
                     node.span,
-                    format!("A key is text, and this is {}.", node.type_name()),
+                    format!("A key is text, and this is {}.", with_article(node.type_name())),
                 )
                 .remedy("Write the key as text, in quotes if need be.");
         }

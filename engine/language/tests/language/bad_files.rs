@@ -1,7 +1,9 @@
 //! Files with mistakes: everything is told at once, at its place, with what to do.
 
+use std::sync::Arc;
+
 use holdfast_language::render::Colour;
-use holdfast_language::{Diagnostic, Source, check};
+use holdfast_language::{Diagnostic, Program, Source, check};
 use proptest::prelude::*;
 
 use crate::specs::actions;
@@ -100,6 +102,12 @@ fn places_are_exact_inside_of_quoted_folded_and_block_scalars() {
     check_places(&step("\"a {{ inputs.x }}\""), &["HF0407 10:17"]);
     check_places(&step("'it''s {{ inputs.x }}'"), &["HF0407 10:21"]);
     check_places(&step("\"\\\"é\\\" {{ inputs.x }}\""), &["HF0407 10:21"]);
+    check_places(&step("\"\\u00e9 \\x41\\\\ {{ inputs.x }}\""), &["HF0407 10:29"]);
+    check_places(&step("\"a\\\n            {{ inputs.x }}\""), &["HF0407 11:16"]);
+    check_places(
+        &step("a {{ inputs.x }}\n            {{ inputs.y }}"),
+        &["HF0407 10:16", "HF0407 11:16"],
+    );
     check_places(&step("{ a: \"{{ inputs.x }}\" }"), &["HF0304 10:11", "HF0407 10:20"]);
     let block = "steps:\n  - id: show\n    uses: command\n    with:\n      argv: [cat]\n      stdin: |\n        first\n          {{ inputs.x }}\n        {{ inputs.y }}\n";
     check_places(block, &["HF0407 11:14", "HF0407 12:12"]);
@@ -114,7 +122,7 @@ fn bad_yaml_is_refused_by_its_reason() {
     check_places(&with("labels: &a { b: *a }\n"), &["HF0007 4:17"]);
     check_places(&with("labels: *missing\n"), &["HF0002 4:9"]);
     check_places(&with("? [a, b]\n: c\n"), &["HF0010 4:3"]);
-    check_places(&with("labels: !!map { a: b }\n"), &["HF0006 4:15"]);
+    check_places(&with("labels: !!map { a: b }\n"), &["HF0006 4:9"]);
     check_places(&with("labels: { a: !!str 5 }\n"), &[]);
     check_places(&with("labels: { <<: { a: b } }\n"), &["HF0104 4:15"]);
     check_places(&with("%TAG ! x\n"), &["HF0002 4:1"]);
@@ -177,6 +185,9 @@ fn words_of_other_tools_are_answered_with_ours() {
     for key in ["jobs: {}", "tasks: []", "params: {}"] {
         check_places(&format!("{key}\n{}", step("needs: []")), &["HF0102 4:1"]);
     }
+    let found = refused(&format!("{HEAD}{}", step("max_parallel: 4")));
+    let remedy = found.first().and_then(|found| found.remedy.as_deref());
+    assert_eq!(remedy, Some("It is a key of `for_each`."));
     check_condition(
         "success()",
         "HF0417 `success()` is a function of another tool. A step runs after success",
@@ -192,6 +203,19 @@ fn words_of_other_tools_are_answered_with_ours() {
     check_condition("! inputs.size", "HF0006");
     check_condition("\"${{ inputs.size }}\"", "HF0403");
     check_condition("{{ inputs.size }}", "HF0009");
+    for value in [
+        "{{ inputs.x }} tail",
+        "[echo, {{ a }}, b]",
+        "{{ a | b('c') }}",
+        "{{ a.b[0] }}",
+        "{ b: {{ a }} }",
+        "{{ a == \"b\" }}",
+        "{{a}}",
+    ] {
+        let found = refused(&format!("{HEAD}object: {value}\nsteps: []\n"));
+        let codes: Vec<_> = found.iter().map(|found| found.code.number()).collect();
+        assert_eq!(codes.first(), Some(&"HF0009"), "{value}: {found:?}");
+    }
     check_condition(
         "\"{{ inputs.size > 0 }}\"",
         "HF0402 A condition has no braces. Write `inputs.size > 0`.",
@@ -217,10 +241,10 @@ fn names_paths_and_types_in_expressions_are_checked() {
             "HF0407 There is no `stdot` in the output of step `free`. Did you mean `stdout`?",
         ),
         ("steps.free.counts.total > 0", "HF0407"),
-        ("steps.free.status == 'success'", "HF0413 It is never `success`."),
+        ("steps.free.status == 'success'", "HF0413 `steps.free.status` is never `success`."),
         (
             "steps.free.status in ['failed', 'canceled']",
-            "HF0413 It is never `canceled`. Write `failed`.",
+            "HF0413 `steps.free.status` is never `canceled`. Write `failed`.",
         ),
         ("steps.free.status == 3", "HF0412 A string is compared with an integer."),
         ("inputs.size == '1'", "HF0412"),
@@ -339,6 +363,36 @@ fn a_file_with_a_thousand_steps_is_checked_in_no_time() {
     assert!(found.iter().all(|found| found.code.number() == "HF0411"), "{:?}", found.first());
     let more = text + "  - id: last\n    uses: command\n    with: { argv: [df] }\n";
     assert!(refused(&more).iter().any(|found| found.code.number() == "HF0112"));
+}
+
+#[test]
+fn the_deepest_expressions_that_are_read_are_also_checked_and_compiled() {
+    let deep = [
+        "not ".repeat(190) + "true",
+        format!("1{} == 1", " + 1".repeat(190)),
+        format!("inputs{} == 1", ".a".repeat(190)),
+        format!("(1{}) == 1", " | abs".repeat(180)),
+        format!("{}1{} == []", "[".repeat(70), "]".repeat(70)),
+        format!("({}1) == 1", "1 if true else ".repeat(140)),
+        format!("{}true", "true and ".repeat(190)),
+    ];
+    for condition in deep {
+        let text = format!(
+            "{HEAD}inputs: {{ a: {{ type: map, default: {{}} }} }}\nsteps:\n  - id: a\n    if: {condition:?}\n    uses: sleep\n    with: {{ duration: 5s }}\n"
+        );
+        match check(&Source::new("deep.yaml", text), &actions()) {
+            Ok(checked) => {
+                Program::compile(Arc::new(checked.definition), &actions()).unwrap();
+            }
+            Err(found) => {
+                let known = ["HF0407", "HF0416", "HF0401"];
+                assert!(
+                    found.iter().all(|found| known.contains(&found.code.number())),
+                    "{condition}: {found:?}"
+                );
+            }
+        }
+    }
 }
 
 proptest! {

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use holdfast_language::code::Code;
-use holdfast_language::{Source, check, configuration};
+use holdfast_language::render::Colour;
+use holdfast_language::{Diagnostic, Source, check, configuration};
 
 use crate::specs::actions;
 
@@ -28,13 +29,15 @@ fn block<'e>(entry: &'e str, fence: &str) -> Option<&'e str> {
 }
 
 /// What an example of this code gives: those of `HF06xx` are configurations, all others workflows.
+fn told(number: &str, source: &Source) -> Vec<Diagnostic> {
+    if number.starts_with("HF06") {
+        return configuration::read(source).map_or_else(|found| found, |read| read.warnings);
+    }
+    check(source, &actions()).map_or_else(|found| found, |checked| checked.warnings)
+}
+
 fn codes(number: &str, text: &str) -> Vec<String> {
-    let source = Source::new("example.yaml", text);
-    let found = if number.starts_with("HF06") {
-        configuration::read(&source).map_or_else(|found| found, |read| read.warnings)
-    } else {
-        check(&source, &actions()).map_or_else(|found| found, |checked| checked.warnings)
-    };
+    let found = told(number, &Source::new("example.yaml", text));
     found.iter().map(|found| format!("{} {}", found.code, found.message)).collect()
 }
 
@@ -73,4 +76,21 @@ fn every_code_has_an_entry_whose_examples_fail_and_pass_as_they_say() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_code_is_rendered_with_its_line_and_its_remedy() {
+    let entries = entries();
+    let mut rendered = Vec::new();
+    for (number, entry) in &entries {
+        let Some(text) = block(entry, "yaml fails") else {
+            continue;
+        };
+        let source = Source::new("example.yaml", text);
+        for found in told(number, &source) {
+            assert!(found.remedy.is_some(), "{number} has no remedy");
+            rendered.push(found.render(&source, Colour::None));
+        }
+    }
+    insta::assert_snapshot!("every_code", rendered.join("\n\n"));
 }

@@ -1,12 +1,16 @@
 //! What expressions come to while a run runs.
 
-use holdfast_contract::evaluate::Evaluate;
+use holdfast_contract::evaluate::Evaluate as _;
 use holdfast_contract::list::ListedItem;
+use holdfast_kernel::event::Question;
 use holdfast_kernel::id::{ItemIndex, Millis};
 use holdfast_kernel::status::StepEnd;
 use holdfast_kernel::value::Value;
+use holdfast_language::{Source, check};
+use proptest::prelude::*;
 
 use crate::run::{Count, Run, Sink, stored};
+use crate::specs::actions;
 
 const HEAD: &str = "holdfast: 1\nname: example\noperation: maintenance\ninputs:\n  \
     size: { type: integer, default: 1 }\n  name: { type: string }\n  \
@@ -181,6 +185,16 @@ fn results_are_streamed_where_they_are_the_list_and_bounded_elsewhere() {
     let (mut run, program) = Run::of(&text, inputs());
     run.end("first", StepEnd::Partial, Value::empty_map());
     run.set_results("first", 50_000);
+    let (first, again) = (run.index("first"), run.index("again"));
+    assert!(program.reads_results(Question::Items(again)));
+    for question in [
+        Question::Items(first),
+        Question::Gate(again),
+        Question::Outputs,
+        Question::Pause(again, ItemIndex(0)),
+    ] {
+        assert!(!program.reads_results(question), "{question:?}");
+    }
     let mut count = Count::default();
     let listed = program.items(&run, run.index("again"), &mut count).unwrap();
     assert_eq!((listed.total, listed.excluded.count()), (50_000, 45_000));
@@ -258,8 +272,37 @@ fn a_damaged_definition_is_refused() {
     definition.expressions[0] = Value::from("nonsense");
     let error = holdfast_language::Program::compile(
         std::sync::Arc::new(definition),
-        &crate::specs::actions(),
+        &actions(),
     )
     .unwrap_err();
     assert_eq!(error.to_string(), "expression 0 of the definition cannot be read");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+
+    #[test]
+    fn no_expression_makes_the_evaluation_panic(
+        parts in prop::collection::vec(prop::sample::select(vec![
+            "inputs.size", "inputs.name", "inputs.set", "run.object", "steps.list.output.items", "none", "true",
+            "'é}x'", "[1, 'a']", "{'a': 1}", "1.5", "-3", " + ", " - ", " * ", " / ", " // ", " % ", " ** ", " ~ ",
+            " == ", " < ", " and ", " or ", " not ", " in ", " if ", " else ", "(", ")", "[", "]", " | length",
+            " | first", " | join('x')", " | sort", " | tojson", " | map('upper')", " | default(1)", " | int",
+            " | list", " | groupby('a')", " | batch(2)", " | round(2)", " | format(1)", " is defined", ".a", "[0]", "[1:]",
+        ]), 1..9)
+    ) {
+        let expression = parts.concat();
+        let text = format!(
+            "{HEAD}steps:\n  - id: list\n    uses: inventory\n  - id: show\n    uses: assert\n    with: {{ that: {:?} }}\n",
+            format!("{{{{ {expression} }}}}"),
+        );
+        if let Ok(checked) = check(&Source::new("example.yaml", text.as_str()), &actions()) {
+            drop(checked);
+            let (mut run, program) = Run::of(&text, inputs());
+            run.end("list", StepEnd::Succeeded, Value::from([("items", stored(20_000))]));
+            let value = program.with(&run, run.index("show"), ItemIndex(0));
+            let again = program.with(&run, run.index("show"), ItemIndex(0));
+            prop_assert_eq!(value, again);
+        }
+    }
 }

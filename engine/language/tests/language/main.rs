@@ -2,7 +2,12 @@
 //!
 //! One binary for all of it, because linking costs more than running.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::format_push_string,
+    reason = "a test fails by panicking, and its texts need not be made fast"
+)]
 
 mod bad_configurations;
 mod bad_files;

@@ -41,11 +41,11 @@ const SPECS: &[ActionSpec] = &[
         defaults: Defaults::DoNotReach,
         env: Env::Taken,
         inputs: &[
-            Field::required("argv", NAMES, "the program and its arguments"),
-            Field::optional("cwd", Shape::String, "where it runs"),
-            Field::optional("stdin", Shape::Text, "what it reads").with_secrets(),
-            Field::optional("ok_exit_codes", Shape::List(&Shape::Integer), "what is success"),
-            Field::optional("parse", Shape::Word(&["text", "json"]), "how its output is read"),
+            Field::required("argv", NAMES, "The program and its arguments."),
+            Field::optional("cwd", Shape::String, "Where it runs."),
+            Field::optional("stdin", Shape::Text, "What it reads.").with_secrets(),
+            Field::optional("ok_exit_codes", Shape::List(&Shape::Integer), "What is success."),
+            Field::optional("parse", Shape::Word(&["text", "json"]), "How its output is read."),
         ],
         outputs: &[
             Field::required("exit_code", Shape::Integer, "The exit code."),
@@ -58,7 +58,7 @@ const SPECS: &[ActionSpec] = &[
         name: "sleep",
         target: TargetUse::None,
         defaults: Defaults::DoNotReach,
-        inputs: &[Field::required("duration", Shape::Duration, "how long")],
+        inputs: &[Field::required("duration", Shape::Duration, "How long.")],
         ..BASE
     },
     ActionSpec {
@@ -66,16 +66,16 @@ const SPECS: &[ActionSpec] = &[
         target: TargetUse::None,
         defaults: Defaults::DoNotReach,
         inputs: &[
-            Field::required("that", Shape::Boolean, "what must be true"),
-            Field::optional("message", Shape::Text, "what is said if not"),
+            Field::required("that", Shape::Boolean, "What must be true."),
+            Field::optional("message", Shape::Text, "What is said if not."),
         ],
         ..BASE
     },
     ActionSpec {
         name: "inventory",
         inputs: &[
-            Field::optional("kinds", NAMES, "which kinds"),
-            Field::optional("names", NAMES, "which names"),
+            Field::optional("kinds", NAMES, "Which kinds."),
+            Field::optional("names", NAMES, "Which names."),
         ],
         outputs: &[
             Field::required("items", LISTED, "What there is."),
@@ -89,7 +89,7 @@ const SPECS: &[ActionSpec] = &[
         writes: Writes::Repository,
         batch: Batch::Allowed,
         item: ItemUse::Taken,
-        inputs: &[Field::optional("item", Shape::Item, "the item")],
+        inputs: &[Field::optional("item", Shape::Item, "The item.")],
         outputs: &[
             Field::required("key", Shape::String, "Its key."),
             Field::required("bytes", Shape::Integer, "Its size."),
@@ -102,8 +102,8 @@ const SPECS: &[ActionSpec] = &[
         writes: Writes::Repository,
         defaults: Defaults::DoNotReach,
         inputs: &[
-            Field::optional("from", Shape::Steps, "the steps that captured"),
-            Field::optional("allow_empty", Shape::Boolean, "whether nothing is allowed"),
+            Field::optional("from", Shape::Steps, "The steps that captured."),
+            Field::optional("allow_empty", Shape::Boolean, "Whether nothing is allowed."),
         ],
         outputs: &[
             Field::required("backup_set", Shape::BackupSet, "The set."),
@@ -116,9 +116,9 @@ const SPECS: &[ActionSpec] = &[
     ActionSpec {
         name: "backup_set.open",
         inputs: &[
-            Field::optional("backup_set", Shape::BackupSet, "the set"),
-            Field::optional("kinds", NAMES, "which kinds"),
-            Field::optional("verified_within", Shape::Duration, "how fresh"),
+            Field::optional("backup_set", Shape::BackupSet, "The set."),
+            Field::optional("kinds", NAMES, "Which kinds."),
+            Field::optional("verified_within", Shape::Duration, "How fresh."),
         ],
         outputs: &[
             Field::required("backup_set", Shape::BackupSet, "The set."),
@@ -132,9 +132,9 @@ const SPECS: &[ActionSpec] = &[
         batch: Batch::Allowed,
         item: ItemUse::Taken,
         inputs: &[
-            Field::optional("item", Shape::Item, "the item"),
-            Field::required("backup_set", Shape::BackupSet, "the set"),
-            Field::optional("unmapped", Shape::Word(&["block", "leave_out"]), "what then"),
+            Field::optional("item", Shape::Item, "The item."),
+            Field::required("backup_set", Shape::BackupSet, "The set."),
+            Field::optional("unmapped", Shape::Word(&["block", "leave_out"]), "What then."),
         ],
         outputs: &[Field::required("change", Shape::String, "The change.")],
         ..BASE
@@ -145,8 +145,8 @@ const SPECS: &[ActionSpec] = &[
         defaults: Defaults::DoNotReach,
         run_when: RunWhen::Clean,
         inputs: &[
-            Field::optional("from", Shape::Steps, "the steps that compared"),
-            Field::optional("expires", Shape::Duration, "when it expires"),
+            Field::optional("from", Shape::Steps, "The steps that compared."),
+            Field::optional("expires", Shape::Duration, "When it expires."),
         ],
         outputs: &[
             Field::required("plan", Shape::Plan, "The plan."),
@@ -156,7 +156,7 @@ const SPECS: &[ActionSpec] = &[
     },
     ActionSpec {
         name: "plan.open",
-        inputs: &[Field::required("plan", Shape::Plan, "the plan")],
+        inputs: &[Field::required("plan", Shape::Plan, "The plan.")],
         outputs: &[
             Field::required("plan", Shape::Plan, "The plan."),
             Field::required("items", LISTED, "Its changes."),
@@ -170,8 +170,8 @@ const SPECS: &[ActionSpec] = &[
         batch: Batch::Allowed,
         item: ItemUse::Taken,
         inputs: &[
-            Field::required("plan", Shape::Plan, "the plan"),
-            Field::optional("item", Shape::Item, "the item"),
+            Field::required("plan", Shape::Plan, "The plan."),
+            Field::optional("item", Shape::Item, "The item."),
         ],
         outputs: &[Field::required("change", Shape::String, "The change.")],
         ..BASE

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use holdfast_kernel::value::Value;
+use holdfast_language::input::Declarations;
 use holdfast_language::submit::{Given, Problem, Reference, References, Resolved, Wanted, resolve};
 use holdfast_language::{Program, Source, check};
 
@@ -55,14 +56,19 @@ impl References for Known {
     }
 }
 
-fn submit(given: &[(&str, &str)]) -> Result<Resolved, Vec<Problem>> {
+fn program() -> (Program, Declarations) {
     let checked = check(&Source::new("example.yaml", TEXT), &actions()).unwrap();
     let program = Program::compile(Arc::new(checked.definition), &actions()).unwrap();
+    (program, checked.declarations)
+}
+
+fn submit(given: &[(&str, &str)]) -> Result<Resolved, Vec<Problem>> {
+    let (program, declarations) = program();
     let given: BTreeMap<String, Given> = given
         .iter()
         .map(|(name, text)| ((*name).to_owned(), Given::Text((*text).to_owned())))
         .collect();
-    resolve(&program, &checked.declarations, &given, &Known)
+    resolve(&program, &declarations, &given, &Known)
 }
 
 #[test]
@@ -108,8 +114,7 @@ fn all_that_is_wrong_is_told_at_once() {
 
 #[test]
 fn nobody_can_submit_a_reference_into_what_is_stored() {
-    let checked = check(&Source::new("example.yaml", TEXT), &actions()).unwrap();
-    let program = Program::compile(Arc::new(checked.definition), &actions()).unwrap();
+    let (program, declarations) = program();
     let mark = Value::from([("deep", Value::List(vec![Value::from([("$list", Value::None)])]))]);
     let text = |text: &str| Given::Text(text.to_owned());
     let given = BTreeMap::from([
@@ -118,7 +123,7 @@ fn nobody_can_submit_a_reference_into_what_is_stored() {
         ("map".to_owned(), Given::Value(mark)),
         ("kinds".to_owned(), text("[{ $list: 1 }]")),
     ]);
-    let problems = resolve(&program, &checked.declarations, &given, &Known).unwrap_err();
+    let problems = resolve(&program, &declarations, &given, &Known).unwrap_err();
     let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(
         told,

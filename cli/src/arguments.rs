@@ -1,0 +1,170 @@
+//! The arguments of every command, with their help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Backs up, previews and restores, by durable workflows.
+#[derive(Debug, Parser)]
+#[command(name = "holdfast", version, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) shared: Shared,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Shared {
+    /// The configuration; found upwards from the working directory as `holdfast.yaml` unless given.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The state directory; `$XDG_STATE_HOME/holdfast` unless given.
+    #[arg(long, global = true, value_name = "DIR", env = "HOLDFAST_STATE", hide_env_values = true)]
+    pub(crate) state: Option<PathBuf>,
+    /// How data is printed.
+    #[arg(long, global = true, value_name = "FORM", default_value = "text")]
+    pub(crate) output: Form,
+}
+
+/// How data is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// For people.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check workflow files: every mistake at once, with its place and remedy.
+    #[command(after_help = "Example:\n  holdfast validate workflows/nightly.yaml")]
+    Validate(Validate),
+    /// List the actions a step can use, or show one.
+    #[command(after_help = "Example:\n  holdfast actions command")]
+    Actions(Actions),
+    /// Run a workflow in the foreground, and every run that is unfinished beside it.
+    #[command(after_help = "Example:\n  holdfast run nightly --input target=documents\n\nThe exit code is the status: \
+                            0 succeeded, 3 partial, 1 failed, 4 cancelled. Ctrl-C lets what is in flight end, and a \
+                            second one stops at once; `holdfast resume` goes on.")]
+    Run(Submission),
+    /// Store a run without driving it, and return at once.
+    #[command(after_help = "Example:\n  holdfast submit nightly --input target=documents")]
+    Submit(Submission),
+    /// Drive every unfinished run until none is left.
+    #[command(after_help = "Example:\n  holdfast resume")]
+    Resume,
+    /// Let a run that ended go on: everything in it that is not ok runs again.
+    #[command(after_help = "Example:\n  holdfast retry run_0199\n\nThe beginning of a run's id is enough.")]
+    Retry(Run),
+    /// Say whether an effect in doubt happened.
+    #[command(after_help = "Example:\n  holdfast resolve run_0199 create done\n\nHave a look at the target first: \
+                            holdfast believes what you say.")]
+    Resolve(Resolve),
+    /// List runs, the latest first.
+    #[command(after_help = "Example:\n  holdfast runs --status failed --limit 5")]
+    Runs(Runs),
+    /// Show a run: its steps, its items that are not ok, and the command to go on.
+    #[command(after_help = "Example:\n  holdfast show run_0199 --step capture")]
+    Show(Show),
+    /// Print what a run's attempts said.
+    #[command(after_help = "Example:\n  holdfast logs run_0199")]
+    Logs(Run),
+    /// List the stored changes of runs' statuses, the latest first.
+    #[command(after_help = "Example:\n  holdfast notifications --limit 5")]
+    Notifications(Limit),
+    /// Print the version.
+    Version,
+    /// A command that is not there, or not yet.
+    #[command(external_subcommand)]
+    Other(Vec<String>),
+}
+
+/// `validate`.
+#[derive(Debug, Args)]
+pub(crate) struct Validate {
+    /// The files; every workflow beside the configuration unless given.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// `actions`.
+#[derive(Debug, Args)]
+pub(crate) struct Actions {
+    /// The action to show.
+    pub(crate) name: Option<String>,
+}
+
+/// A workflow with its inputs.
+#[derive(Debug, Args)]
+pub(crate) struct Submission {
+    /// A file, or the name of a workflow in `workflows/` beside the configuration.
+    pub(crate) workflow: String,
+    /// An input, as NAME=VALUE; VALUE is read by the declared type, `@FILE` from a file. Repeat it for more.
+    #[arg(long = "input", value_name = "NAME=VALUE")]
+    pub(crate) inputs: Vec<String>,
+}
+
+/// A run.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Its id, or the beginning of it.
+    pub(crate) run: String,
+}
+
+/// `resolve`.
+#[derive(Debug, Args)]
+pub(crate) struct Resolve {
+    /// The run's id, or the beginning of it.
+    pub(crate) run: String,
+    /// The step.
+    pub(crate) step: String,
+    /// The item's key if the step fans out, and then what happened: `done` or `not_done`.
+    #[arg(required = true, num_args = 1..=2, value_name = "[ITEM] done|not_done")]
+    pub(crate) rest: Vec<String>,
+    /// What the step returned, as JSON, if it was done.
+    #[arg(long = "result", value_name = "JSON")]
+    pub(crate) result: Option<String>,
+}
+
+/// `runs`.
+#[derive(Debug, Args)]
+pub(crate) struct Runs {
+    /// Only runs of this status: queued, running, succeeded, partial, failed. Repeat it for more.
+    #[arg(long, value_name = "STATUS")]
+    pub(crate) status: Vec<String>,
+    /// Only runs of this workflow.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) workflow: Option<String>,
+    /// Only runs on this target.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) target: Option<String>,
+    /// Only runs submitted in the last time, for example `24h` or `7d`.
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) since: Option<String>,
+    #[command(flatten)]
+    pub(crate) limit: Limit,
+}
+
+/// How many rows.
+#[derive(Debug, Args)]
+pub(crate) struct Limit {
+    /// The most rows.
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    pub(crate) limit: usize,
+}
+
+/// `show`.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The run's id, or the beginning of it.
+    pub(crate) run: String,
+    /// Show this step with its items.
+    #[arg(long, value_name = "STEP")]
+    pub(crate) step: Option<String>,
+    /// Show this item of the step.
+    #[arg(long, value_name = "KEY", requires = "step")]
+    pub(crate) item: Option<String>,
+}

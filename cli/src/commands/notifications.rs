@@ -1,0 +1,64 @@
+//! `notifications`: the stored changes of runs' statuses.
+
+use std::process::ExitCode;
+
+use holdfast_journal::query::Page;
+use holdfast_journal::record::Notification;
+use serde::Serialize;
+
+use crate::arguments::Limit;
+use crate::compose::{parts, undriven};
+use crate::error::Error;
+use crate::output::Output;
+use crate::settings::Settings;
+use crate::time;
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: u64,
+    run: String,
+    workflow: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'a str>,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    text: &'a str,
+    at: String,
+}
+
+/// Lists notifications.
+///
+/// # Errors
+/// The state cannot be used.
+pub(crate) fn perform(limit: &Limit, settings: &Settings, output: &Output) -> Result<ExitCode, Error> {
+    let parts = parts(settings);
+    let state = undriven(settings, &parts)?;
+    let page = Page { after: None, limit: limit.limit };
+    let found = state.offline.reader.notifications(page).map_err(|error| super::unreadable(&error))?;
+    if output.is_json() {
+        output.json(&found.rows.iter().map(shown).collect::<Vec<_>>())?;
+    } else {
+        for notification in &found.rows {
+            output.line(format!("{}  {}", time::local(notification.at), notification.text));
+        }
+        if found.rows.is_empty() {
+            output.talk("There are no notifications.");
+        }
+    }
+    super::tell_unfinished(state.unfinished, output);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn shown(notification: &Notification) -> Shown<'_> {
+    Shown {
+        id: notification.id,
+        run: notification.run.to_string(),
+        workflow: &notification.workflow,
+        target: notification.target.as_deref(),
+        status: notification.status.word(),
+        reason: notification.reason.map(holdfast_kernel::status::Reason::word),
+        text: &notification.text,
+        at: time::utc(notification.at),
+    }
+}

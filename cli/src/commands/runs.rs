@@ -1,0 +1,135 @@
+//! `runs`: a list of runs, the latest first. It drives nothing, and says what is unfinished.
+
+use std::process::ExitCode;
+
+use holdfast_journal::query::{Filter, Page};
+use holdfast_journal::record::RunRecord;
+use holdfast_kernel::id::Instant;
+use holdfast_kernel::status::RunStatus;
+use holdfast_language::duration;
+use holdfast_runtime::clock;
+use serde::Serialize;
+
+use crate::arguments::Runs;
+use crate::compose::{parts, undriven};
+use crate::error::Error;
+use crate::output::Output;
+use crate::settings::Settings;
+use crate::time;
+
+/// Lists runs.
+///
+/// # Errors
+/// The state cannot be used.
+pub(crate) fn perform(runs: &Runs, settings: &Settings, output: &Output) -> Result<ExitCode, Error> {
+    let filter = filter(runs)?;
+    let parts = parts(settings);
+    let state = undriven(settings, &parts)?;
+    let mut found = Vec::new();
+    let mut after = None;
+    while found.len() < runs.limit.limit {
+        let page = Page { after, limit: runs.limit.limit - found.len() };
+        let rows = state.offline.reader.runs(&filter, page).map_err(|error| super::unreadable(&error))?;
+        found.extend(rows.rows);
+        after = rows.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    if output.is_json() {
+        output.json(&found.iter().map(Shown::of).collect::<Vec<_>>())?;
+    } else {
+        for record in &found {
+            output.line(line(record));
+        }
+        if found.is_empty() {
+            output.talk("There are no such runs.");
+        }
+    }
+    super::tell_unfinished(state.unfinished, output);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn filter(runs: &Runs) -> Result<Filter, Error> {
+    let status = |word: &String| {
+        RunStatus::from_word(word).ok_or_else(|| {
+            Error::usage(format!("`{word}` is no status."))
+                .hint("A status is queued, running, succeeded, partial or failed.")
+        })
+    };
+    let statuses = runs.status.iter().map(status).collect::<Result<_, _>>()?;
+    let since = runs.since.as_ref().map(|text| {
+        let length = duration::parse(text)
+            .map_err(|error| Error::usage(format!("`{text}` is no duration: {error}.")))?;
+        let back = i64::try_from(length.0.saturating_mul(1000)).unwrap_or(i64::MAX);
+        Ok::<_, Error>(Instant(clock::now().0.saturating_sub(back)))
+    });
+    Ok(Filter {
+        statuses,
+        reason: None,
+        workflow: runs.workflow.clone(),
+        target: runs.target.clone(),
+        since: since.transpose()?,
+    })
+}
+
+fn line(record: &RunRecord) -> String {
+    let target = record.target.as_ref().map_or("-", |target| target.name.as_str());
+    let took = match (record.started_at, record.finished_at) {
+        (Some(from), Some(to)) => time::length(to.since(from)),
+        _ => "-".to_owned(),
+    };
+    format!(
+        "{}  {:<9}  {}  {:>8}  {}  {target}",
+        record.run,
+        record.status.word(),
+        time::local(record.created_at),
+        took,
+        record.workflow,
+    )
+}
+
+/// A run, for programs.
+#[derive(Serialize)]
+pub(super) struct Shown<'a> {
+    run: String,
+    workflow: &'a str,
+    operation: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'a str>,
+    object: &'a [String],
+    inputs: &'a holdfast_kernel::value::Value,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    counts: holdfast_kernel::status::Counts,
+    reopened: u32,
+    created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finished_at: Option<String>,
+    errors: &'a [holdfast_journal::record::ErrorSummary],
+}
+
+impl<'a> Shown<'a> {
+    /// A record, for programs: instants in UTC.
+    pub(super) fn of(record: &'a RunRecord) -> Self {
+        Self {
+            run: record.run.to_string(),
+            workflow: &record.workflow,
+            operation: record.operation.word(),
+            target: record.target.as_ref().map(|target| target.name.as_str()),
+            object: &record.object,
+            inputs: &record.inputs,
+            status: record.status.word(),
+            reason: record.reason.map(holdfast_kernel::status::Reason::word),
+            counts: record.counts,
+            reopened: record.reopened,
+            created_at: time::utc(record.created_at),
+            started_at: record.started_at.map(time::utc),
+            finished_at: record.finished_at.map(time::utc),
+            errors: &record.errors,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The one place that wires everything: actions, language, state directory, executor.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use holdfast_actions::registry::standard;
+use holdfast_contract::action::Registry;
+use holdfast_journal::database::Check;
+use holdfast_journal::disk::Disk;
+use holdfast_journal::disk::local::Local;
+use holdfast_journal::resume::{OpenError, Opened, open};
+use holdfast_kernel::id::{Millis, RunId};
+use holdfast_language::{Actions, Program};
+use holdfast_runtime::attempt::CANCEL_GRACE;
+use holdfast_runtime::chance;
+use holdfast_runtime::executor::{Compile, Executor, Setup};
+use holdfast_runtime::handle::Handle;
+use holdfast_runtime::lock::{LockError, StateLock, Use};
+use holdfast_runtime::logs::Logs;
+use holdfast_runtime::offline::Offline;
+use holdfast_runtime::unreadable::Unreadable;
+
+use crate::error::Error;
+use crate::secrets::DeclaredSecrets;
+use crate::settings::Settings;
+
+/// How long attempts have to end on their own when the process is drained.
+const DRAIN_GRACE: Millis = Millis::seconds(30);
+
+/// After so many unclean ends in a row every page of the state is verified.
+const UNCLEAN_ENDS: u32 = 3;
+
+/// What steps can use, and what the language knows of it.
+pub(crate) struct Parts {
+    pub(crate) registry: Registry,
+    pub(crate) actions: Actions,
+}
+
+/// The actions of this program.
+pub(crate) fn parts(settings: &Settings) -> Parts {
+    let allowed = settings.allowed();
+    let programs = settings.configuration.allow.commands.iter();
+    let programs = programs.map(|command| (command.path.clone(), command.writes)).collect();
+    let registry = standard(allowed);
+    let actions = Actions::new(registry.specs()).with_programs(programs);
+    Parts { registry, actions }
+}
+
+/// A state directory that is open and locked.
+pub(crate) struct State {
+    /// Let go last.
+    lock: StateLock,
+    opened: Opened,
+    logs: Logs,
+}
+
+/// Opens the state directory, which is made if it is not there.
+///
+/// # Errors
+/// Another process has it, or something in it cannot be used.
+pub(crate) fn open_state(settings: &Settings, purpose: Use) -> Result<State, Error> {
+    let disk = Local::new(&settings.state).map_err(|error| {
+        Error::unavailable(format!(
+            "The state directory {} cannot be made: {error}.",
+            settings.state.display()
+        ))
+    })?;
+    let lock = StateLock::take(&settings.state, purpose).map_err(|error| locked(&error))?;
+    let check = if lock.unclean_ends() >= UNCLEAN_ENDS { Check::Full } else { Check::Quick };
+    let disk: Arc<dyn Disk> = Arc::new(disk);
+    let opened = open(Arc::clone(&disk), &chance::instance_id(), check)
+        .map_err(|error| unusable(&settings.state, &error))?;
+    Ok(State { lock, opened, logs: Logs::new(disk) })
+}
+
+fn locked(error: &LockError) -> Error {
+    let told = Error::unavailable(format!("The state cannot be used: {error}."));
+    match error {
+        LockError::Owned { pid, .. } => told.hint(format!(
+            "Wait until the process {pid} has ended, or end it: what it runs goes on with `holdfast resume`."
+        )),
+        LockError::Disk { .. } => told,
+    }
+}
+
+fn unusable(path: &Path, error: &OpenError) -> Error {
+    Error::unavailable(format!("The state in {} cannot be used: {error}.", path.display()))
+        .hint(error.remedy())
+}
+
+/// The language for definitions of this program's actions. One that cannot be read back answers every question
+/// with why, so that its run fails visibly and no other is touched.
+pub(crate) fn compile(actions: &Actions) -> Compile {
+    let actions = actions.clone();
+    Arc::new(move |definition| match Program::compile(definition, &actions) {
+        Ok(program) => Arc::new(program),
+        Err(error) => Arc::new(Unreadable::new(format!("cannot read the stored workflow: {error}"))),
+    })
+}
+
+/// An executor on a state directory, with what must outlive it.
+pub(crate) struct Engine {
+    pub(crate) executor: Executor,
+    pub(crate) handle: Handle,
+    pub(crate) reader: holdfast_journal::query::Reader,
+    pub(crate) lock: StateLock,
+    /// The runs that were unfinished.
+    pub(crate) active: Vec<RunId>,
+}
+
+/// Makes an executor of an open state.
+pub(crate) fn engine(state: State, settings: &Settings, parts: &Parts) -> Engine {
+    let State { lock, opened, logs } = state;
+    let reader = opened.reader.clone();
+    let active = opened.recovered.active.iter().map(|active| active.run).collect();
+    let setup = Setup {
+        opened,
+        logs,
+        actions: parts.registry.clone(),
+        compile: compile(&parts.actions),
+        secrets: Arc::new(DeclaredSecrets { allowed: settings.allowed() }),
+        limits: settings.limits(),
+        drain_grace: DRAIN_GRACE,
+        cancel_grace: CANCEL_GRACE,
+    };
+    let (executor, handle) = Executor::new(setup);
+    Engine { executor, handle, reader, lock, active }
+}
+
+/// A state that is acted on and not driven, with its lock.
+pub(crate) struct Undriven {
+    pub(crate) offline: Offline,
+    pub(crate) logs: Logs,
+    /// How many runs are unfinished.
+    pub(crate) unfinished: usize,
+    _lock: StateLock,
+}
+
+/// Opens the state to look at it, or to act and let go.
+///
+/// # Errors
+/// Another process has it, or something in it cannot be used.
+pub(crate) fn undriven(settings: &Settings, parts: &Parts) -> Result<Undriven, Error> {
+    let State { lock, opened, logs } = open_state(settings, Use::Acts)?;
+    let unfinished = opened.recovered.active.len();
+    let offline = Offline::new(opened, compile(&parts.actions));
+    Ok(Undriven { offline, logs, unfinished, _lock: lock })
+}

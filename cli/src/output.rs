@@ -1,0 +1,116 @@
+//! The only place that prints: data on standard output, talk on standard error.
+
+#![expect(clippy::print_stderr, reason = "this is the door to the terminal")]
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use holdfast_language::diagnostic::Diagnostic;
+use holdfast_language::render::Colour;
+use holdfast_language::source::Source;
+use serde::Serialize;
+
+use crate::arguments::Form;
+use crate::environment;
+use crate::error::Error;
+
+/// Prints for one command.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    form: Form,
+}
+
+impl Output {
+    /// Prints in this form.
+    pub(crate) const fn new(form: Form) -> Self {
+        Self { form }
+    }
+
+    /// Whether data is printed as JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.form == Form::Json
+    }
+
+    /// Data for people, a line.
+    pub(crate) fn line(&self, line: impl AsRef<str>) {
+        // A reader that is gone, as `head` is, wants no more.
+        writeln!(io::stdout().lock(), "{}", clean(line.as_ref())).unwrap_or_default();
+    }
+
+    /// Data for programs.
+    ///
+    /// # Errors
+    /// It has no JSON.
+    pub(crate) fn json(&self, data: &impl Serialize) -> Result<(), Error> {
+        let text = serde_json::to_string_pretty(data)
+            .map_err(|error| Error::internal(format!("The data cannot be printed as JSON: {error}.")))?;
+        writeln!(io::stdout().lock(), "{text}").unwrap_or_default();
+        Ok(())
+    }
+
+    /// Talk: progress, and what comes next.
+    pub(crate) fn talk(&self, line: impl AsRef<str>) {
+        eprintln!("{}", clean(line.as_ref()));
+    }
+
+    /// The diagnostics of a file.
+    pub(crate) fn diagnostics(&self, source: &Source, found: &[Diagnostic]) {
+        for diagnostic in found {
+            eprintln!("{}\n", diagnostic.render(source, colour()));
+        }
+    }
+
+    /// An error, with what to do.
+    pub(crate) fn error(&self, error: &Error) -> ExitCode {
+        self.talk(format!("error: {error}"));
+        for hint in &error.hints {
+            self.talk(format!("  {hint}"));
+        }
+        error.code()
+    }
+}
+
+/// What the argument parser says.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    // A terminal that is gone cannot be told.
+    error.print().unwrap_or_default();
+    if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
+}
+
+/// Colour on a terminal, unless `NO_COLOR` is set.
+fn colour() -> Colour {
+    let plain = environment::variable("NO_COLOR").is_some() || environment::variable("CI").is_some();
+    if io::stderr().is_terminal() && !plain { Colour::Ansi } else { Colour::None }
+}
+
+/// Text from elsewhere may not steer the terminal: control characters and marks that turn the direction of
+/// writing are shown as what they are.
+fn clean(text: &str) -> String {
+    let is_bad = |character: char| {
+        (character.is_control() && character != '\n' && character != '\t')
+            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(is_bad) {
+        return text.to_owned();
+    }
+    text.chars().fold(String::new(), |mut clean, character| {
+        if is_bad(character) {
+            clean.extend(character.escape_unicode());
+        } else {
+            clean.push(character);
+        }
+        clean
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_elsewhere_does_not_steer_the_terminal() {
+        assert_eq!(clean("plain\ttext\n"), "plain\ttext\n");
+        assert_eq!(clean("\u{1b}[31mred"), "\\u{1b}[31mred");
+        assert_eq!(clean("evil\u{202e}txt.exe"), "evil\\u{202e}txt.exe");
+    }
+}

@@ -1,0 +1,98 @@
+//! What the configuration says, as the program needs it; and where the configuration is.
+
+use std::path::{Path, PathBuf};
+
+use holdfast_actions::allow::{AllowedCommand, AllowedCommands};
+use holdfast_drive::grants::Limits;
+use holdfast_language::configuration::{Configuration, TargetConfiguration};
+use holdfast_language::source::Source;
+
+use crate::arguments::Shared;
+use crate::environment;
+use crate::error::Error;
+use crate::output::Output;
+
+/// The name of the configuration file.
+const NAME: &str = "holdfast.yaml";
+
+/// The settings of one process.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// The folder of the configuration, or the working directory.
+    pub(crate) base: PathBuf,
+    /// The state directory.
+    pub(crate) state: PathBuf,
+    /// What the configuration says, its paths absolute.
+    pub(crate) configuration: Configuration,
+}
+
+impl Settings {
+    /// Finds and reads the configuration.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not valid; its diagnostics are printed.
+    pub(crate) fn read(shared: &Shared, output: &Output) -> Result<Self, Error> {
+        let here = std::env::current_dir()
+            .map_err(|error| Error::unavailable(format!("The working directory cannot be read: {error}.")))?;
+        let found = shared.config.clone().map(|path| here.join(path)).or_else(|| find(&here));
+        let (base, configuration) = match found {
+            Some(path) => read(&path, output)?,
+            None => (here.clone(), Configuration::default()),
+        };
+        let state = shared.state.clone().map(|path| here.join(path));
+        let state = state.or_else(environment::state_directory).ok_or_else(|| {
+            Error::usage("There is no state directory.").hint("Give one with `--state DIR`, or set HOME.")
+        })?;
+        Ok(Self { base, state, configuration })
+    }
+
+    /// The programs that may be executed.
+    pub(crate) fn allowed(&self) -> AllowedCommands {
+        let entries = self.configuration.allow.commands.iter();
+        let entries = entries.map(|command| AllowedCommand {
+            path: PathBuf::from(&command.path),
+            writes: command.writes,
+        });
+        AllowedCommands::new(entries.collect())
+    }
+
+    /// The limits of this process.
+    pub(crate) const fn limits(&self) -> Limits {
+        let limits = &self.configuration.limits;
+        Limits {
+            runs: limits.runs,
+            attempts: limits.attempts,
+            attempts_for_a_target: limits.attempts_for_a_target,
+        }
+    }
+
+    /// A target of the configuration.
+    pub(crate) fn target(&self, name: &str) -> Option<&TargetConfiguration> {
+        self.configuration.targets.get(name)
+    }
+}
+
+/// Looks upwards from a folder.
+fn find(from: &Path) -> Option<PathBuf> {
+    from.ancestors().map(|folder| folder.join(NAME)).find(|path| path.is_file())
+}
+
+fn read(path: &Path, output: &Output) -> Result<(PathBuf, Configuration), Error> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Error::usage(format!("The configuration {} cannot be read: {error}.", path.display()))
+    })?;
+    let source = Source::new(path.display().to_string(), text);
+    let base = path.parent().unwrap_or(Path::new("/")).to_owned();
+    match holdfast_language::configuration::read(&source) {
+        Ok(configuration) => {
+            let configuration = configuration.resolved_against(&base).map_err(|unfit| {
+                Error::usage(format!("The paths of the configuration cannot be made absolute: {unfit}."))
+            })?;
+            Ok((base, configuration))
+        }
+        Err(found) => {
+            output.diagnostics(&source, &found);
+            Err(Error::usage(format!("The configuration {} is not valid.", path.display())))
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Follows runs in the foreground: a line for each change of a step or a run, ending in the status word.
+
+use std::collections::BTreeMap;
+
+use holdfast_journal::query::Reader;
+use holdfast_kernel::id::{RunId, StepIndex};
+use holdfast_kernel::state::StepPhase;
+use holdfast_kernel::status::{Counts, Outcome};
+use holdfast_runtime::feed::News;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::output::Output;
+
+/// Tells what happens to runs.
+pub(crate) struct Watch {
+    news: Receiver<News>,
+    reader: Reader,
+    output: Output,
+    /// The words told last of each step.
+    told: BTreeMap<(RunId, StepIndex), String>,
+    several: Several,
+}
+
+/// Whether lines name their run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Several {
+    /// One run is followed.
+    No,
+    /// Lines name their run.
+    Yes,
+}
+
+impl Watch {
+    /// Tells news from here on.
+    pub(crate) const fn new(news: Receiver<News>, reader: Reader, output: Output, several: Several) -> Self {
+        Self { news, reader, output, told: BTreeMap::new(), several }
+    }
+
+    /// Tells what happens until a run has ended, and returns how; none if the executor ended before.
+    pub(crate) async fn until_ended(&mut self, run: RunId) -> Option<Outcome> {
+        loop {
+            match self.news.recv().await {
+                Ok(News::Ended { run: of, outcome }) if of == run => return Some(outcome),
+                Ok(news) => self.tell(&news),
+                // Too slow to hear everything: the store knows whether the run has ended.
+                Err(RecvError::Lagged(_)) => {
+                    if let Some(outcome) = self.ended(run) {
+                        return Some(outcome);
+                    }
+                }
+                Err(RecvError::Closed) => return self.ended(run),
+            }
+        }
+    }
+
+    /// Tells what happens until no run is active; `active` are those that were.
+    pub(crate) async fn until_idle(&mut self, mut active: Vec<RunId>) {
+        while !active.is_empty() {
+            match self.news.recv().await {
+                Ok(news) => {
+                    if let News::Ended { run, .. } = news {
+                        active.retain(|of| *of != run);
+                    }
+                    self.tell(&news);
+                }
+                Err(RecvError::Lagged(_)) => active.retain(|run| self.ended(*run).is_none()),
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+
+    /// How a run ended, as the store has it.
+    fn ended(&self, run: RunId) -> Option<Outcome> {
+        let loaded = self.reader.load(run).ok().flatten()?;
+        match loaded.state.phase {
+            holdfast_kernel::state::Phase::Finished(outcome) => Some(outcome),
+            holdfast_kernel::state::Phase::Queued
+            | holdfast_kernel::state::Phase::Granted
+            | holdfast_kernel::state::Phase::Running
+            | holdfast_kernel::state::Phase::Stopping(_) => None,
+        }
+    }
+
+    fn tell(&mut self, news: &News) {
+        match news {
+            News::Step { run, definition, step, phase, counts } => {
+                let is_fan_out = definition.step(*step).is_some_and(|step| step.for_each.is_some());
+                let Some(words) = words(*phase, is_fan_out.then_some(counts)) else { return };
+                let last = self.told.insert((*run, *step), words.clone());
+                if last.as_ref() != Some(&words) {
+                    let id = definition.step(*step).map_or("?", |step| step.id.as_str());
+                    self.line(*run, &format!("{id}: {words}"));
+                }
+            }
+            News::Ended { run, outcome } => {
+                self.told.retain(|(of, _), _| of != run);
+                self.line(*run, outcome.status().word());
+            }
+            News::Quarantined { run, reason } => {
+                self.line(*run, &format!("a bug in holdfast stopped the run: {reason}"));
+            }
+            News::Happened { .. } | News::Progress { .. } => {}
+        }
+    }
+
+    fn line(&self, run: RunId, line: &str) {
+        match self.several {
+            Several::No => self.output.talk(line),
+            Several::Yes => self.output.talk(format!("{run} {line}")),
+        }
+    }
+}
+
+/// A step's state in words; none while nothing is to be told.
+fn words(phase: StepPhase, counts: Option<&Counts>) -> Option<String> {
+    match phase {
+        StepPhase::Pending | StepPhase::Gating => None,
+        StepPhase::Listing | StepPhase::Running | StepPhase::Halting => Some("running".to_owned()),
+        StepPhase::Final(end) => Some(match counts {
+            Some(counts) => format!("{} ({})", end.word(), of_items(counts)),
+            None => end.word().to_owned(),
+        }),
+    }
+}
+
+/// Counts in words: `12 items: 10 succeeded, 2 failed`.
+pub(crate) fn of_items(counts: &Counts) -> String {
+    let parts = [
+        (counts.succeeded, "succeeded"),
+        (counts.partial, "partial"),
+        (counts.failed, "failed"),
+        (counts.unknown, "unknown"),
+        (counts.untried, "untried"),
+        (counts.skipped, "skipped"),
+    ];
+    let parts: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    match (counts.total, parts.as_slice()) {
+        (total, []) => format!("{total} items"),
+        (total, parts) => format!("{total} items: {}", parts.join(", ")),
+    }
+}

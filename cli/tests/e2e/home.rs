@@ -1,0 +1,160 @@
+//! A folder with a configuration, workflows and a state directory, and the program to run in it.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A folder that is removed when the test ends.
+pub(crate) struct Home {
+    folder: tempfile::TempDir,
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) talk: String,
+}
+
+impl Home {
+    /// A home whose configuration allows `/bin/sh` and the programs it needs.
+    pub(crate) fn new() -> Self {
+        let home = Self { folder: tempfile::tempdir().expect("a folder is made") };
+        home.write("holdfast.yaml", "holdfast_config: 1\nallow:\n  commands: [/bin/sh]\n");
+        fs::create_dir(home.path("workflows")).expect("a folder is made");
+        home
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).expect("a file is written");
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// A pipe that a step can wait on, and be waited for.
+    pub(crate) fn pipe(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).expect("a pipe is made");
+        path
+    }
+
+    /// The program with these arguments, in this home.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", self.folder.path())
+            .env("USER", "tester")
+            .env("TZ", "UTC")
+            .env("HOLDFAST_STATE", self.path("state"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the program to its end.
+    pub(crate) fn holdfast(&self, arguments: &[&str]) -> Said {
+        Said::of(self.command(arguments).output().expect("the program starts"))
+    }
+
+    /// Starts the program.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Started {
+        let child = self
+            .command(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        Started(child)
+    }
+
+    /// Every byte of every file in the state directory.
+    pub(crate) fn state_bytes(&self) -> Vec<u8> {
+        bytes_below(&self.path("state"))
+    }
+}
+
+fn bytes_below(folder: &Path) -> Vec<u8> {
+    let entries = fs::read_dir(folder).expect("the folder is there");
+    let mut bytes = Vec::new();
+    for entry in entries {
+        let path = entry.expect("an entry is read").path();
+        if path.is_dir() {
+            bytes.extend(bytes_below(&path));
+        } else {
+            bytes.extend(fs::read(&path).expect("a file is read"));
+        }
+    }
+    bytes
+}
+
+/// The program while it runs.
+pub(crate) struct Started(Child);
+
+impl Started {
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw).expect("it has a pid");
+        kill_process(pid, signal).expect("it takes a signal");
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(self) -> Said {
+        Said::of(self.0.wait_with_output().expect("it ends"))
+    }
+}
+
+impl Said {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().or_else(|| output.status.signal().map(|signal| 128 + signal)),
+            out: String::from_utf8(output.stdout).expect("it prints text"),
+            talk: String::from_utf8(output.stderr).expect("it prints text"),
+        }
+    }
+
+    /// The same, if it ended with this code.
+    pub(crate) fn with_code(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self
+    }
+
+    /// The first line on standard output.
+    pub(crate) fn first(&self) -> String {
+        self.out.lines().next().unwrap_or_default().to_owned()
+    }
+
+    /// The data on standard output.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+}
+
+/// Waits until somebody reads the pipe, and lets them go on.
+pub(crate) fn release(pipe: &Path) {
+    let mut writer = fs::OpenOptions::new().write(true).open(pipe).expect("a reader comes");
+    writer.write_all(b"go\n").expect("it reads");
+}
+
+/// Waits until somebody reads the pipe, and keeps them waiting.
+pub(crate) fn hold(pipe: &Path) -> fs::File {
+    fs::OpenOptions::new().write(true).open(pipe).expect("a reader comes")
+}

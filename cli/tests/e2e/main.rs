@@ -1,0 +1,17 @@
+//! The real program on a real state directory: one file for each promise it makes to the people at a terminal.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and starts the program it tests"
+)]
+
+mod acting_without_an_owner;
+mod authors;
+mod home;
+mod in_doubt;
+mod interrupted;
+mod running;
+mod secrets;

@@ -47,9 +47,11 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  holdfast actions command")]
     Actions(Actions),
     /// Run a workflow in the foreground, and every run that is unfinished beside it.
-    #[command(after_help = "Example:\n  holdfast run nightly --input target=documents\n\nThe exit code is the status: \
+    #[command(
+        after_help = "Example:\n  holdfast run nightly --input target=documents\n\nThe exit code is the status: \
                             0 succeeded, 3 partial, 1 failed, 4 cancelled. Ctrl-C lets what is in flight end, and a \
-                            second one stops at once; `holdfast resume` goes on.")]
+                            second one stops at once; `holdfast resume` goes on."
+    )]
     Run(Submission),
     /// Store a run without driving it, and return at once.
     #[command(after_help = "Example:\n  holdfast submit nightly --input target=documents")]
@@ -58,11 +60,15 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  holdfast resume")]
     Resume,
     /// Let a run that ended go on: everything in it that is not ok runs again.
-    #[command(after_help = "Example:\n  holdfast retry run_0199\n\nThe beginning of a run's id is enough.")]
+    #[command(
+        after_help = "Example:\n  holdfast retry run_0199\n\nThe beginning of a run's id is enough."
+    )]
     Retry(Run),
     /// Say whether an effect in doubt happened.
-    #[command(after_help = "Example:\n  holdfast resolve run_0199 create done\n\nHave a look at the target first: \
-                            holdfast believes what you say.")]
+    #[command(
+        after_help = "Example:\n  holdfast resolve run_0199 create done\n\nHave a look at the target first: \
+                            holdfast believes what you say."
+    )]
     Resolve(Resolve),
     /// List runs, the latest first.
     #[command(after_help = "Example:\n  holdfast runs --status failed --limit 5")]

@@ -27,7 +27,7 @@ use crate::settings::Settings;
 ///
 /// # Errors
 /// It cannot do what it was asked.
-pub(crate) fn perform(arguments: Arguments, output: &Output) -> Result<ExitCode, Error> {
+pub(crate) fn perform(arguments: Arguments, output: Output) -> Result<ExitCode, Error> {
     let Arguments { shared, command } = arguments;
     let settings = || Settings::read(&shared, output);
     match command {
@@ -72,9 +72,8 @@ fn unreadable(error: &ReadError) -> Error {
 fn refused(what: &str, refusal: &Refusal) -> Error {
     let error = Error::rejected(format!("{what}: {refusal}."));
     match refusal {
-        Refusal::OnlyUnknown | Refusal::NotUnknown => {
-            error.hint("`holdfast show RUN` lists what is in doubt, with the command that resolves it.")
-        }
+        Refusal::OnlyUnknown | Refusal::NotUnknown => error
+            .hint("`holdfast show RUN` lists what is in doubt, with the command that resolves it."),
         Refusal::KeyTaken(run) => error.hint(format!("`holdfast show {run}` shows it.")),
         Refusal::Active
         | Refusal::NothingToDo
@@ -85,10 +84,13 @@ fn refused(what: &str, refusal: &Refusal) -> Error {
 }
 
 /// What is unfinished, for commands that drive nothing.
-fn tell_unfinished(unfinished: usize, output: &Output) {
+fn tell_unfinished(unfinished: usize, output: Output) {
     match unfinished {
         0 => {}
         1 => output.talk("1 run is unfinished: `holdfast resume` goes on with it."),
-        many => output.talk(format!("{many} runs are unfinished: `holdfast resume` goes on with them.")),
+        many => {
+            output
+                .talk(format!("{many} runs are unfinished: `holdfast resume` goes on with them."));
+        }
     }
 }

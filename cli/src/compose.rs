@@ -94,7 +94,9 @@ pub(crate) fn compile(actions: &Actions) -> Compile {
     let actions = actions.clone();
     Arc::new(move |definition| match Program::compile(definition, &actions) {
         Ok(program) => Arc::new(program),
-        Err(error) => Arc::new(Unreadable::new(format!("cannot read the stored workflow: {error}"))),
+        Err(error) => {
+            Arc::new(Unreadable::new(format!("cannot read the stored workflow: {error}")))
+        }
     })
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn workflow(
     name: &str,
     settings: &Settings,
     parts: &Parts,
-    output: &Output,
+    output: Output,
 ) -> Result<Workflow, Error> {
     let path = Path::new(name);
     if path.is_file() {
@@ -49,7 +49,9 @@ fn named(name: &str, settings: &Settings, parts: &Parts) -> Result<Workflow, Err
     for path in files(&folder)? {
         let source = read(&path)?;
         match check(&source, &parts.actions) {
-            Ok(checked) if checked.definition.name == name => found.push((path, Workflow { source, checked })),
+            Ok(checked) if checked.definition.name == name => {
+                found.push((path, Workflow { source, checked }));
+            }
             Ok(checked) => names.push(checked.definition.name),
             Err(_) => invalid.push(path),
         }
@@ -88,8 +90,9 @@ fn none(name: &str, folder: &Path, names: &[String], invalid: &[PathBuf]) -> Err
 /// # Errors
 /// The folder cannot be read.
 pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let unreadable =
-        |error: std::io::Error| Error::usage(format!("The folder {} cannot be read: {error}.", folder.display()));
+    let unreadable = |error: std::io::Error| {
+        Error::usage(format!("The folder {} cannot be read: {error}.", folder.display()))
+    };
     let mut found = Vec::new();
     if !folder.is_dir() {
         return Ok(found);
@@ -112,7 +115,8 @@ pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
 /// # Errors
 /// It cannot be read, or is no text.
 pub(crate) fn read(path: &Path) -> Result<Source, Error> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Error::usage(format!("The file {} cannot be read: {error}.", path.display())))?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Error::usage(format!("The file {} cannot be read: {error}.", path.display()))
+    })?;
     Ok(Source::new(path.display().to_string(), text))
 }

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         Err(error) => return output::usage(&error),
     };
     let output = output::Output::new(arguments.shared.output);
-    match commands::perform(arguments, &output) {
+    match commands::perform(arguments, output) {
         Ok(code) => code,
         Err(error) => output.error(&error),
     }

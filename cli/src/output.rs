@@ -20,6 +20,7 @@ pub(crate) struct Output {
     form: Form,
 }
 
+#[expect(clippy::unused_self, reason = "only who was handed an output prints")]
 impl Output {
     /// Prints in this form.
     pub(crate) const fn new(form: Form) -> Self {
@@ -27,12 +28,12 @@ impl Output {
     }
 
     /// Whether data is printed as JSON.
-    pub(crate) fn is_json(&self) -> bool {
+    pub(crate) fn is_json(self) -> bool {
         self.form == Form::Json
     }
 
     /// Data for people, a line.
-    pub(crate) fn line(&self, line: impl AsRef<str>) {
+    pub(crate) fn line(self, line: impl AsRef<str>) {
         // A reader that is gone, as `head` is, wants no more.
         writeln!(io::stdout().lock(), "{}", clean(line.as_ref())).unwrap_or_default();
     }
@@ -41,27 +42,28 @@ impl Output {
     ///
     /// # Errors
     /// It has no JSON.
-    pub(crate) fn json(&self, data: &impl Serialize) -> Result<(), Error> {
-        let text = serde_json::to_string_pretty(data)
-            .map_err(|error| Error::internal(format!("The data cannot be printed as JSON: {error}.")))?;
+    pub(crate) fn json(self, data: &impl Serialize) -> Result<(), Error> {
+        let text = serde_json::to_string_pretty(data).map_err(|error| {
+            Error::internal(format!("The data cannot be printed as JSON: {error}."))
+        })?;
         writeln!(io::stdout().lock(), "{text}").unwrap_or_default();
         Ok(())
     }
 
     /// Talk: progress, and what comes next.
-    pub(crate) fn talk(&self, line: impl AsRef<str>) {
+    pub(crate) fn talk(self, line: impl AsRef<str>) {
         eprintln!("{}", clean(line.as_ref()));
     }
 
     /// The diagnostics of a file.
-    pub(crate) fn diagnostics(&self, source: &Source, found: &[Diagnostic]) {
+    pub(crate) fn diagnostics(self, source: &Source, found: &[Diagnostic]) {
         for diagnostic in found {
             eprintln!("{}\n", diagnostic.render(source, colour()));
         }
     }
 
     /// An error, with what to do.
-    pub(crate) fn error(&self, error: &Error) -> ExitCode {
+    pub(crate) fn error(self, error: &Error) -> ExitCode {
         self.talk(format!("error: {error}"));
         for hint in &error.hints {
             self.talk(format!("  {hint}"));
@@ -79,7 +81,8 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
 
 /// Colour on a terminal, unless `NO_COLOR` is set.
 fn colour() -> Colour {
-    let plain = environment::variable("NO_COLOR").is_some() || environment::variable("CI").is_some();
+    let plain =
+        environment::variable("NO_COLOR").is_some() || environment::variable("CI").is_some();
     if io::stderr().is_terminal() && !plain { Colour::Ansi } else { Colour::None }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use holdfast_actions::allow::{AllowedCommand, AllowedCommands};
 use holdfast_drive::grants::Limits;
-use holdfast_language::configuration::{Configuration, TargetConfiguration};
+use holdfast_language::configuration::{Configuration, TargetKind};
 use holdfast_language::source::Source;
 
 use crate::arguments::Shared;
@@ -31,9 +31,10 @@ impl Settings {
     ///
     /// # Errors
     /// It cannot be read, or is not valid; its diagnostics are printed.
-    pub(crate) fn read(shared: &Shared, output: &Output) -> Result<Self, Error> {
-        let here = std::env::current_dir()
-            .map_err(|error| Error::unavailable(format!("The working directory cannot be read: {error}.")))?;
+    pub(crate) fn read(shared: &Shared, output: Output) -> Result<Self, Error> {
+        let here = std::env::current_dir().map_err(|error| {
+            Error::unavailable(format!("The working directory cannot be read: {error}."))
+        })?;
         let found = shared.config.clone().map(|path| here.join(path)).or_else(|| find(&here));
         let (base, configuration) = match found {
             Some(path) => read(&path, output)?,
@@ -41,7 +42,8 @@ impl Settings {
         };
         let state = shared.state.clone().map(|path| here.join(path));
         let state = state.or_else(environment::state_directory).ok_or_else(|| {
-            Error::usage("There is no state directory.").hint("Give one with `--state DIR`, or set HOME.")
+            Error::usage("There is no state directory.")
+                .hint("Give one with `--state DIR`, or set HOME.")
         })?;
         Ok(Self { base, state, configuration })
     }
@@ -66,9 +68,11 @@ impl Settings {
         }
     }
 
-    /// A target of the configuration.
-    pub(crate) fn target(&self, name: &str) -> Option<&TargetConfiguration> {
-        self.configuration.targets.get(name)
+    /// The root of a target of the configuration.
+    pub(crate) fn root(&self, name: &str) -> Option<&str> {
+        self.configuration.targets.get(name).map(|target| match &target.kind {
+            TargetKind::Files(files) => files.root.as_str(),
+        })
     }
 }
 
@@ -77,7 +81,7 @@ fn find(from: &Path) -> Option<PathBuf> {
     from.ancestors().map(|folder| folder.join(NAME)).find(|path| path.is_file())
 }
 
-fn read(path: &Path, output: &Output) -> Result<(PathBuf, Configuration), Error> {
+fn read(path: &Path, output: Output) -> Result<(PathBuf, Configuration), Error> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Error::usage(format!("The configuration {} cannot be read: {error}.", path.display()))
     })?;
@@ -85,8 +89,12 @@ fn read(path: &Path, output: &Output) -> Result<(PathBuf, Configuration), Error>
     let base = path.parent().unwrap_or(Path::new("/")).to_owned();
     match holdfast_language::configuration::read(&source) {
         Ok(configuration) => {
-            let configuration = configuration.resolved_against(&base).map_err(|unfit| {
-                Error::usage(format!("The paths of the configuration cannot be made absolute: {unfit}."))
+            output.diagnostics(&source, &configuration.warnings);
+            let configuration = configuration.resolved_against(&base).map_err(|error| {
+                Error::usage(format!(
+                    "The configuration {} cannot be used: {error}.",
+                    path.display()
+                ))
             })?;
             Ok((base, configuration))
         }

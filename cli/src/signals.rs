@@ -13,9 +13,11 @@ use crate::output::Output;
 /// The system lets nobody listen.
 pub(crate) fn hand_on(handle: Handle, output: Output) -> Result<(), Error> {
     let listen = |kind| {
-        signal(kind).map_err(|error| Error::unavailable(format!("Signals cannot be heard: {error}.")))
+        signal(kind)
+            .map_err(|error| Error::unavailable(format!("Signals cannot be heard: {error}.")))
     };
-    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let (mut interrupt, mut terminate) =
+        (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     tasks::spawn(async move {
         if either(&mut interrupt, &mut terminate).await {
             output.talk("Letting what is in flight end; once more stops at once.");

@@ -28,14 +28,15 @@ pub(crate) fn submit(
     submission: &Submission,
     settings: &Settings,
     parts: &Parts,
-    output: &Output,
+    output: Output,
 ) -> Result<Submit, Error> {
     let workflow = find::workflow(&submission.workflow, settings, parts, output)?;
     output.diagnostics(&workflow.source, &workflow.checked.warnings);
     let given = inputs(&submission.inputs)?;
     let definition = Arc::new(workflow.checked.definition);
-    let program = Program::compile(Arc::clone(&definition), &parts.actions)
-        .map_err(|error| Error::internal(format!("The workflow cannot be evaluated: cannot read {error}.")))?;
+    let program = Program::compile(Arc::clone(&definition), &parts.actions).map_err(|error| {
+        Error::internal(format!("The workflow cannot be evaluated: cannot read {error}."))
+    })?;
     let known = Known { settings };
     let resolved = resolve(&program, &workflow.checked.declarations, &given, &known)
         .map_err(|problems| refused(&submission.workflow, &problems))?;
@@ -61,7 +62,8 @@ pub(crate) fn submit(
 }
 
 fn refused(workflow: &str, problems: &[holdfast_language::submit::Problem]) -> Error {
-    let mut error = Error::usage(format!("The workflow {workflow} cannot be run with these inputs."));
+    let mut error =
+        Error::usage(format!("The workflow {workflow} cannot be run with these inputs."));
     for problem in problems {
         let remedy = problem.remedy.as_ref().map(|remedy| format!(" {remedy}")).unwrap_or_default();
         error = error.hint(format!("{problem}{remedy}"));
@@ -95,12 +97,16 @@ fn from_file(name: &str, path: &Path) -> Result<String, Error> {
 
 /// A target with its identity.
 fn reference(name: &str, settings: &Settings) -> Result<TargetReference, Error> {
-    let root = settings.target(name).map(|target| target.root.clone());
-    let root = root.unwrap_or_else(|| name.to_owned());
-    let canonical = std::fs::canonicalize(&root).map_err(|error| {
-        Error::usage(format!("The target `{name}` cannot be used: its root {root} cannot be read: {error}."))
+    let root = settings.root(name).unwrap_or(name);
+    let canonical = std::fs::canonicalize(root).map_err(|error| {
+        Error::usage(format!(
+            "The target `{name}` cannot be used: its root {root} cannot be read: {error}."
+        ))
     })?;
-    Ok(TargetReference { name: name.to_owned(), identity: format!("files:{}", canonical.display()) })
+    Ok(TargetReference {
+        name: name.to_owned(),
+        identity: format!("files:{}", canonical.display()),
+    })
 }
 
 /// What inputs may refer to.
@@ -111,7 +117,7 @@ struct Known<'a> {
 impl References for Known<'_> {
     fn has_target(&self, name: &str) -> Result<bool, String> {
         // A folder is a target made from its path.
-        Ok(self.settings.target(name).is_some() || Path::new(name).is_dir())
+        Ok(self.settings.root(name).is_some() || Path::new(name).is_dir())
     }
 
     fn backup_set(&self, _wanted: Wanted<'_>) -> Result<Option<Reference>, String> {

@@ -37,9 +37,13 @@ mod tests {
 
     #[test]
     fn durations_have_two_units() {
-        for (milliseconds, expect) in
-            [(0, "0.0s"), (1_234, "1.2s"), (62_000, "1m 02s"), (3_720_000, "1h 02m"), (90_000_000, "1d 01h")]
-        {
+        for (milliseconds, expect) in [
+            (0, "0.0s"),
+            (1_234, "1.2s"),
+            (62_000, "1m 02s"),
+            (3_720_000, "1h 02m"),
+            (90_000_000, "1d 01h"),
+        ] {
             assert_eq!(length(Millis(milliseconds)), expect);
         }
     }

@@ -33,23 +33,30 @@ pub(crate) enum Several {
 
 impl Watch {
     /// Tells news from here on.
-    pub(crate) const fn new(news: Receiver<News>, reader: Reader, output: Output, several: Several) -> Self {
+    pub(crate) const fn new(
+        news: Receiver<News>,
+        reader: Reader,
+        output: Output,
+        several: Several,
+    ) -> Self {
         Self { news, reader, output, told: BTreeMap::new(), several }
     }
 
     /// Tells what happens until a run has ended, and returns how; none if the executor ended before.
     pub(crate) async fn until_ended(&mut self, run: RunId) -> Option<Outcome> {
         loop {
-            match self.news.recv().await {
-                Ok(News::Ended { run: of, outcome }) if of == run => return Some(outcome),
-                Ok(news) => self.tell(&news),
-                // Too slow to hear everything: the store knows whether the run has ended.
-                Err(RecvError::Lagged(_)) => {
-                    if let Some(outcome) = self.ended(run) {
-                        return Some(outcome);
-                    }
+            let ended = match self.news.recv().await {
+                Ok(News::Ended { run: of, outcome }) if of == run => Some(outcome),
+                Ok(news) => {
+                    self.tell(&news);
+                    None
                 }
+                // Too slow to hear everything: the store knows whether the run has ended.
+                Err(RecvError::Lagged(_)) => self.ended(run),
                 Err(RecvError::Closed) => return self.ended(run),
+            };
+            if ended.is_some() {
+                return ended;
             }
         }
     }
@@ -59,9 +66,8 @@ impl Watch {
         while !active.is_empty() {
             match self.news.recv().await {
                 Ok(news) => {
-                    if let News::Ended { run, .. } = news {
-                        active.retain(|of| *of != run);
-                    }
+                    let ended = matches!(news, News::Ended { .. }).then(|| news.run());
+                    active.retain(|run| Some(*run) != ended);
                     self.tell(&news);
                 }
                 Err(RecvError::Lagged(_)) => active.retain(|run| self.ended(*run).is_none()),
@@ -134,8 +140,11 @@ pub(crate) fn of_items(counts: &Counts) -> String {
         (counts.untried, "untried"),
         (counts.skipped, "skipped"),
     ];
-    let parts: Vec<String> =
-        parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
     match (counts.total, parts.as_slice()) {
         (total, []) => format!("{total} items"),
         (total, parts) => format!("{total} items: {}", parts.join(", ")),

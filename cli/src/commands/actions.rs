@@ -35,12 +35,17 @@ struct ShownField {
 ///
 /// # Errors
 /// There is no action of that name.
-pub(crate) fn perform(actions: &Actions, settings: &Settings, output: &Output) -> Result<ExitCode, Error> {
+pub(crate) fn perform(
+    actions: &Actions,
+    settings: &Settings,
+    output: Output,
+) -> Result<ExitCode, Error> {
     let parts = parts(settings);
     let wanted = |spec: &&ActionSpec| actions.name.as_ref().is_none_or(|name| name == spec.name);
     let specs: Vec<&'static ActionSpec> = parts.registry.specs().filter(wanted).collect();
     if let (true, Some(name)) = (specs.is_empty(), &actions.name) {
-        return Err(Error::usage(format!("There is no action `{name}`.")).hint("`holdfast actions` lists them."));
+        return Err(Error::usage(format!("There is no action `{name}`."))
+            .hint("`holdfast actions` lists them."));
     }
     if output.is_json() {
         output.json(&specs.iter().map(|spec| shown(spec)).collect::<Vec<_>>())?;
@@ -54,7 +59,7 @@ pub(crate) fn perform(actions: &Actions, settings: &Settings, output: &Output) -
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(spec: &ActionSpec, output: &Output) {
+fn show(spec: &ActionSpec, output: Output) {
     output.line(format!("{}: {}", spec.name, spec.summary));
     output.line(format!("effect: {}    writes: {}", spec.effect.word(), spec.writes.word()));
     for (title, fields) in [("with", spec.inputs), ("output", spec.outputs)] {
@@ -86,5 +91,10 @@ fn shown_field(field: &Field) -> ShownField {
         Shape::List(element) => format!("list of {}", element.name()),
         other => other.name().to_owned(),
     };
-    ShownField { name: field.name, r#type: shape, required: field.presence == Presence::Required, doc: field.doc }
+    ShownField {
+        name: field.name,
+        r#type: shape,
+        required: field.presence == Presence::Required,
+        doc: field.doc,
+    }
 }

@@ -26,14 +26,18 @@ use crate::watch::{Several, Watch};
 ///
 /// # Errors
 /// It cannot be submitted, or the state cannot be used.
-pub(crate) fn run(submission: &Submission, settings: &Settings, output: &Output) -> Result<ExitCode, Error> {
+pub(crate) fn run(
+    submission: &Submission,
+    settings: &Settings,
+    output: Output,
+) -> Result<ExitCode, Error> {
     let parts = parts(settings);
     let submit = submission::submit(submission, settings, &parts, output)?;
     let state = open_state(settings, Use::Drives)?;
     with_runtime(async {
         let engine = engine(state, settings, &parts);
         announce(&engine, output);
-        let mut driven = Driven::start(engine, *output, Several::No)?;
+        let mut driven = Driven::start(engine, output, Several::No)?;
         let reply = driven.handle.submit(submit).await;
         let run = match reply {
             Ok(Reply::Queued(run)) => run,
@@ -41,7 +45,9 @@ pub(crate) fn run(submission: &Submission, settings: &Settings, output: &Output)
                 output.talk("An identical run is active: following it.");
                 run
             }
-            Ok(Reply::Refused(refusal)) => return Err(super::refused("The run was rejected", &refusal)),
+            Ok(Reply::Refused(refusal)) => {
+                return Err(super::refused("The run was rejected", &refusal));
+            }
             Ok(Reply::Done) => return Err(Error::internal("The submit got a reply that is none.")),
             Err(_) => return Err(driven.failed().await),
         };
@@ -56,7 +62,7 @@ pub(crate) fn run(submission: &Submission, settings: &Settings, output: &Output)
 ///
 /// # Errors
 /// The state cannot be used.
-pub(crate) fn resume(settings: &Settings, output: &Output) -> Result<ExitCode, Error> {
+pub(crate) fn resume(settings: &Settings, output: Output) -> Result<ExitCode, Error> {
     let parts = parts(settings);
     let state = open_state(settings, Use::Drives)?;
     with_runtime(async {
@@ -67,7 +73,7 @@ pub(crate) fn resume(settings: &Settings, output: &Output) -> Result<ExitCode, E
         }
         announce(&engine, output);
         let active = engine.active.clone();
-        let mut driven = Driven::start(engine, *output, Several::Yes)?;
+        let mut driven = Driven::start(engine, output, Several::Yes)?;
         driven.watch.until_idle(active).await;
         match driven.end().await {
             End::Failed(reason) => Err(stopped(&reason)),
@@ -85,12 +91,13 @@ fn with_runtime(work: impl Future<Output = Result<ExitCode, Error>>) -> Result<E
     runtime.block_on(work)
 }
 
-fn announce(engine: &Engine, output: &Output) {
+fn announce(engine: &Engine, output: Output) {
     let pid = std::process::id();
     match engine.active.len() {
         0 => output.talk(format!("This process ({pid}) drives the runs of this state directory.")),
         1 => output.talk(format!("This process ({pid}) also drives 1 run that was unfinished.")),
-        many => output.talk(format!("This process ({pid}) also drives {many} runs that were unfinished.")),
+        many => output
+            .talk(format!("This process ({pid}) also drives {many} runs that were unfinished.")),
     }
 }
 
@@ -116,7 +123,9 @@ impl Driven {
     async fn end(&mut self) -> End {
         self.handle.drain_now();
         match self.task.take() {
-            Some(task) => task.await.unwrap_or_else(|error| End::Failed(format!("a bug in holdfast: {error}"))),
+            Some(task) => task
+                .await
+                .unwrap_or_else(|error| End::Failed(format!("a bug in holdfast: {error}"))),
             None => End::Stopped,
         }
     }
@@ -134,7 +143,7 @@ fn stopped(reason: &str) -> Error {
         .hint("What was not stored did not happen. Mend the cause; `holdfast resume` goes on where the journal ends.")
 }
 
-fn interrupted(output: &Output) -> ExitCode {
+fn interrupted(output: Output) -> ExitCode {
     output.talk("Interrupted. `holdfast resume` goes on where it stopped.");
     // 128 + SIGINT, as a shell says it.
     ExitCode::from(130)
@@ -144,7 +153,7 @@ fn finish(
     run: RunId,
     outcome: Option<Outcome>,
     end: End,
-    (reader, output): (&Reader, &Output),
+    (reader, output): (&Reader, Output),
 ) -> Result<ExitCode, Error> {
     match (outcome, end) {
         (None, End::Failed(reason)) => Err(stopped(&reason)),

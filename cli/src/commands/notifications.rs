@@ -31,11 +31,16 @@ struct Shown<'a> {
 ///
 /// # Errors
 /// The state cannot be used.
-pub(crate) fn perform(limit: &Limit, settings: &Settings, output: &Output) -> Result<ExitCode, Error> {
+pub(crate) fn perform(
+    limit: &Limit,
+    settings: &Settings,
+    output: Output,
+) -> Result<ExitCode, Error> {
     let parts = parts(settings);
     let state = undriven(settings, &parts)?;
     let page = Page { after: None, limit: limit.limit };
-    let found = state.offline.reader.notifications(page).map_err(|error| super::unreadable(&error))?;
+    let found =
+        state.offline.reader.notifications(page).map_err(|error| super::unreadable(&error))?;
     if output.is_json() {
         output.json(&found.rows.iter().map(shown).collect::<Vec<_>>())?;
     } else {

@@ -22,7 +22,11 @@ use crate::settings::Settings;
 ///
 /// # Errors
 /// Nothing is in doubt there, or it cannot be stored.
-pub(crate) fn perform(resolve: &Resolve, settings: &Settings, output: &Output) -> Result<ExitCode, Error> {
+pub(crate) fn perform(
+    resolve: &Resolve,
+    settings: &Settings,
+    output: Output,
+) -> Result<ExitCode, Error> {
     let (item, word) = match resolve.rest.as_slice() {
         [word] => (None, word.as_str()),
         [item, word] => (Some(item.as_str()), word.as_str()),
@@ -56,7 +60,9 @@ fn verdict(word: &str, result: Option<&str>) -> Result<Verdict, Error> {
             }
             Ok(Verdict::Done(Payload::Inline(value)))
         }
-        ("done", Some(_)) => Err(Error::usage(format!("The result may have at most {INLINE_BYTES} bytes."))),
+        ("done", Some(_)) => {
+            Err(Error::usage(format!("The result may have at most {INLINE_BYTES} bytes.")))
+        }
         ("not_done", None) => Ok(Verdict::NotDone),
         ("not_done", Some(_)) => Err(Error::usage("What was not done has no result.")),
         (other, _) => Err(Error::usage(format!("`{other}` is neither `done` nor `not_done`."))),
@@ -84,7 +90,9 @@ fn place(
     let mut after = None;
     loop {
         let page = Page { after, limit: 1_000 };
-        let items = reader.items(run, step, Show::NotOk, page).map_err(|error| super::unreadable(&error))?;
+        let items = reader
+            .items(run, step, Show::NotOk, page)
+            .map_err(|error| super::unreadable(&error))?;
         let Some(items) = items else { break };
         if let Some(found) = items.rows.iter().find(|item| item.key.as_deref() == Some(key)) {
             return Ok((step, found.index));

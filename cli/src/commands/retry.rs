@@ -16,13 +16,17 @@ use crate::settings::Settings;
 ///
 /// # Errors
 /// It may not be done again, or cannot be stored.
-pub(crate) fn perform(run: &Run, settings: &Settings, output: &Output) -> Result<ExitCode, Error> {
+pub(crate) fn perform(run: &Run, settings: &Settings, output: Output) -> Result<ExitCode, Error> {
     let parts = parts(settings);
     let mut state = undriven(settings, &parts)?;
     let id = super::find_run(&state.offline.reader, &run.run)?;
     let reply = state.offline.act(Want::Retry { run: id, by: environment::user() });
-    match reply.map_err(|error| Error::unavailable(format!("The retry was not stored: {error}.")))? {
-        Reply::Refused(refusal) => return Err(super::refused(&format!("{id} was not reopened"), &refusal)),
+    match reply
+        .map_err(|error| Error::unavailable(format!("The retry was not stored: {error}.")))?
+    {
+        Reply::Refused(refusal) => {
+            return Err(super::refused(&format!("{id} was not reopened"), &refusal));
+        }
         Reply::Queued(_) | Reply::Deduplicated(_) | Reply::Done => {}
     }
     if output.is_json() {

@@ -21,7 +21,7 @@ use crate::time;
 ///
 /// # Errors
 /// The state cannot be used.
-pub(crate) fn perform(runs: &Runs, settings: &Settings, output: &Output) -> Result<ExitCode, Error> {
+pub(crate) fn perform(runs: &Runs, settings: &Settings, output: Output) -> Result<ExitCode, Error> {
     let filter = filter(runs)?;
     let parts = parts(settings);
     let state = undriven(settings, &parts)?;
@@ -29,7 +29,8 @@ pub(crate) fn perform(runs: &Runs, settings: &Settings, output: &Output) -> Resu
     let mut after = None;
     while found.len() < runs.limit.limit {
         let page = Page { after, limit: runs.limit.limit - found.len() };
-        let rows = state.offline.reader.runs(&filter, page).map_err(|error| super::unreadable(&error))?;
+        let rows =
+            state.offline.reader.runs(&filter, page).map_err(|error| super::unreadable(&error))?;
         found.extend(rows.rows);
         after = rows.next;
         if after.is_none() {

@@ -59,7 +59,7 @@ struct ShownItem {
 ///
 /// # Errors
 /// There is none, or the state cannot be used.
-pub(crate) fn perform(show: &Show, settings: &Settings, output: &Output) -> Result<ExitCode, Error> {
+pub(crate) fn perform(show: &Show, settings: &Settings, output: Output) -> Result<ExitCode, Error> {
     let parts = parts(settings);
     let state = undriven(settings, &parts)?;
     let reader = &state.offline.reader;
@@ -73,10 +73,10 @@ pub(crate) fn perform(show: &Show, settings: &Settings, output: &Output) -> Resu
         output.json(&for_programs(reader, &record, &loaded, (chosen, show.item.as_deref()))?)?;
     } else {
         head(&record, output);
+        let of_step = Of { reader, run, key: show.item.as_deref(), which: which(chosen) };
         for (step, definition) in loaded.definition.numbered() {
             if chosen.is_none_or(|chosen| chosen == step) {
-                let which = if chosen.is_some() { (Which::All, MANY) } else { (Which::NotOk, FIRST) };
-                step_for_people(reader, &record, (step, definition), &loaded, which, show.item.as_deref(), output)?;
+                step_for_people(&of_step, (step, definition), &loaded, output)?;
             }
         }
         what_next(&record, &loaded, output);
@@ -89,7 +89,7 @@ pub(crate) fn perform(show: &Show, settings: &Settings, output: &Output) -> Resu
 ///
 /// # Errors
 /// The state cannot be read.
-pub(super) fn summary(reader: &Reader, run: RunId, output: &Output) -> Result<(), Error> {
+pub(super) fn summary(reader: &Reader, run: RunId, output: Output) -> Result<(), Error> {
     let (record, loaded) = read(reader, run)?;
     if output.is_json() {
         return output.json(&for_programs(reader, &record, &loaded, (None, None))?);
@@ -112,11 +112,12 @@ fn read(reader: &Reader, run: RunId) -> Result<(RunRecord, Loaded), Error> {
 fn step_of(loaded: &Loaded, id: &str) -> Result<StepIndex, Error> {
     loaded.definition.step_named(id).map(|(step, _)| step).ok_or_else(|| {
         let ids: Vec<&str> = loaded.definition.steps.iter().map(|step| step.id.as_str()).collect();
-        Error::usage(format!("The run has no step `{id}`.")).hint(format!("Its steps: {}.", ids.join(", ")))
+        Error::usage(format!("The run has no step `{id}`."))
+            .hint(format!("Its steps: {}.", ids.join(", ")))
     })
 }
 
-fn head(record: &RunRecord, output: &Output) {
+fn head(record: &RunRecord, output: Output) {
     let reason = record.reason.map(|reason| format!(" ({})", reason.word())).unwrap_or_default();
     output.line(format!("{}  {}{reason}", record.run, record.status.word()));
     output.line(format!("workflow   {} ({})", record.workflow, record.operation));
@@ -141,9 +142,13 @@ fn head(record: &RunRecord, output: &Output) {
 /// Why nothing of a run is being done.
 fn waits(record: &RunRecord) -> Option<String> {
     Some(match record.waits_for? {
-        WaitsFor::Slot => "a process that drives runs, its slot and its hold on the target".to_owned(),
+        WaitsFor::Slot => {
+            "a process that drives runs, its slot and its hold on the target".to_owned()
+        }
         WaitsFor::RetryAt(at) => format!("the next attempt at {}", time::local(at)),
-        WaitsFor::ThrottledUntil(at) => format!("the target, which asked for rest until {}", time::local(at)),
+        WaitsFor::ThrottledUntil(at) => {
+            format!("the target, which asked for rest until {}", time::local(at))
+        }
     })
 }
 
@@ -166,33 +171,45 @@ const fn cause_word(cause: holdfast_kernel::event::BlockCause) -> &'static str {
     }
 }
 
+/// Which items of a step are wanted.
+struct Of<'a> {
+    reader: &'a Reader,
+    run: RunId,
+    key: Option<&'a str>,
+    which: (Which, usize),
+}
+
+/// A step that is asked for shows its items, others those that are not ok.
+fn which(chosen: Option<StepIndex>) -> (Which, usize) {
+    if chosen.is_some() { (Which::All, MANY) } else { (Which::NotOk, FIRST) }
+}
+
 fn step_for_people(
-    reader: &Reader,
-    record: &RunRecord,
+    of: &Of<'_>,
     (step, definition): (StepIndex, &Step),
     loaded: &Loaded,
-    (which, limit): (Which, usize),
-    key: Option<&str>,
-    output: &Output,
+    output: Output,
 ) -> Result<(), Error> {
     let Some(state) = loaded.state.step(step) else { return Ok(()) };
-    let items = definition.for_each.as_ref().map(|_| format!("  {}", of_items(&state.items.counts)));
-    output.line(format!("  {:<20} {}{}", definition.id, status_of(state), items.unwrap_or_default()));
     let fans_out = definition.for_each.is_some();
-    if let (Some(failure), false) = (&state.failure, fans_out) {
-        output.line(format!("      {failure}"));
-    }
+    let items = fans_out.then(|| format!("  {}", of_items(&state.items.counts)));
+    let status = status_of(state);
+    output.line(format!("  {:<20} {status}{}", definition.id, items.unwrap_or_default()));
     if !fans_out {
+        if let Some(failure) = &state.failure {
+            output.line(format!("      {failure}"));
+        }
         return Ok(());
     }
-    let shown = items_of(reader, record.run, step, (which, limit), key)?;
+    let shown = items_of(of, step)?;
     for item in &shown {
         output.line(format!("      {}", item_line(item)));
     }
     let left = state.items.not_ok.count() as usize;
-    if which == Which::NotOk && left > shown.len() {
+    if of.which.0 == Which::NotOk && left > shown.len() {
         let more = left - shown.len();
-        output.line(format!("      and {more} more: `holdfast show {} --step {}`", record.run, definition.id));
+        let (run, id) = (of.run, &definition.id);
+        output.line(format!("      and {more} more: `holdfast show {run} --step {id}`"));
     }
     Ok(())
 }
@@ -204,20 +221,16 @@ fn item_line(item: &ItemView) -> String {
     format!("{key}  {}{failure}", item.status.word())
 }
 
-fn items_of(
-    reader: &Reader,
-    run: RunId,
-    step: StepIndex,
-    (which, limit): (Which, usize),
-    key: Option<&str>,
-) -> Result<Vec<ItemView>, Error> {
+fn items_of(of: &Of<'_>, step: StepIndex) -> Result<Vec<ItemView>, Error> {
+    let (which, limit) = of.which;
+    let wanted = |item: &ItemView| of.key.is_none_or(|key| item.key.as_deref() == Some(key));
     let mut found = Vec::new();
     let mut after = None;
     while found.len() < limit {
         let page = Page { after, limit };
-        let rows = reader.items(run, step, which, page).map_err(|error| super::unreadable(&error))?;
-        let Some(rows) = rows else { break };
-        found.extend(rows.rows.into_iter().filter(|item| key.is_none_or(|key| item.key.as_deref() == Some(key))));
+        let rows = of.reader.items(of.run, step, which, page);
+        let Some(rows) = rows.map_err(|error| super::unreadable(&error))? else { break };
+        found.extend(rows.rows.into_iter().filter(wanted));
         after = rows.next;
         if after.is_none() {
             break;
@@ -239,11 +252,8 @@ fn for_programs<'a>(
         if chosen.is_some_and(|chosen| chosen != step) {
             continue;
         }
-        let which = if chosen.is_some() { (Which::All, MANY) } else { (Which::NotOk, FIRST) };
-        let items = match definition.for_each {
-            Some(_) => items_of(reader, record.run, step, which, key)?,
-            None => Vec::new(),
-        };
+        let of = Of { reader, run: record.run, key, which: which(chosen) };
+        let items = if definition.for_each.is_some() { items_of(&of, step)? } else { Vec::new() };
         let items = items.into_iter().map(|item| ShownItem {
             key: item.key,
             index: item.index.0,
@@ -263,7 +273,7 @@ fn for_programs<'a>(
 }
 
 /// What failed is followed by the command that goes on.
-fn what_next(record: &RunRecord, loaded: &Loaded, output: &Output) {
+fn what_next(record: &RunRecord, loaded: &Loaded, output: Output) {
     let run = record.run;
     let mut in_doubt = false;
     for (step, definition) in loaded.definition.numbered() {

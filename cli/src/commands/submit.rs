@@ -25,12 +25,17 @@ pub(super) struct Submitted {
 ///
 /// # Errors
 /// It cannot be submitted or stored.
-pub(crate) fn perform(submission: &Submission, settings: &Settings, output: &Output) -> Result<ExitCode, Error> {
+pub(crate) fn perform(
+    submission: &Submission,
+    settings: &Settings,
+    output: Output,
+) -> Result<ExitCode, Error> {
     let parts = parts(settings);
     let submit = submission::submit(submission, settings, &parts, output)?;
     let mut state = undriven(settings, &parts)?;
     let reply = state.offline.act(Want::Submit(Box::new(submit)));
-    let reply = reply.map_err(|error| Error::unavailable(format!("The run was not stored: {error}.")))?;
+    let reply =
+        reply.map_err(|error| Error::unavailable(format!("The run was not stored: {error}.")))?;
     let submitted = match reply {
         Reply::Queued(run) => Submitted { run, deduplicated: false },
         Reply::Deduplicated(run) => Submitted { run, deduplicated: true },

@@ -15,7 +15,11 @@ use crate::settings::Settings;
 ///
 /// # Errors
 /// A file cannot be read, or there is none.
-pub(crate) fn perform(validate: &Validate, settings: &Settings, output: &Output) -> Result<ExitCode, Error> {
+pub(crate) fn perform(
+    validate: &Validate,
+    settings: &Settings,
+    output: Output,
+) -> Result<ExitCode, Error> {
     let parts = parts(settings);
     let files = if validate.files.is_empty() {
         find::files(&settings.base.join("workflows"))?

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::home::{Home, hold};
 
-const NAP: &str =
-    "holdfast: 1\nname: nap\noperation: maintenance\nsteps:\n  - id: nap\n    uses: sleep\n    with: { duration: 1ms }\n";
+const NAP: &str = "holdfast: 1\nname: nap\noperation: maintenance\nsteps:\n  - id: nap\n    uses: sleep\n    with: { duration: 1ms }\n";
 
 #[test]
 fn a_submit_is_stored_and_says_what_runs_it() {

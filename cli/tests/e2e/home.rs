@@ -1,7 +1,6 @@
 //! A folder with a configuration, workflows and a state directory, and the program to run in it.
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -46,7 +45,8 @@ impl Home {
     pub(crate) fn pipe(&self, name: &str) -> PathBuf {
         let path = self.path(name);
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
-        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).expect("a pipe is made");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0)
+            .expect("a pipe is made");
         path
     }
 
@@ -125,7 +125,10 @@ impl Started {
 impl Said {
     fn of(output: Output) -> Self {
         Self {
-            code: output.status.code().or_else(|| output.status.signal().map(|signal| 128 + signal)),
+            code: output
+                .status
+                .code()
+                .or_else(|| output.status.signal().map(|signal| 128 + signal)),
             out: String::from_utf8(output.stdout).expect("it prints text"),
             talk: String::from_utf8(output.stderr).expect("it prints text"),
         }
@@ -146,12 +149,6 @@ impl Said {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
     }
-}
-
-/// Waits until somebody reads the pipe, and lets them go on.
-pub(crate) fn release(pipe: &Path) {
-    let mut writer = fs::OpenOptions::new().write(true).open(pipe).expect("a reader comes");
-    writer.write_all(b"go\n").expect("it reads");
 }
 
 /// Waits until somebody reads the pipe, and keeps them waiting.

@@ -39,8 +39,15 @@ steps:
     assert!(shown.talk.contains("holdfast resolve run_"), "the command that answers: {shown:#?}");
     let early = home.holdfast(&["retry", "run_"]).with_code(5);
     assert!(early.talk.contains("a person must say first"), "{early:#?}");
-    home.holdfast(&["resolve", "run_", "create", "done", "--result", r#"{"exit_code": 0, "stdout": "", "stderr": ""}"#])
-        .with_code(0);
+    home.holdfast(&[
+        "resolve",
+        "run_",
+        "create",
+        "done",
+        "--result",
+        r#"{"exit_code": 0, "stdout": "", "stderr": ""}"#,
+    ])
+    .with_code(0);
     home.holdfast(&["resolve", "run_", "create", "done"]).with_code(5);
     home.holdfast(&["retry", "run_"]).with_code(0);
     home.holdfast(&["resume"]).with_code(0);

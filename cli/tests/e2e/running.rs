@@ -95,6 +95,7 @@ fn a_change_of_status_is_a_stored_notification() {
     home.write("workflows/greeting.yaml", GREETING);
     home.holdfast(&["run", "greeting"]).with_code(0);
     let told = home.holdfast(&["notifications", "--output", "json"]).with_code(0).json();
-    let statuses: Vec<&str> = told.as_array().unwrap().iter().map(|told| told["status"].as_str().unwrap()).collect();
+    let statuses: Vec<&str> =
+        told.as_array().unwrap().iter().map(|told| told["status"].as_str().unwrap()).collect();
     assert_eq!(statuses, ["succeeded", "running", "queued"]);
 }

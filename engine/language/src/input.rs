@@ -241,6 +241,8 @@ impl Input {
 
 /// The regular expression that a whole text must match; none if it is none.
 pub(crate) fn whole_pattern(pattern: &str) -> Option<regex_lite::Regex> {
+    // By itself first: `a)|(b` is none, though it would be one between our parentheses.
+    regex_lite::RegexBuilder::new(pattern).size_limit(1 << 20).build().ok()?;
     regex_lite::RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(1 << 20).build().ok()
 }
 

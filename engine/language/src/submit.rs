@@ -192,9 +192,14 @@ fn first_pass(
         }
         return Ok(First::Value(Value::None));
     }
-    let value = input
-        .accept(value)
-        .map_err(|reason| problem(name, format!("The input `{name}` does not fit: {reason}.")))?;
+    let as_list = match (input.kind, value.as_text()) {
+        (InputType::List, Some(text)) => Some(format!("Write it as a list: `[{text}]`.")),
+        _ => None,
+    };
+    let value = input.accept(value).map_err(|reason| Problem {
+        remedy: as_list,
+        ..problem(name, format!("The input `{name}` does not fit: {reason}."))
+    })?;
     refer(input, value, references)
 }
 

@@ -26,8 +26,3 @@ pub const fn duration(length: Millis) -> Duration {
 pub async fn wait(length: Millis) {
     tokio::time::sleep(duration(length)).await;
 }
-
-/// Waits on a thread of its own, for commands that poll a lock.
-pub fn wait_blocking(length: Millis) {
-    std::thread::sleep(duration(length));
-}

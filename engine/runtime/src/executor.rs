@@ -113,7 +113,7 @@ impl Executor {
     pub fn new(setup: Setup) -> (Self, Handle) {
         let (wake, wakes): (UnboundedSender<Wake>, _) = unbounded_channel();
         let (feed, _) = broadcast::channel(FEED);
-        let handle = Handle::new(wake.clone(), feed.clone());
+        let handle = Handle::new(wake.clone(), &feed);
         let Opened { writer, filer, reader, payloads, recovered } = setup.opened;
         let around =
             Surroundings { wake: wake.clone(), payloads: Arc::clone(&payloads), logs: setup.logs };

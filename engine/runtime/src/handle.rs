@@ -14,7 +14,8 @@ use crate::wake::{Asked, Grace, Wake, Want};
 #[derive(Clone, Debug)]
 pub struct Handle {
     wake: UnboundedSender<Wake>,
-    feed: broadcast::Sender<News>,
+    /// Weak, so that watchers hear when the executor is gone.
+    feed: broadcast::WeakSender<News>,
 }
 
 /// The executor has ended: nothing was stored of what was asked.
@@ -23,8 +24,8 @@ pub struct Handle {
 pub struct Gone;
 
 impl Handle {
-    pub(crate) const fn new(wake: UnboundedSender<Wake>, feed: broadcast::Sender<News>) -> Self {
-        Self { wake, feed }
+    pub(crate) fn new(wake: UnboundedSender<Wake>, feed: &broadcast::Sender<News>) -> Self {
+        Self { wake, feed: feed.downgrade() }
     }
 
     /// Asks for a run; replied to once it is durable.
@@ -57,9 +58,12 @@ impl Handle {
         self.ask(Want::Resolve { run, step, item, verdict, by }).await
     }
 
-    /// News from here on.
+    /// News from here on; closed once the executor has ended.
     pub fn watch(&self) -> broadcast::Receiver<News> {
-        self.feed.subscribe()
+        match self.feed.upgrade() {
+            Some(feed) => feed.subscribe(),
+            None => broadcast::channel(1).1,
+        }
     }
 
     /// Takes no new work and ends once what is in flight is done, or its grace is over.

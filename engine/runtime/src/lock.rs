@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
 
 use holdfast_kernel::id::Millis;
 
@@ -72,20 +73,17 @@ impl StateLock {
             .mode(0o600)
             .open(&path)
             .map_err(disk)?;
-        let deadline = clock::monotonic() + clock::duration(PATIENCE);
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::Error(cause)) => return Err(disk(cause)),
-                Err(TryLockError::WouldBlock) => {}
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::Error(cause)) => return Err(disk(cause)),
+            Err(TryLockError::WouldBlock) => {
+                let owner = owner(&mut file).map_err(disk)?;
+                let drives = owner.split_whitespace().nth(1) == Some("drives");
+                if drives || !waited_for(&file).map_err(disk)? {
+                    let pid = owner.split_whitespace().next().unwrap_or("unknown").to_owned();
+                    return Err(LockError::Owned { path: state.to_owned(), pid });
+                }
             }
-            let owner = owner(&mut file).map_err(disk)?;
-            let drives = owner.split_whitespace().nth(1) == Some("drives");
-            if drives || clock::monotonic() >= deadline {
-                let pid = owner.split_whitespace().next().unwrap_or("unknown").to_owned();
-                return Err(LockError::Owned { path: state.to_owned(), pid });
-            }
-            clock::wait_blocking(Millis(20));
         }
         let word = match purpose {
             Use::Drives => "drives",
@@ -99,6 +97,21 @@ impl StateLock {
     /// How many owners in a row, up to the last one, did not let go but died.
     pub const fn unclean_ends(&self) -> u32 {
         self.unclean_ends
+    }
+}
+
+/// Waits for an owner that only acts. Whether the lock was taken within [`PATIENCE`].
+fn waited_for(file: &File) -> io::Result<bool> {
+    // Both handles are of one open file, so the lock taken through one is held by the other.
+    let waiting = file.try_clone()?;
+    let (taken, told) = channel();
+    std::thread::spawn(move || {
+        // Nobody listens any more once the patience is over; the process ends then.
+        taken.send(waiting.lock()).unwrap_or_default();
+    });
+    match told.recv_timeout(clock::duration(PATIENCE)) {
+        Ok(result) => result.map(|()| true),
+        Err(_) => Ok(false),
     }
 }
 

@@ -103,7 +103,9 @@ fn check_inputs(sink: &mut Sink<'_>, step: &StepNode<'_>, spec: &ActionSpec) {
     }
     for field in spec.inputs {
         let filled_in = field.name == "item" && takes_item(step, spec);
-        let given = given.iter().any(|entry| entry.key == field.name);
+        let given = given
+            .iter()
+            .any(|entry| entry.key == field.name && entry.value.scalar() != Some(&Value::None));
         if field.presence == Presence::Required && !given && !filled_in {
             sink.error(
                 Code::MissingActionInput,

@@ -8,7 +8,7 @@ use minijinja::Environment;
 
 use super::context::{Followed, View};
 use super::engine::{self, Names, Trouble};
-use super::prepared::{Piece, Prepared, Ready, Root};
+use super::prepared::{Otherwise, Piece, Prepared, Ready, Root};
 use crate::source::Place;
 
 /// Why a template has no value.
@@ -102,6 +102,8 @@ impl<'p> Evaluator<'p> {
         }
         if let Some(path) = &ready.path {
             match view.by_reference(path)? {
+                Followed::Value(Value::None) | Followed::Nothing
+                    if ready.otherwise == Otherwise::Default => {}
                 Followed::Value(value) => {
                     self.remember(ready, view, &value);
                     return Ok(value);

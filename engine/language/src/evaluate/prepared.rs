@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::expression;
+use crate::expression::{self, What};
 use crate::template::{Part, Stored, Template};
 use holdfast_kernel::value::Value;
 
@@ -39,8 +39,19 @@ pub(crate) struct Ready {
     pub text: String,
     pub place: Place,
     pub references: References,
-    /// The names of `a.b.c`, if it is nothing more.
+    /// The names of `a.b.c`, if it is nothing more, or no more than that with a default.
     pub path: Option<Vec<String>>,
+    /// What happens where there is nothing at the end of the path.
+    pub otherwise: Otherwise,
+}
+
+/// What happens where there is nothing at the end of a plain path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Otherwise {
+    /// The expression fails.
+    Fail,
+    /// The engine gives the default.
+    Default,
 }
 
 impl Root {
@@ -94,8 +105,14 @@ impl Prepared {
 impl Ready {
     fn of(stored: Stored) -> Option<Self> {
         let expression = expression::parse(&stored.text).ok()?;
-        let path = expression.path();
+        let (path, otherwise) = match &expression.what {
+            What::Filter(applied) if matches!(applied.name.as_str(), "default" | "d") => {
+                (applied.input.path(), Otherwise::Default)
+            }
+            _ => (expression.path(), Otherwise::Fail),
+        };
         Some(Self {
+            otherwise,
             references: References::of(&expression),
             path: path.map(|path| path.into_iter().map(str::to_owned).collect()),
             text: stored.text,

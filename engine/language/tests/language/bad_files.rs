@@ -287,6 +287,25 @@ fn names_paths_and_types_in_expressions_are_checked() {
 }
 
 #[test]
+fn what_an_action_needs_is_not_none() {
+    check_places(
+        "steps:\n  - id: a\n    uses: sleep\n    with: { duration: null }\n",
+        &["HF0303 6:11"],
+    );
+}
+
+#[test]
+fn a_pattern_is_whole_by_itself() {
+    let input = |pattern: &str| {
+        format!(
+            "inputs:\n  a: {{ type: string, pattern: {pattern:?} }}\nsteps:\n  - id: wait\n    uses: sleep\n    with: {{ duration: 5s }}\n"
+        )
+    };
+    check_places(&input("a)|(b"), &["HF0503 5:31"]);
+    check_places(&input("a|b"), &[]);
+}
+
+#[test]
 fn an_if_is_asked_before_there_are_items() {
     let text = format!(
         "{HEAD}steps:\n  - id: each\n    for_each: {{ items: [a], as: object }}\n    if: object == 'a'\n    uses: command\n    with: {{ argv: [a] }}\n"

@@ -115,6 +115,7 @@ fn check_items(for_each: &str, expect: &str) {
 fn items_get_their_keys_and_stages() {
     check_items("\"{{ steps.list.output.items }}\"", "k0@0 k1@0 k2@0 k3@0 [0] 4");
     check_items("[b, a, 5, true]", "b@0 a@0 5@0 true@0 [0] 4");
+    check_items("\"{{ steps.list.output.items | default([]) }}\"", "k0@0 k1@0 k2@0 k3@0 [0] 4");
     check_items("[]", " [] 4");
     check_items("{ items: [a, b], max_parallel: \"{{ inputs.size }}\" }", "[0] 3");
     check_items(
@@ -266,15 +267,35 @@ fn an_output_that_was_not_reached_is_none_and_a_broken_one_is_a_failure() {
 }
 
 #[test]
+fn a_long_list_with_a_default_is_still_handed_on_whole() {
+    let text = format!(
+        "{HEAD}steps:\n  - id: list\n    if: inputs.size > 5\n    uses: inventory\n  - id: each\n    for_each: \"{{{{ steps.list.output.items | default([]) }}}}\"\n    uses: command\n    with: {{ argv: [a] }}\n"
+    );
+    let (mut run, program) = Run::of(&text, inputs());
+    let listed = |run: &Run| {
+        let mut count = Count::default();
+        program.items(run, run.index("each"), &mut count).unwrap().total
+    };
+    run.end("list", StepEnd::Skipped, Value::empty_map());
+    assert_eq!(listed(&run), 0);
+    run.end("list", StepEnd::Succeeded, Value::from([("items", stored(30_000))]));
+    assert_eq!(listed(&run), 30_000);
+}
+
+#[test]
+fn a_program_can_be_shared_between_threads() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    let (_, program) = fan_out("[a]");
+    shared(&program);
+}
+
+#[test]
 fn a_damaged_definition_is_refused() {
     let (run, _) = fan_out("[a]");
     let mut definition = (*run.definition).clone();
     definition.expressions[0] = Value::from("nonsense");
-    let error = holdfast_language::Program::compile(
-        std::sync::Arc::new(definition),
-        &actions(),
-    )
-    .unwrap_err();
+    let error = holdfast_language::Program::compile(std::sync::Arc::new(definition), &actions())
+        .unwrap_err();
     assert_eq!(error.to_string(), "expression 0 of the definition cannot be read");
 }
 

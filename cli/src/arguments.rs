@@ -174,3 +174,52 @@ pub(crate) struct Show {
     #[arg(long, value_name = "KEY", requires = "step")]
     pub(crate) item: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn every_command_line_of_the_page_parses() {
+        let page = include_str!("../../docs/cli.md");
+        let lines: Vec<&str> = page.lines().filter(|line| line.starts_with("holdfast ")).collect();
+        assert!(lines.len() > 10, "the page has command lines: {lines:?}");
+        for line in lines {
+            let words = words(line);
+            let parsed =
+                Arguments::try_parse_from(&words).unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert!(
+                !matches!(parsed.command, Command::Other(_)),
+                "{line} is no command of this version"
+            );
+        }
+    }
+
+    /// The words of a line without a shell: single quotes keep spaces.
+    fn words(line: &str) -> Vec<String> {
+        let parts = line.split('\'').enumerate();
+        parts.fold(Vec::new(), |mut words, (place, part)| {
+            if place % 2 == 1 {
+                words.push(part.to_owned());
+            } else {
+                words.extend(part.split_whitespace().map(str::to_owned));
+            }
+            words
+        })
+    }
+
+    #[test]
+    fn every_command_has_an_example_that_parses() {
+        for command in
+            Arguments::command().get_subcommands().filter(|command| command.get_name() != "version")
+        {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let example = help.lines().find_map(|line| line.trim().strip_prefix("holdfast "));
+            let example =
+                example.unwrap_or_else(|| panic!("`{}` has no example", command.get_name()));
+            let words = ["holdfast"].into_iter().chain(example.split_whitespace());
+            Arguments::try_parse_from(words).unwrap_or_else(|error| panic!("{example}: {error}"));
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use holdfast_journal::query::Reader;
+use holdfast_kernel::definition::Definition;
 use holdfast_kernel::id::{RunId, StepIndex};
 use holdfast_kernel::state::StepPhase;
 use holdfast_kernel::status::{Counts, Outcome};
@@ -46,7 +47,10 @@ impl Watch {
     pub(crate) async fn until_ended(&mut self, run: RunId) -> Option<Outcome> {
         loop {
             let ended = match self.news.recv().await {
-                Ok(News::Ended { run: of, outcome }) if of == run => Some(outcome),
+                Ok(News::Ended { run: of, outcome }) if of == run => {
+                    self.tell_last(run);
+                    Some(outcome)
+                }
                 Ok(news) => {
                     self.tell(&news);
                     None
@@ -91,15 +95,10 @@ impl Watch {
     fn tell(&mut self, news: &News) {
         match news {
             News::Step { run, definition, step, phase, counts } => {
-                let is_fan_out = definition.step(*step).is_some_and(|step| step.for_each.is_some());
-                let Some(words) = words(*phase, is_fan_out.then_some(counts)) else { return };
-                let last = self.told.insert((*run, *step), words.clone());
-                if last.as_ref() != Some(&words) {
-                    let id = definition.step(*step).map_or("?", |step| step.id.as_str());
-                    self.line(*run, &format!("{id}: {words}"));
-                }
+                self.tell_step(*run, definition, *step, (*phase, counts));
             }
             News::Ended { run, outcome } => {
+                self.tell_last(*run);
                 self.told.retain(|(of, _), _| of != run);
                 self.line(*run, outcome.status().word());
             }
@@ -107,6 +106,31 @@ impl Watch {
                 self.line(*run, &format!("a bug in holdfast stopped the run: {reason}"));
             }
             News::Happened { .. } | News::Progress { .. } => {}
+        }
+    }
+
+    fn tell_step(
+        &mut self,
+        run: RunId,
+        definition: &Definition,
+        step: StepIndex,
+        (phase, counts): (StepPhase, &Counts),
+    ) {
+        let Some(of) = definition.step(step) else { return };
+        let Some(words) = words(phase, of.for_each.as_ref().map(|_| counts)) else { return };
+        let last = self.told.insert((run, step), words.clone());
+        if last.as_ref() != Some(&words) {
+            self.line(run, &format!("{}: {words}", of.id));
+        }
+    }
+
+    /// What changed with the end of a run: it is not in memory any more, the store has it.
+    fn tell_last(&mut self, run: RunId) {
+        let Ok(Some(loaded)) = self.reader.load(run) else { return };
+        for (step, _) in loaded.definition.numbered() {
+            let Some(state) = loaded.state.step(step) else { continue };
+            let now = (state.phase, &state.items.counts);
+            self.tell_step(run, &loaded.definition, step, now);
         }
     }
 

@@ -100,7 +100,9 @@ impl RustFile {
     /// The names of the test functions, also of those that a macro wraps.
     pub fn test_names(&self) -> BTreeSet<&str> {
         let mut names = BTreeSet::new();
-        for close in self.find(&["test", "]"]) {
+        let plain = self.find(&["test", "]"]);
+        let asynchronous = self.find(&["tokio", ":", ":", "test", "("]);
+        for close in plain.into_iter().chain(asynchronous) {
             let rest = &self.tokens[close..];
             let start = rest.iter().position(|token| token.text == "fn");
             if let Some(name) = start.and_then(|at| rest.get(at + 1)) {

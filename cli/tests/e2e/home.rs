@@ -1,6 +1,7 @@
 //! A folder with a configuration, workflows and a state directory, and the program to run in it.
 
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -79,7 +80,7 @@ impl Home {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        Started(child)
+        Started(Some(child))
     }
 
     /// Every byte of every file in the state directory.
@@ -103,22 +104,43 @@ fn bytes_below(folder: &Path) -> Vec<u8> {
 }
 
 /// The program while it runs.
-pub(crate) struct Started(Child);
+pub(crate) struct Started(Option<Child>);
 
 impl Started {
     pub(crate) fn pid(&self) -> u32 {
-        self.0.id()
+        self.0.as_ref().expect("it has not ended").id()
     }
 
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw).expect("it has a pid");
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).expect("it has a pid");
         kill_process(pid, signal).expect("it takes a signal");
     }
 
+    /// Waits until it has said this on standard error.
+    pub(crate) fn wait_for_talk(&mut self, text: &str) {
+        let child = self.0.as_mut().expect("it has not ended");
+        let talk = child.stderr.as_mut().expect("its talk is heard");
+        let (mut said, mut byte) = (Vec::new(), [0]);
+        while !String::from_utf8_lossy(&said).contains(text) {
+            talk.read_exact(&mut byte).expect("it says so before it ends");
+            said.extend(byte);
+        }
+    }
+
     /// Waits for its end.
-    pub(crate) fn end(self) -> Said {
-        Said::of(self.0.wait_with_output().expect("it ends"))
+    pub(crate) fn end(mut self) -> Said {
+        let child = self.0.take().expect("it ends once");
+        Said::of(child.wait_with_output().expect("it ends"))
+    }
+}
+
+/// A test that fails leaves no process behind.
+impl Drop for Started {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            child.kill().expect("it is killed");
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A process that is killed or asked to end: nothing finished is done again, nothing is lost.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
 use rustix::process::Signal;
 
@@ -90,10 +91,12 @@ fn the_same_request_after_a_kill_is_the_same_run() {
 fn ctrl_c_lets_what_is_in_flight_end_and_a_second_one_stops_at_once() {
     let home = Home::new();
     home.write("fan.yaml", &fan(&home));
-    let process = home.start(&["run", "fan.yaml"]);
-    let held = hold(&home.path("pipe"));
+    let mut process = home.start(&["run", "fan.yaml"]);
+    let mut held = hold(&home.path("pipe"));
     process.signal(Signal::INT);
+    process.wait_for_talk("Letting what is in flight end");
     // What is in flight may end: item g does, and no other starts.
+    held.write_all(b"go\n").unwrap();
     drop(held);
     let said = process.end().with_code(130);
     assert!(said.talk.contains("`holdfast resume` goes on"), "{said:#?}");

@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod attempt;
+pub mod entry;
 pub mod evaluate;
 pub mod list;
 pub mod secret;

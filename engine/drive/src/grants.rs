@@ -38,13 +38,19 @@ impl Used {
     pub fn by<'a>(started: impl Iterator<Item = &'a RunState>) -> Self {
         let mut used = Self::default();
         for state in started {
-            let attempts = u32::try_from(state.in_flight.len()).unwrap_or(u32::MAX);
-            used.process += attempts;
-            if let Some(target) = &state.request.target {
-                *used.targets.entry(target.identity.clone()).or_default() += attempts;
-            }
+            used.add(state, state.in_flight.len());
         }
         used
+    }
+
+    /// Adds attempts of a run.
+    pub fn add(&mut self, state: &RunState, attempts: usize) {
+        let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
+        self.process = self.process.saturating_add(attempts);
+        if let Some(target) = &state.request.target {
+            let of_target = self.targets.entry(target.identity.clone()).or_default();
+            *of_target = of_target.saturating_add(attempts);
+        }
     }
 
     /// What is left for a run.

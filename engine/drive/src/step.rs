@@ -62,7 +62,7 @@ impl Drive {
             .unwrap_or_default()
     }
 
-    /// Gives slots, holds and places to whom they are due; after every input.
+    /// Gives slots, holds and places to whom they are due; before every batch.
     pub(crate) fn balance(&mut self) {
         match self.intake {
             Intake::Open => {
@@ -103,17 +103,20 @@ impl Drive {
             .filter(|run| self.runs.get(run).is_some_and(|active| active.state.wants_places()))
             .copied()
             .collect();
+        if wanting.is_empty() {
+            return;
+        }
+        let started = self.started.iter().filter_map(|run| self.runs.get(run));
+        let mut used = Used::by(started.map(|active| &active.state));
         while !wanting.is_empty() {
             let alone = wanting.len() == 1;
             let turn = in_turn(&wanting, self.served_last);
-            wanting = turn.into_iter().filter(|run| self.serve(*run, alone)).collect();
+            wanting = turn.into_iter().filter(|run| self.serve(*run, alone, &mut used)).collect();
         }
     }
 
     /// Gives a run one place, or all there are if nobody else wants any. Whether it may want more.
-    fn serve(&mut self, run: RunId, alone: bool) -> bool {
-        let started = self.started.iter().filter_map(|run| self.runs.get(run));
-        let used = Used::by(started.map(|active| &active.state));
+    fn serve(&mut self, run: RunId, alone: bool, used: &mut Used) -> bool {
         let Some(active) = self.runs.get(&run) else { return false };
         let mut free = used.left_for(&active.state, self.limits);
         if !alone {
@@ -123,8 +126,12 @@ impl Drive {
             return false;
         }
         self.served_last = Some(run);
+        let before = active.state.in_flight.len();
         let stamp = self.stamp(free);
         let served = self.kernel(run, |definition, state, _| grant(definition, state, stamp));
+        if let Some(active) = self.runs.get(&run) {
+            used.add(&active.state, active.state.in_flight.len().saturating_sub(before));
+        }
         served && !alone
     }
 
@@ -187,11 +194,12 @@ impl Drive {
     }
 
     fn gather(&mut self, run: RunId, decision: Decision, questions: &mut VecDeque<Question>) {
-        self.record(run, &decision);
+        let Decision { events, commands } = decision;
+        self.record(run, events);
         let Some(program) = self.runs.get(&run).map(|active| active.program.clone()) else {
             return;
         };
-        for command in decision.commands {
+        for command in commands {
             match command {
                 Command::Evaluate(question) => questions.push_back(question),
                 // Holds are given in `balance` and end with the run: they are derived, not passed about.
@@ -228,7 +236,7 @@ impl Drive {
         }
         let outcome = Outcome::Failed(Reason::Internal);
         let event = Event::RunFinished { outcome };
-        self.record(run, &Decision { events: vec![event], commands: Vec::new() });
+        self.record(run, vec![event]);
         self.drop_quarantined(run, outcome);
     }
 }

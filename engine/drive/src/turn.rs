@@ -11,7 +11,7 @@ use std::sync::Arc;
 use holdfast_journal::commit::Batch;
 use holdfast_journal::payloads::Payloads;
 use holdfast_journal::record::StoredDefinition;
-use holdfast_kernel::decide::{Decision, Places, Stamp, queue};
+use holdfast_kernel::decide::{Places, Stamp, queue};
 use holdfast_kernel::event::{Event, Initiator};
 use holdfast_kernel::id::{AttemptId, DedupeKey, Instant, RunId};
 use holdfast_kernel::reopen;
@@ -106,19 +106,21 @@ impl Drive {
             }
             Input::Retry { ended, by, token } => self.retry(*ended, by, token),
         }
-        self.balance();
     }
 
     /// Opens or closes the intake.
     pub fn set_intake(&mut self, intake: Intake, now: Instant) {
         self.intake = intake;
         self.begin(now);
-        self.balance();
     }
 
     /// The batch to commit next, if there is something to commit or to release. Its outputs are released by
     /// [`Drive::committed`], in order.
     pub fn take_batch(&mut self) -> Option<Batch> {
+        // Places are given once for all inputs of a batch: what starts leaves with it in any case.
+        if self.open.at.is_some() {
+            self.balance();
+        }
         let open = std::mem::take(&mut self.open);
         if open.entries.is_empty() {
             // Nothing to make durable, but nothing overtakes what is under way either.
@@ -299,15 +301,15 @@ impl Drive {
     }
 
     /// Gathers the events of a decision for the next batch.
-    pub(crate) fn record(&mut self, run: RunId, decision: &Decision) {
-        if decision.events.is_empty() {
+    pub(crate) fn record(&mut self, run: RunId, events: Vec<Event>) {
+        if events.is_empty() {
             return;
         }
         match self.open.entries.last_mut() {
-            Some((last, events)) if *last == run => events.extend(decision.events.iter().cloned()),
-            _ => self.open.entries.push((run, decision.events.clone())),
+            Some((last, earlier)) if *last == run => earlier.extend(events.iter().cloned()),
+            _ => self.open.entries.push((run, events.clone())),
         }
-        self.output(Output::Happened { run, events: decision.events.clone() });
+        self.output(Output::Happened { run, events });
     }
 
     /// The kernel cannot go on with a run. It is ended from outside once its attempts are over.

@@ -1,8 +1,10 @@
 //! The two threads that wait for the disk: one commits, one files.
 //!
-//! The journal's calls block and return; what they say comes back as a [`Wake`]. The filer is told after each
-//! commit and files what has gathered, so that a burst is filed in few transactions.
+//! The journal's calls block and return; what they say comes back as a [`Wake`]. The filer is told when there is
+//! something to file again and when there is much, so that a burst is filed in few transactions.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 
@@ -34,11 +36,15 @@ impl DiskThreads {
     /// Starts both.
     pub fn start(writer: Writer, filer: Filer, wake: &UnboundedSender<Wake>) -> Self {
         let (batches, to_commit) = channel();
-        let (committed, to_file) = channel();
+        let (enough, to_file) = channel();
         let (commits, files) = (wake.clone(), wake.clone());
+        let last = writer.next_sequence() - 1;
+        let filed = last - writer.unfiled();
+        let committed = Committed { last: Arc::new(AtomicU64::new(last)), enough };
+        let last = Arc::clone(&committed.last);
         let threads = vec![
             std::thread::spawn(move || commit(writer, &to_commit, &committed, &commits)),
-            std::thread::spawn(move || file(filer, &to_file, &files)),
+            std::thread::spawn(move || file(filer, filed, (&last, &to_file), &files)),
         ];
         Self { batches: Some(batches), threads }
     }
@@ -59,18 +65,36 @@ impl Drop for DiskThreads {
     }
 }
 
+/// What the filer hears from the committing thread.
+///
+/// It is woken only for the first record that is not filed and when there is enough: a wake costs the
+/// committing thread about as much as a small record. It looks at `last` before it waits to be woken, so none
+/// is forgotten: a record that comes after that look finds all before it filed and is the first.
+#[derive(Debug)]
+struct Committed {
+    /// The last record that is committed.
+    last: Arc<AtomicU64>,
+    /// Wakes the filer.
+    enough: Sender<()>,
+}
+
 fn commit(
     mut writer: Writer,
     batches: &Receiver<Batch>,
-    committed: &Sender<u64>,
+    committed: &Committed,
     wake: &UnboundedSender<Wake>,
 ) {
     for batch in batches {
         let sequence = batch.sequence;
         let result = writer.commit(batch).map(|()| sequence).map_err(|error| told(&error));
         let failed = result.is_err();
-        // The filer may have ended on a fault of its own; that is told by itself.
-        committed.send(writer.unfiled()).unwrap_or_default();
+        if !failed {
+            committed.last.store(sequence, Ordering::SeqCst);
+        }
+        if matches!(writer.unfiled(), 1 | ENOUGH) {
+            // The filer may have ended on a fault of its own; that is told by itself.
+            committed.enough.send(()).unwrap_or_default();
+        }
         if wake.send(Wake::Committed(result)).is_err() || failed {
             return;
         }
@@ -88,23 +112,34 @@ fn told(error: &CommitError) -> String {
     format!("{kind}: {error}")
 }
 
-fn file(mut filer: Filer, committed: &Receiver<u64>, wake: &UnboundedSender<Wake>) {
-    while let Ok(first) = committed.recv() {
-        let mut unfiled = first;
-        while unfiled < ENOUGH {
-            match committed.recv_timeout(clock::duration(GATHER)) {
-                Ok(later) => unfiled = later,
+fn file(
+    mut filer: Filer,
+    mut filed: u64,
+    (last, enough): (&AtomicU64, &Receiver<()>),
+    wake: &UnboundedSender<Wake>,
+) {
+    loop {
+        if last.load(Ordering::SeqCst) <= filed && enough.recv().is_err() {
+            return;
+        }
+        let until = clock::monotonic() + clock::duration(GATHER);
+        while last.load(Ordering::SeqCst) < filed + ENOUGH {
+            match enough.recv_timeout(until.saturating_duration_since(clock::monotonic())) {
+                Ok(()) => {}
                 Err(RecvTimeoutError::Timeout) => break,
                 // What is left is filed when the state is opened again.
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
-        let filed = filer.file(FILED_AT_ONCE);
-        let result = filed
+        let result = filer
+            .file(FILED_AT_ONCE)
             .map(|filed| filed.through)
             .map_err(|error| format!("the store could not be written: {error}"));
-        let failed = result.is_err();
-        if wake.send(Wake::Filed(result)).is_err() || failed {
+        match &result {
+            Ok(through) => filed = *through,
+            Err(_) => return wake.send(Wake::Filed(result)).unwrap_or_default(),
+        }
+        if wake.send(Wake::Filed(result)).is_err() {
             return;
         }
     }

@@ -18,7 +18,9 @@ use holdfast_journal::resume::Opened;
 use holdfast_kernel::definition::Definition;
 use holdfast_kernel::event::{Death, Event, Timer};
 use holdfast_kernel::failure::Failure;
-use holdfast_kernel::id::{AttemptId, ItemIndex, Millis, RunId};
+use holdfast_kernel::id::{AttemptId, ItemIndex, Millis, RunId, StepIndex};
+use holdfast_kernel::state::StepPhase;
+use holdfast_kernel::status::Counts;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{broadcast, oneshot};
 
@@ -88,6 +90,8 @@ pub struct Executor {
     pub(crate) feed: broadcast::Sender<News>,
     pub(crate) replies: BTreeMap<Token, oneshot::Sender<Reply>>,
     pub(crate) notes: BTreeMap<(RunId, AttemptId, ItemIndex), oneshot::Sender<Result<(), Failure>>>,
+    /// Where each step was when it was last told.
+    pub(crate) told: BTreeMap<RunId, BTreeMap<StepIndex, (StepPhase, Counts)>>,
     pub(crate) grace: Millis,
     compile: Compile,
     wakes: UnboundedReceiver<Wake>,
@@ -136,6 +140,7 @@ impl Executor {
             feed,
             replies: BTreeMap::new(),
             notes: BTreeMap::new(),
+            told: BTreeMap::new(),
             grace: setup.cancel_grace,
             compile: setup.compile,
             wakes,

@@ -34,6 +34,7 @@ impl Executor {
                 Output::Happened { run, events } => self.happened(run, events),
                 Output::Ended { run, outcome } => {
                     self.timers.forget(run);
+                    self.told.remove(&run);
                     self.tell(News::Ended { run, outcome });
                 }
                 Output::Stale { run, event } => self.stale(run, &event),
@@ -222,11 +223,16 @@ impl Executor {
         }
         self.tell(News::Happened { run, events: Arc::new(events) });
         let Some((state, program)) = self.drive.run(run) else { return };
-        for (step, _) in program.definition.numbered() {
-            let Some(of) = state.step(step) else { continue };
-            let definition = Arc::clone(&program.definition);
-            let (phase, counts) = (of.phase, of.items.counts);
-            self.tell(News::Step { run, definition, step, phase, counts });
+        let told = self.told.entry(run).or_default();
+        for ((step, _), of) in program.definition.numbered().zip(&state.steps) {
+            let now = (of.phase, of.items.counts);
+            if told.insert(step, now) != Some(now) {
+                let definition = Arc::clone(&program.definition);
+                let (phase, counts) = now;
+                let news = News::Step { run, definition, step, phase, counts };
+                // Nobody may be watching any more.
+                self.feed.send(news).map(drop).unwrap_or_default();
+            }
         }
     }
 

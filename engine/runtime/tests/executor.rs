@@ -1,14 +1,6 @@
 //! The executor with the real drive and journal, on a disk in memory and with actions made of closures.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::excessive_nesting,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "support/rig.rs"]
-mod rig;
+#![expect(clippy::excessive_nesting, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,9 +16,9 @@ use holdfast_kernel::payload::Payload;
 use holdfast_kernel::state::Mark;
 use holdfast_kernel::status::{Outcome, Reason};
 use holdfast_kernel::value::Value;
+use holdfast_rig::{Plain, Rig, acting, chain, done, fan_out};
 use holdfast_runtime::executor::End;
 use holdfast_simulation::disk::SimulatedDisk;
-use rig::{Plain, Rig, acting, chain, done, fan_out};
 use tokio::sync::Notify;
 
 fn disk() -> Arc<SimulatedDisk> {
@@ -44,7 +36,7 @@ async fn a_chain_runs_to_its_end_in_order() {
             done()
         }
     });
-    let mut rig = Rig::start(disk(), Plain { items: 0 }, actions, Limits::default());
+    let mut rig = Rig::start(disk(), Plain::items(0), actions, Limits::default());
     let run = rig.queue(&chain(20, EffectClass::Pure), "a").await;
     assert_eq!(rig.ended(run).await, Outcome::Succeeded);
     assert_eq!(seen.load(Ordering::SeqCst), 20);
@@ -64,7 +56,7 @@ async fn never_more_attempts_are_in_flight_than_there_are_places() {
         }
     });
     let limits = Limits { attempts: 5, ..Limits::default() };
-    let mut rig = Rig::start(disk(), Plain { items: 200 }, actions, limits);
+    let mut rig = Rig::start(disk(), Plain::items(200), actions, limits);
     let run = rig.queue(&fan_out(), "a").await;
     assert_eq!(rig.ended(run).await, Outcome::Succeeded);
     let most = most.load(Ordering::SeqCst);
@@ -79,7 +71,7 @@ async fn a_panic_in_an_action_is_that_attempts_failure_and_no_more() {
         assert_ne!(input.item, ItemIndex(1), "item 1 panics");
         done()
     });
-    let mut rig = Rig::start(disk(), Plain { items: 3 }, actions, Limits::default());
+    let mut rig = Rig::start(disk(), Plain::items(3), actions, Limits::default());
     let run = rig.queue(&fan_out(), "a").await;
     assert_eq!(rig.ended(run).await, Outcome::Partial);
     let loaded = rig.reader.load(run).unwrap().unwrap();
@@ -110,7 +102,7 @@ async fn an_attempt_that_outlives_its_timeout_and_grace_is_lost_and_may_not_writ
     });
     let mut definition = chain(1, EffectClass::Once);
     definition.steps[0].timeout = Some(Millis(10));
-    let mut rig = Rig::start(disk(), Plain { items: 0 }, actions, Limits::default());
+    let mut rig = Rig::start(disk(), Plain::items(0), actions, Limits::default());
     let run = rig.queue(&definition, "a").await;
     assert_eq!(rig.ended(run).await, Outcome::Failed(Reason::StepFailed));
     refused.notified().await;
@@ -127,7 +119,7 @@ async fn the_run_timeout_settles_what_is_in_flight_and_ends_the_run() {
     });
     let mut definition = chain(2, EffectClass::Idempotent);
     definition.timeout = Millis(20);
-    let mut rig = Rig::start(disk(), Plain { items: 0 }, actions, Limits::default());
+    let mut rig = Rig::start(disk(), Plain::items(0), actions, Limits::default());
     let run = rig.queue(&definition, "a").await;
     assert_eq!(rig.ended(run).await, Outcome::Failed(Reason::Timeout));
 }
@@ -143,7 +135,7 @@ async fn an_identical_active_run_is_returned_and_not_started_twice() {
             done()
         }
     });
-    let mut rig = Rig::start(disk(), Plain { items: 0 }, actions, Limits::default());
+    let mut rig = Rig::start(disk(), Plain::items(0), actions, Limits::default());
     let definition = chain(1, EffectClass::Pure);
     let run = rig.queue(&definition, "same").await;
     assert_eq!(rig.submit(&definition, "same").await, Reply::Deduplicated(run));
@@ -168,7 +160,7 @@ async fn a_drained_executor_interrupts_what_runs_and_the_next_one_goes_on() {
             done()
         }
     });
-    let rig = Rig::start(Arc::clone(&disk) as _, Plain { items: 3 }, hanging, Limits::default());
+    let rig = Rig::start(Arc::clone(&disk) as _, Plain::items(3), hanging, Limits::default());
     let run = rig.queue(&fan_out(), "a").await;
     started.notified().await;
     rig.handle.drain();
@@ -186,7 +178,7 @@ async fn a_drained_executor_interrupts_what_runs_and_the_next_one_goes_on() {
             done()
         }
     });
-    let mut rig = Rig::start(disk, Plain { items: 3 }, finishing, Limits::default());
+    let mut rig = Rig::start(disk, Plain::items(3), finishing, Limits::default());
     assert_eq!(rig.ended(run).await, Outcome::Succeeded);
     assert_eq!(again.load(Ordering::SeqCst), 1);
 }
@@ -203,7 +195,7 @@ async fn a_failed_commit_releases_nothing_and_ends_the_executor() {
         }
         async { done() }
     });
-    let rig = Rig::start(disk, Plain { items: 0 }, actions, Limits::default());
+    let rig = Rig::start(disk, Plain::items(0), actions, Limits::default());
     rig.queue(&chain(10, EffectClass::Pure), "a").await;
     let end = rig.end.await.unwrap();
     assert!(
@@ -227,7 +219,7 @@ async fn a_note_is_durable_before_the_attempt_goes_on_and_reaches_the_next_one()
     let mut definition = chain(1, EffectClass::Keyed);
     definition.steps[0].retry.attempts = 2;
     definition.steps[0].retry.delay = Millis(1);
-    let mut rig = Rig::start(disk(), Plain { items: 0 }, actions, Limits::default());
+    let mut rig = Rig::start(disk(), Plain::items(0), actions, Limits::default());
     let run = rig.queue(&definition, "a").await;
     assert_eq!(rig.ended(run).await, Outcome::Succeeded);
     let loaded = rig.reader.load(run).unwrap().unwrap();
@@ -243,7 +235,7 @@ async fn an_effect_in_doubt_is_resolved_by_a_person_and_retry_finishes_the_run()
         }
         done()
     });
-    let mut rig = Rig::start(disk(), Plain { items: 0 }, actions, Limits::default());
+    let mut rig = Rig::start(disk(), Plain::items(0), actions, Limits::default());
     let run = rig.queue(&chain(2, EffectClass::Once), "a").await;
     assert_eq!(rig.ended(run).await, Outcome::Failed(Reason::StepFailed));
     let by = || "operator".to_owned();
@@ -263,7 +255,7 @@ async fn the_log_says_what_an_attempt_said() {
         attempt.log("hello");
         done()
     });
-    let mut rig = Rig::start(disk(), Plain { items: 0 }, actions, Limits::default());
+    let mut rig = Rig::start(disk(), Plain::items(0), actions, Limits::default());
     let run = rig.queue(&chain(1, EffectClass::Pure), "a").await;
     rig.ended(run).await;
     assert!(rig.logs.read(run).unwrap().contains("s0#1 hello"));

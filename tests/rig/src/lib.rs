@@ -1,6 +1,8 @@
-//! A small rig for the executor: a plain language, actions made of closures, and a disk in memory.
+//! A small rig for the executor: a plain language and actions made of closures, on any disk.
+//!
+//! Tests of the runtime and the measuring programs share it. It checks nothing itself and fails by panicking.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -24,7 +26,7 @@ use holdfast_kernel::event::{Initiator, Question, Request};
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{DedupeKey, Digest, ExpressionId, ItemIndex, Millis, RunId, StepIndex};
 use holdfast_kernel::ranges::RangeSet;
-use holdfast_kernel::status::Outcome;
+use holdfast_kernel::status::{Outcome, RunStatus};
 use holdfast_kernel::value::Value;
 use holdfast_runtime::chance;
 use holdfast_runtime::executor::{Compile, End, Executor, Setup};
@@ -32,13 +34,23 @@ use holdfast_runtime::feed::News;
 use holdfast_runtime::handle::Handle;
 use holdfast_runtime::logs::Logs;
 use holdfast_runtime::scope::Secrets;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
 /// A language in which every gate is open and every list has `items` items.
 #[derive(Clone, Copy)]
-pub(crate) struct Plain {
+pub struct Plain {
     /// How many items a fan-out has.
-    pub(crate) items: u32,
+    pub items: u32,
+    /// How many of them may be in flight.
+    pub max_parallel: u32,
+}
+
+impl Plain {
+    /// So many items, 64 of them at once.
+    pub const fn items(items: u32) -> Self {
+        Self { items, max_parallel: 64 }
+    }
 }
 
 impl Evaluate for Plain {
@@ -64,7 +76,12 @@ impl Evaluate for Plain {
             })?;
         }
         let stages = if self.items > 0 { vec![ItemIndex(0)] } else { Vec::new() };
-        Ok(Listed { total: self.items, excluded: RangeSet::new(), stages, max_parallel: 64 })
+        Ok(Listed {
+            total: self.items,
+            excluded: RangeSet::new(),
+            stages,
+            max_parallel: self.max_parallel,
+        })
     }
 
     fn pause(&self, _: &dyn Scope, _: StepIndex, _: ItemIndex) -> Result<Millis, Failure> {
@@ -108,7 +125,7 @@ impl Action for Acting {
 }
 
 /// An action named `act` that does this.
-pub(crate) fn acting<F>(body: impl Fn(Attempt, Input) -> F + Send + Sync + 'static) -> Registry
+pub fn acting<F>(body: impl Fn(Attempt, Input) -> F + Send + Sync + 'static) -> Registry
 where
     F: Future<Output = Result<Output, Failure>> + Send + 'static,
 {
@@ -135,12 +152,12 @@ where
 
 /// What went well.
 #[expect(clippy::unnecessary_wraps, reason = "what actions return")]
-pub(crate) fn done() -> Result<Output, Failure> {
+pub fn done() -> Result<Output, Failure> {
     Ok(Output::whole(Value::empty_map()))
 }
 
 /// A chain of steps that use `act`.
-pub(crate) fn chain(steps: u32, effect: EffectClass) -> Definition {
+pub fn chain(steps: u32, effect: EffectClass) -> Definition {
     let step = |index: u32| Step {
         id: format!("s{index}"),
         work: Work::Action(ActionUse {
@@ -177,7 +194,7 @@ pub(crate) fn chain(steps: u32, effect: EffectClass) -> Definition {
 }
 
 /// One step that fans out.
-pub(crate) fn fan_out() -> Definition {
+pub fn fan_out() -> Definition {
     let mut definition = chain(1, EffectClass::Idempotent);
     definition.steps[0].for_each = Some(ForEach {
         items: ExpressionId(0),
@@ -203,27 +220,22 @@ impl Secrets for NoSecrets {
 }
 
 /// An executor that runs.
-pub(crate) struct Rig {
+pub struct Rig {
     /// Asks it for things.
-    pub(crate) handle: Handle,
+    pub handle: Handle,
     /// Its end.
-    pub(crate) end: JoinHandle<End>,
+    pub end: JoinHandle<End>,
     /// Reads its store.
-    pub(crate) reader: holdfast_journal::query::Reader,
+    pub reader: holdfast_journal::query::Reader,
     /// Its logs.
-    pub(crate) logs: Logs,
+    pub logs: Logs,
     language: Plain,
     news: tokio::sync::broadcast::Receiver<News>,
 }
 
 impl Rig {
     /// Starts an executor on a disk.
-    pub(crate) fn start(
-        disk: Arc<dyn Disk>,
-        language: Plain,
-        actions: Registry,
-        limits: Limits,
-    ) -> Self {
+    pub fn start(disk: Arc<dyn Disk>, language: Plain, actions: Registry, limits: Limits) -> Self {
         let opened = open(Arc::clone(&disk), "rig", Check::Quick).expect("the state opens");
         let logs = Logs::new(disk);
         let reader = opened.reader.clone();
@@ -245,10 +257,16 @@ impl Rig {
     }
 
     /// Submits a run; `request` tells runs apart for the dedupe key.
-    pub(crate) async fn submit(&self, definition: &Definition, request: &str) -> Reply {
+    pub async fn submit(&self, definition: &Definition, request: &str) -> Reply {
+        let submit = self.submission(definition, request);
+        self.handle.submit(submit).await.expect("the executor runs")
+    }
+
+    /// What asks for a run.
+    pub fn submission(&self, definition: &Definition, request: &str) -> Submit {
         let lowered = serde_json::to_string(definition).expect("a definition is JSON");
         let digest = Definition::digest_of(lowered.as_bytes());
-        let submit = Submit {
+        Submit {
             request: Request {
                 run: chance::run_id(),
                 definition: digest,
@@ -264,12 +282,11 @@ impl Rig {
                 language: Arc::new(self.language),
             },
             token: Token(0),
-        };
-        self.handle.submit(submit).await.expect("the executor runs")
+        }
     }
 
     /// Submits a run that is new.
-    pub(crate) async fn queue(&self, definition: &Definition, request: &str) -> RunId {
+    pub async fn queue(&self, definition: &Definition, request: &str) -> RunId {
         match self.submit(definition, request).await {
             Reply::Queued(run) => run,
             other => panic!("the run was not queued: {other:?}"),
@@ -277,12 +294,36 @@ impl Rig {
     }
 
     /// Waits for the end of a run.
-    pub(crate) async fn ended(&mut self, run: RunId) -> Outcome {
+    pub async fn ended(&mut self, run: RunId) -> Outcome {
         loop {
             match self.news.recv().await.expect("the executor runs") {
                 News::Ended { run: of, outcome } if of == run => return outcome,
                 _ => {}
             }
+        }
+    }
+
+    /// Waits until all of these runs have succeeded, also when news were missed.
+    pub async fn all_succeeded(&mut self, mut open: BTreeSet<RunId>) {
+        while !open.is_empty() {
+            match self.news.recv().await {
+                Ok(News::Ended { run, outcome }) if open.remove(&run) => {
+                    assert_eq!(outcome, Outcome::Succeeded, "{run}");
+                }
+                Ok(_) => {}
+                Err(RecvError::Lagged(_)) => open.retain(|run| !self.has_succeeded(*run)),
+                Err(RecvError::Closed) => panic!("the executor has ended"),
+            }
+        }
+    }
+
+    fn has_succeeded(&self, run: RunId) -> bool {
+        let record =
+            self.reader.run(run).expect("the store can be read").expect("the run is known");
+        match record.status {
+            RunStatus::Queued | RunStatus::Running => false,
+            RunStatus::Succeeded => true,
+            RunStatus::Partial | RunStatus::Failed => panic!("{run} has not succeeded"),
         }
     }
 }

@@ -1,0 +1,13 @@
+//! Real trees through the provider and the repository, read back by restic and by us.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, writes files as it likes and runs the real restic"
+)]
+
+mod compare;
+mod kit;
+mod live;
+mod round;
+mod scan;

@@ -1,0 +1,107 @@
+//! The two calls that write: a source into a tree, and a checked tree into a snapshot.
+//!
+//! The library writes its snapshot at the end of every archive; the gate holds it back, so that nothing
+//! refers to a tree that was not checked.
+
+use holdfast_kernel::id::Instant;
+use rustic_core::jiff::{Timestamp, Zoned, tz::TimeZone};
+use rustic_core::repofile::{SnapshotFile, SnapshotId, StringList};
+use rustic_core::{
+    BackupOptions, ParentOptions, ReadSource, ReadSourceOpen, SnapshotGroupCriterion,
+};
+
+use crate::open::{Full, Session};
+use crate::refused::Refused;
+
+/// What a checked tree is called in the repository.
+pub(crate) struct Naming {
+    pub(crate) at: Instant,
+    pub(crate) tags: Vec<String>,
+    pub(crate) paths: Vec<String>,
+    /// What is to be known without reading the tree: JSON.
+    pub(crate) description: String,
+}
+
+/// Archives a source; the snapshot that comes back is held, not written.
+///
+/// Content of `parents` is taken where type, size and times agree; without them everything is read.
+pub(crate) fn archive<R>(
+    session: &Session,
+    index: &Full,
+    source: &R,
+    parents: &[SnapshotId],
+) -> Result<SnapshotFile, Refused>
+where
+    R: ReadSource + 'static,
+    <R as ReadSource>::Open: ReadSourceOpen + Send,
+    <R as ReadSource>::Iter: Send,
+{
+    let parents = parents.iter().map(|id| id.to_hex().to_string());
+    let parents: Vec<_> = parents.collect();
+    let force = parents.is_empty();
+    let options = ParentOptions::default()
+        .force(force)
+        .parents(parents)
+        // Every snapshot that was asked for, whatever its host, label and paths.
+        .group_by(SnapshotGroupCriterion::new());
+    let options = BackupOptions::default().no_scan(true).parent_opts(options);
+    let snapshot = index
+        .archive(&options, source, SnapshotFile::default(), &["/".into()])
+        .map_err(|error| session.refuse(error))?;
+    if let Some(trouble) = session.gate.trouble() {
+        return Err(trouble);
+    }
+    if !session.gate.permitted() {
+        return Err(Refused::Cancelled);
+    }
+    Ok(snapshot)
+}
+
+/// Writes the snapshot of a checked tree, and gives its id in hexadecimal.
+pub(crate) fn keep(
+    session: &Session,
+    checked: &SnapshotFile,
+    naming: Naming,
+) -> Result<String, Refused> {
+    for pack in session.gate.packs() {
+        session.gate.read_back(&pack)?;
+    }
+    let snapshot = SnapshotFile {
+        time: zoned(naming.at)?,
+        tree: checked.tree,
+        tags: list(naming.tags),
+        paths: list(naming.paths),
+        hostname: "holdfast".to_owned(),
+        username: "holdfast".to_owned(),
+        description: Some(naming.description),
+        ..SnapshotFile::default()
+    };
+    let repository = session.open()?;
+    session.gate.release_snapshots();
+    repository.save_snapshots(vec![snapshot]).map_err(|error| session.refuse(error))?;
+    let id = session.gate.last_snapshot();
+    id.map(|id| id.to_hex().to_string())
+        .ok_or_else(|| Refused::Below("the snapshot was not written".to_owned()))
+}
+
+/// Removes snapshots; what only they refer to stays until the repository is pruned.
+pub(crate) fn remove(session: &Session, snapshots: &[SnapshotId]) -> Result<(), Refused> {
+    if snapshots.is_empty() {
+        return Ok(());
+    }
+    session.open()?.delete_snapshots(snapshots).map_err(|error| session.refuse(error))
+}
+
+fn list(entries: Vec<String>) -> StringList {
+    let mut list = StringList::default();
+    for entry in entries {
+        list.add(entry);
+    }
+    list
+}
+
+fn zoned(at: Instant) -> Result<Zoned, Refused> {
+    Timestamp::from_microsecond(at.0)
+        .map(|time| time.to_zoned(TimeZone::UTC))
+        .map_err(|error| Refused::Invalid(format!("{} is no time: {error}", at.0)))
+}

@@ -1,0 +1,240 @@
+//! Plain restic reads what we write, whatever kind of entry it is.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::Path;
+
+use holdfast_contract::entry::EntryKind;
+
+use crate::kit::{Scene, capture, noise, run, seal};
+use crate::sources::{Made, Tree, file, folder, metadata};
+
+fn special(path: &'static str, kind: EntryKind) -> Made {
+    Made { kind, ..file(path, "") }
+}
+
+fn everything() -> Tree {
+    let mut linked = file("d/linked-1", "one file, two names");
+    linked.metadata.links = 2;
+    linked.metadata.inode = 99;
+    linked.metadata.device = 5;
+    let second = Made { path: "d/linked-2", ..linked.clone() };
+    let mut odd = file("d/odd", "mode");
+    odd.metadata.mode = 0o6750;
+    odd.metadata.user = 1234;
+    odd.metadata.group = 4321;
+    odd.metadata.modified.seconds = -86_400;
+    let attributes = [(b"user.one".to_vec(), b"\x00\xff".to_vec()), (b"user.two".to_vec(), vec![])];
+    odd.metadata.attributes = BTreeMap::from(attributes);
+    Tree::of([
+        Made { path: "", ..folder("") },
+        folder("d"),
+        folder("d/empty"),
+        file("d/back\\slash", "a"),
+        file("d/new\nline", "b"),
+        file("d/\"quoted\"", "c"),
+        file("d/\u{7f}\u{1}", "d"),
+        file("d/big", noise(1, 9_000_000)),
+        file("d/nothing", ""),
+        file("d.txt", "sorts between d and d/…"),
+        linked,
+        second,
+        odd,
+        special("l", EntryKind::Symlink { target: b"../not there".to_vec() }),
+        special("p", EntryKind::Pipe),
+        special("s", EntryKind::Socket),
+        special("null", EntryKind::CharacterDevice { device: 0x103 }),
+        special("loop", EntryKind::BlockDevice { device: 0x700 }),
+    ])
+}
+
+/// Whether we may make devices and give files away.
+fn am_root() -> bool {
+    std::fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+fn is_device(made: &Made) -> bool {
+    matches!(made.kind, EntryKind::BlockDevice { .. } | EntryKind::CharacterDevice { .. })
+}
+
+/// Who put the entries there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Us,
+    /// It keeps sockets and does not restore them.
+    Restic,
+    /// It has no sockets.
+    Tar,
+}
+
+fn compare(tree: &Tree, root: &Path, by: By) {
+    for made in &tree.entries {
+        if made.kind == EntryKind::Socket && by != By::Us {
+            continue;
+        }
+        if is_device(made) && !am_root() {
+            continue;
+        }
+        let path = root.join(made.path);
+        let found = path.symlink_metadata().unwrap();
+        let kind = found.file_type();
+        match &made.kind {
+            EntryKind::File { .. } => {
+                assert_eq!(std::fs::read(&path).unwrap(), *made.content, "{}", made.path);
+            }
+            EntryKind::Folder => assert!(kind.is_dir()),
+            EntryKind::Symlink { target } => {
+                let link = std::fs::read_link(&path).unwrap();
+                assert_eq!(link.as_os_str().as_encoded_bytes(), target);
+            }
+            EntryKind::Pipe => assert!(kind.is_fifo()),
+            EntryKind::Socket => assert!(kind.is_socket()),
+            EntryKind::BlockDevice { device } => {
+                assert!(kind.is_block_device() && found.rdev() == *device);
+            }
+            EntryKind::CharacterDevice { device } => {
+                assert!(kind.is_char_device() && found.rdev() == *device);
+            }
+        }
+        let wanted = &made.metadata;
+        let owner = (found.uid(), found.gid());
+        let is_owner = owner == (wanted.user, wanted.group);
+        assert!(is_owner || !am_root(), "{}: {owner:?}", made.path);
+        let time = (found.mtime(), found.mtime_nsec());
+        let nanoseconds = i64::from(wanted.modified.nanoseconds);
+        assert_eq!(time, (wanted.modified.seconds, nanoseconds), "{}", made.path);
+        if !kind.is_symlink() {
+            assert_eq!(found.mode() & 0o7777, wanted.mode, "{}", made.path);
+        }
+        for (name, value) in &wanted.attributes {
+            let mut buffer = [0; 100];
+            let count = rustix::fs::lgetxattr(&path, &name[..], &mut buffer[..]).unwrap();
+            assert_eq!(&buffer[..count], &value[..]);
+        }
+    }
+    let linked = |name: &str| root.join(name).metadata().unwrap().ino();
+    assert_eq!(linked("d/linked-1"), linked("d/linked-2"));
+}
+
+#[test]
+fn every_kind_of_entry_comes_back_through_restic_and_through_us() {
+    let scene = Scene::new();
+    let tree = everything();
+    let summary = capture(&scene.repository, tree.clone(), run(1), "one").unwrap();
+    assert_eq!(summary.left_out, []);
+    let sealed = seal(&scene.repository, run(1), &["one"]).unwrap();
+    scene.check();
+    compare(&tree, &scene.restore(&sealed).join("files"), By::Restic);
+
+    let to = scene.home.path().join("exported");
+    let permit = crate::kit::always();
+    let exported = scene.repository.export(&sealed.set.id, &to, b"", &permit).unwrap();
+    assert_eq!(exported.left_out.is_empty(), am_root());
+    compare(&tree, &to.join("files"), By::Us);
+    // Again, over what is there.
+    let exported = scene.repository.export(&sealed.set.id, &to, b"", &permit).unwrap();
+    assert_eq!(exported.left_out.is_empty(), am_root());
+    compare(&tree, &to.join("files"), By::Us);
+}
+
+#[test]
+fn without_rights_what_cannot_be_set_is_listed_and_the_rest_is_written() {
+    if am_root() {
+        let name = "restic::without_rights_what_cannot_be_set_is_listed_and_the_rest_is_written";
+        let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+        let output = std::process::Command::new("setpriv")
+            .args(nobody)
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", name])
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+        return;
+    }
+    let scene = Scene::new();
+    let tree = everything();
+    capture(&scene.repository, tree.clone(), run(1), "one").unwrap();
+    let sealed = seal(&scene.repository, run(1), &["one"]).unwrap();
+    let to = scene.home.path().join("exported");
+    let permit = crate::kit::always();
+    let exported = scene.repository.export(&sealed.set.id, &to, b"", &permit).unwrap();
+    let lines = holdfast_repository::export::lines(&exported.left_out);
+    for line in [
+        "files/null: making a special file: Operation not permitted (os error 1)",
+        "files/d/odd: its owner 1234:4321 could not be set: Operation not permitted (os error 1)",
+    ] {
+        assert!(lines.iter().any(|one| one == line), "{lines:#?}");
+    }
+    assert_eq!(std::fs::read(to.join("files/d/odd")).unwrap(), b"mode");
+}
+
+#[test]
+fn a_tar_archive_holds_the_same_for_tar() {
+    let scene = Scene::new();
+    let tree = everything();
+    capture(&scene.repository, tree.clone(), run(1), "one").unwrap();
+    let sealed = seal(&scene.repository, run(1), &["one"]).unwrap();
+    let path = scene.home.path().join("set.tar");
+    let mut file = std::fs::File::create(&path).unwrap();
+    let open = scene.repository.open_set(&sealed.set.id).unwrap();
+    let exported = open.export_tar(&mut file, b"files", &crate::kit::always()).unwrap();
+    let lines = holdfast_repository::export::lines(&exported.left_out);
+    assert_eq!(lines, ["files/s: a tar archive cannot hold a socket"]);
+    let to = scene.home.path().join("untarred");
+    std::fs::create_dir(&to).unwrap();
+    let output = std::process::Command::new("tar")
+        .args(["--xattrs", "--xattrs-include=*", "--same-permissions", "--numeric-owner", "-xf"])
+        .arg(&path)
+        .arg("-C")
+        .arg(&to)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() || !am_root(), "{errors}");
+    compare(&tree, &to.join("files"), By::Tar);
+}
+
+#[test]
+fn one_path_is_exported_alone() {
+    let scene = Scene::new();
+    capture(&scene.repository, everything(), run(1), "one").unwrap();
+    let sealed = seal(&scene.repository, run(1), &["one"]).unwrap();
+    let to = scene.home.path().join("exported");
+    let permit = crate::kit::always();
+    scene.repository.export(&sealed.set.id, &to, b"files/d/big", &permit).unwrap();
+    let names: Vec<_> = std::fs::read_dir(to.join("files/d"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["big"]);
+    let missing = scene.repository.export(&sealed.set.id, &to, b"files/x", &permit);
+    assert_eq!(missing.unwrap_err().to_string(), "the backup set has no files/x");
+}
+
+#[test]
+fn units_that_meet_in_one_folder_become_one_tree_whatever_the_names() {
+    // Escaped, these names sort in another order than their bytes do.
+    let names = ["a\nb", "a!", "a\"", "a\\b", "a\u{7f}", "a\u{e4}"];
+    let scene = Scene::new();
+    let mut steps = Vec::new();
+    for (at, name) in names.iter().enumerate() {
+        let path: &'static str = format!("top/{name}/file").leak();
+        let step: &'static str = format!("step-{at}").leak();
+        let mut first = vec![file(path, *name)];
+        if at == 0 {
+            first.push(folder("top"));
+        }
+        capture(&scene.repository, Tree::of(first), run(1), step).unwrap();
+        steps.push(step);
+    }
+    let sealed = seal(&scene.repository, run(1), &steps).unwrap();
+    scene.check();
+    let root = scene.restore(&sealed).join("files/top");
+    let mode = root.metadata().unwrap().mode() & 0o7777;
+    assert_eq!(mode, metadata(0o750).mode, "the folder's own metadata, not that of a way to it");
+    for name in names {
+        assert_eq!(std::fs::read(root.join(name).join("file")).unwrap(), name.as_bytes());
+    }
+    assert_eq!(scene.snapshot_count(), 1, "the units are gone");
+}

@@ -32,6 +32,9 @@ pub struct Diagnostic {
     pub related: Vec<Related>,
     /// The page that explains the code.
     pub docs: String,
+    /// Secrets that stand in the file by mistake: they are not shown with its lines.
+    #[serde(skip)]
+    pub(crate) secrets: Vec<Span>,
 }
 
 /// Whether a file is refused.
@@ -133,6 +136,7 @@ impl<'s> Sink<'s> {
             remedy: None,
             related: Vec::new(),
             docs: code.docs(),
+            secrets: Vec::new(),
         });
         Added { sink: self }
     }
@@ -155,6 +159,11 @@ impl<'s> Sink<'s> {
         });
         self.found.dedup();
         self.found.truncate(MAX_DIAGNOSTICS);
+        let written = self.found.iter().filter(|found| found.code == Code::SecretWritten);
+        let secrets: Vec<Span> = written.map(|found| found.location.span).collect();
+        for found in &mut self.found {
+            found.secrets.clone_from(&secrets);
+        }
         self.found
     }
 }

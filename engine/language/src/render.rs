@@ -8,7 +8,6 @@ use std::ops::Range;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Location, Severity};
 use crate::source::Source;
 
@@ -55,14 +54,17 @@ impl Diagnostic {
 
     /// The text as it may be shown: a secret that was written into the file stays out of every log.
     fn shown<'s>(&self, source: &'s Source) -> Cow<'s, str> {
-        if self.code != Code::SecretWritten {
+        if self.secrets.is_empty() {
             return Cow::Borrowed(source.text());
         }
-        let span = self.location.span;
+        let is_secret = |offset| self.secrets.iter().any(|span| span.range().contains(&offset));
         let masked = source.text().char_indices().map(|(offset, character)| {
-            let secret = span.range().contains(&offset) && character != '\n';
             // As many bytes as before, so that places stay where they are.
-            if secret { "*".repeat(character.len_utf8()) } else { character.to_string() }
+            if character != '\n' && is_secret(offset) {
+                "*".repeat(character.len_utf8())
+            } else {
+                character.to_string()
+            }
         });
         Cow::Owned(masked.collect())
     }

@@ -13,7 +13,7 @@ pub(super) fn too_large(sink: &mut Sink<'_>, size: usize) {
     sink.error(
         Code::FileTooLarge,
         Span::at(0),
-        format!("The file has {size} bytes; a file has at most {MAX_BYTES}."),
+        format!("The file has {size} bytes; it may have at most {MAX_BYTES}."),
     )
     .remedy("Move large texts into files of their own.");
 }

@@ -98,6 +98,12 @@ fn a_secret_that_was_written_into_a_file_is_not_shown() {
         );
         hidden(&source, configuration::read(&source).unwrap_err());
     }
+    let beside =
+        "holdfast_config: 1\nrepository: { path: ~/a, password: tröub4dor, colour: red }\n";
+    let source = Source::new("holdfast.yaml", beside);
+    let found = configuration::read(&source).unwrap_err();
+    assert_eq!(found.len(), 3);
+    assert!(found.iter().all(|found| !found.render(&source, Colour::None).contains("tröub")));
     let workflow = "holdfast: 1\nname: a\noperation: maintenance\nsecrets: { token: tröub4dor }\nsteps:\n  \
                     - id: wait\n    uses: sleep\n    with: { duration: 5s }\n";
     let source = Source::new("a.yaml", workflow);

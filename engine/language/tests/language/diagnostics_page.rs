@@ -29,16 +29,15 @@ fn block<'e>(entry: &'e str, fence: &str) -> Option<&'e str> {
 }
 
 /// What an example of this code gives: those of `HF06xx` are configurations, all others workflows.
-fn found(number: &str, source: &Source) -> Vec<Diagnostic> {
+fn told(number: &str, source: &Source) -> Vec<Diagnostic> {
     if number.starts_with("HF06") {
-        configuration::read(source).map_or_else(|found| found, |read| read.warnings)
-    } else {
-        check(source, &actions()).map_or_else(|found| found, |checked| checked.warnings)
+        return configuration::read(source).map_or_else(|found| found, |read| read.warnings);
     }
+    check(source, &actions()).map_or_else(|found| found, |checked| checked.warnings)
 }
 
 fn codes(number: &str, text: &str) -> Vec<String> {
-    let found = found(number, &Source::new("example.yaml", text));
+    let found = told(number, &Source::new("example.yaml", text));
     found.iter().map(|found| format!("{} {}", found.code, found.message)).collect()
 }
 
@@ -88,7 +87,7 @@ fn every_code_is_rendered_with_its_line_and_its_remedy() {
             continue;
         };
         let source = Source::new("example.yaml", text);
-        for found in found(number, &source) {
+        for found in told(number, &source) {
             assert!(found.remedy.is_some(), "{number} has no remedy");
             rendered.push(found.render(&source, Colour::None));
         }

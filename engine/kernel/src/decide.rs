@@ -124,9 +124,9 @@ const fn queue_commands() -> [Command; 2] {
 }
 
 /// One decision in progress.
-struct Turn<'a> {
-    definition: &'a Definition,
-    state: &'a mut RunState,
+pub(crate) struct Turn<'a> {
+    pub(crate) definition: &'a Definition,
+    pub(crate) state: &'a mut RunState,
     stamp: Stamp,
     agenda: VecDeque<Change>,
     decision: Decision,
@@ -137,13 +137,13 @@ impl<'a> Turn<'a> {
         Self { definition, state, stamp, agenda: VecDeque::new(), decision: Decision::default() }
     }
 
-    fn emit(&mut self, event: Event) -> Result<(), Corrupt> {
+    pub(crate) fn emit(&mut self, event: Event) -> Result<(), Corrupt> {
         self.agenda.extend(fold(self.definition, self.state, &event, self.stamp.at)?);
         self.decision.events.push(event);
         Ok(())
     }
 
-    fn command(&mut self, command: Command) {
+    pub(crate) fn command(&mut self, command: Command) {
         self.decision.commands.push(command);
     }
 
@@ -260,62 +260,6 @@ impl<'a> Turn<'a> {
                 self.emit(Event::ItemEnded { step, item, end, failure })
             }
         }
-    }
-
-    /// Ends every item of a step that only waits: nothing of it is in flight, and nothing starts any more.
-    fn end_waiting(&mut self, step: StepIndex, class: Class, why: &str) -> Result<(), Corrupt> {
-        let Some(state) = self.state.step(step) else {
-            return Ok(());
-        };
-        let waiting = |item: ItemIndex, stage: &OpenStage| match stage {
-            OpenStage::Running(_) | OpenStage::Settling { .. } => None,
-            OpenStage::Waiting { failure, next: Next::Probe, .. } => {
-                let class = Class::UnknownEffect;
-                Some((BadEnd::Unknown, Failure { class, ..failure.clone() }))
-            }
-            OpenStage::Waiting { failure, next: Next::Attempt, .. }
-            | OpenStage::Due { failure: Some(failure) } => {
-                Some((BadEnd::Failed, failure.clone().settled(state.items.doubt(item))))
-            }
-            OpenStage::Due { failure: None } | OpenStage::Sleeping { .. } => {
-                Some((BadEnd::Failed, Failure::without_effect(class, why)))
-            }
-        };
-        let ends: Vec<_> = state
-            .items
-            .open
-            .iter()
-            .filter_map(|(item, open)| waiting(*item, &open.stage).map(|end| (*item, end)))
-            .collect();
-        for (item, (end, failure)) in ends {
-            self.emit(Event::ItemEnded { step, item, end, failure })?;
-        }
-        Ok(())
-    }
-
-    fn stop(&mut self, cause: StopCause) -> Result<(), Corrupt> {
-        let (class, why) = match cause {
-            StopCause::Timeout => (Class::Timeout, "the run's timeout passed"),
-            StopCause::QueueTimeout => (Class::Timeout, "the run was queued for too long"),
-            StopCause::Cancelled => (Class::Cancelled, "the run was cancelled"),
-        };
-        let steps: Vec<_> = self.definition.numbered().map(|(index, _)| index).collect();
-        for step in steps {
-            match self.state.step(step).map(|step| step.phase) {
-                Some(StepPhase::Pending | StepPhase::Gating | StepPhase::Listing) => {
-                    self.emit(Event::StepBlocked { step, cause: block_cause(cause) })?;
-                }
-                Some(StepPhase::Running | StepPhase::Halting) => {
-                    self.end_waiting(step, class, why)?;
-                }
-                Some(StepPhase::Final(_)) | None => {}
-            }
-        }
-        let in_flight: Vec<AttemptId> = self.state.in_flight.keys().copied().collect();
-        for attempt in in_flight {
-            self.command(Command::CancelAttempt { attempt, class });
-        }
-        Ok(())
     }
 
     /// A `sleep` needs no place, only its duration: one question at a time for each step.

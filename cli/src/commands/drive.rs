@@ -84,7 +84,7 @@ pub(crate) fn resume(settings: &Settings, output: Output) -> Result<ExitCode, Er
 }
 
 fn with_runtime(work: impl Future<Output = Result<ExitCode, Error>>) -> Result<ExitCode, Error> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::unavailable(format!("No threads can be started: {error}.")))?;

@@ -4,14 +4,11 @@
 
 use core::ops::Range;
 
-use crate::event::{BadEnd, Completeness, Event, Next, ProbeAnswer, Timer, Verdict};
+use crate::event::{Completeness, Event, Next, ProbeAnswer, Timer};
 use crate::failure::{Class, Effect, Failure};
 use crate::fold::{Change, Corrupt, Folding, corrupt};
-use crate::id::{AttemptId, Instant, ItemIndex, Millis, StepIndex};
-use crate::payload::Payload;
-use crate::state::{
-    Asked, InFlight, Items, Mark, OpenItem, OpenStage, Phase, StepPhase, StepState,
-};
+use crate::id::{AttemptId, ItemIndex, Millis, StepIndex};
+use crate::state::{Asked, InFlight, Items, OpenItem, OpenStage, Phase};
 
 impl Folding<'_> {
     /// Folds one of the events that are about items.
@@ -245,7 +242,6 @@ impl Folding<'_> {
             None => corrupt("an event names an item that is not open"),
         }
     }
-
 }
 
 /// The one item, as a range.

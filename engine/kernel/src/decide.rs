@@ -12,16 +12,16 @@ use crate::admit::may_finish;
 use crate::command::{Command, ItemTry};
 use crate::definition::{Definition, EffectClass, Step, Work};
 use crate::effect::{Case, GoesOn, Settlement, settle};
-use crate::event::{BadEnd, Event, Next, Question, Request, Timer};
-use crate::failure::{Class, Failure};
+use crate::event::{Event, Question, Request, Timer};
+use crate::failure::Class;
 use crate::fan_out;
 use crate::fold::{Change, Corrupt, begin, fold};
-use crate::id::{AttemptId, Instant, ItemIndex, Millis, StepIndex};
+use crate::id::{Instant, ItemIndex, Millis, StepIndex};
 use crate::order::{Gate, gate};
 use crate::queue::QUEUE_TIMEOUT;
 use crate::retry::Jitter;
-use crate::state::{Listed, OpenStage, Phase, RunState, StepPhase, block_cause};
-use crate::status::{StopCause, run_outcome};
+use crate::state::{Listed, OpenStage, Phase, RunState, StepPhase};
+use crate::status::run_outcome;
 
 /// When a decision is made, and the places it may fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,11 +1,11 @@
 //! How an item ends, sleeps, wakes, or is sent on by a person: the other half of the machine in
 //! [`crate::attempt`], whose table holds for both.
 
+use crate::attempt::{span, take_startable};
 use crate::event::{BadEnd, Completeness, Next, Verdict};
 use crate::failure::{Effect, Failure};
 use crate::fold::{Change, Corrupt, Folding, corrupt};
 use crate::id::{Instant, ItemIndex, StepIndex};
-use crate::attempt::{span, take_startable};
 use crate::payload::Payload;
 use crate::state::{Asked, Mark, OpenItem, OpenStage, Phase, StepPhase, StepState};
 

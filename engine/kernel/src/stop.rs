@@ -16,7 +16,12 @@ use crate::status::StopCause;
 
 impl Turn<'_> {
     /// Ends every item of a step that only waits: nothing of it is in flight, and nothing starts any more.
-    pub(crate) fn end_waiting(&mut self, step: StepIndex, class: Class, why: &str) -> Result<(), Corrupt> {
+    pub(crate) fn end_waiting(
+        &mut self,
+        step: StepIndex,
+        class: Class,
+        why: &str,
+    ) -> Result<(), Corrupt> {
         let Some(state) = self.state.step(step) else {
             return Ok(());
         };

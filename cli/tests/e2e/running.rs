@@ -67,7 +67,7 @@ steps:
     for_each: "{{ inputs.names }}"
     uses: command
     effect: idempotent
-    with: { argv: [/bin/sh, -c, "echo $0 >> done", "{{ item }}"], cwd: "HOME" }
+    with: { argv: [/bin/sh, -c, "echo $0 | tee -a done", "{{ item }}"], cwd: "HOME" }
 "#
         .replace("HOME", &home.path("").display().to_string())
         .as_str(),
@@ -75,6 +75,8 @@ steps:
     let said = home.holdfast(&["run", "fan.yaml", "--input", "names=[a, b, c, d, e]"]).with_code(0);
     assert!(said.talk.contains("each: succeeded (5 items: 5 succeeded)"), "{said:#?}");
     let mut done: Vec<String> = home.read("done").lines().map(str::to_owned).collect();
+    let log = home.holdfast(&["logs", "run_"]).with_code(0);
+    assert!(log.out.contains("each[c]#3 stdout: c"), "the log names the item: {log:#?}");
     done.sort();
     assert_eq!(done, ["a", "b", "c", "d", "e"]);
 }

@@ -72,11 +72,19 @@ pub fn launch(launch: Launch, attempt: AttemptId, around: &Surroundings) -> Canc
         open: Mutex::new(items),
         cancelled,
         mask: launch.mask.clone(),
-        prefix: format!("{}#{}", launch.facts.step, attempt.0),
+        prefix: format!("{}#{}", named(&launch), attempt.0),
         around: around.clone(),
     });
     tasks::spawn(supervise(launch, attempt, host, stop));
     cancel
+}
+
+/// The step, with its item where the attempt takes one.
+fn named(launch: &Launch) -> String {
+    match launch.inputs.as_slice() {
+        [Input { key: Some(key), .. }] => format!("{}[{key}]", launch.facts.step),
+        _ => launch.facts.step.clone(),
+    }
 }
 
 /// Runs the action and tells the end of every item.
@@ -149,7 +157,7 @@ pub fn probe(launch: Launch, around: &Surroundings) {
         open: Mutex::default(),
         cancelled,
         mask: launch.mask.clone(),
-        prefix: format!("{} probe", launch.facts.step),
+        prefix: format!("{} probe", named(&launch)),
         around: around.clone(),
     });
     tasks::spawn(async move {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use holdfast_contract::list::has_mark;
 use holdfast_drive::output::Reply;
 use holdfast_journal::items::Show;
 use holdfast_journal::query::{Page, Reader};
@@ -55,7 +56,7 @@ fn verdict(word: &str, result: Option<&str>) -> Result<Verdict, Error> {
         ("done", Some(text)) if text.len() <= INLINE_BYTES => {
             let value: Value = serde_json::from_str(text)
                 .map_err(|error| Error::usage(format!("The result is no JSON: {error}.")))?;
-            if value.as_map().is_none() {
+            if value.as_map().is_none() || has_mark(&value) {
                 return Err(Error::usage("The result must be a map, as the action returns one."));
             }
             Ok(Verdict::Done(Payload::Inline(value)))

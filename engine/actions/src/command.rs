@@ -11,6 +11,7 @@ use std::process::{ExitStatus, Stdio};
 use async_trait::async_trait;
 use holdfast_contract::action::{Action, Input, Output};
 use holdfast_contract::attempt::Attempt;
+use holdfast_contract::list::{MARK, has_mark};
 use holdfast_contract::spec::{ActionSpec, Batch, Defaults, Env, Field, ItemUse, Shape, TargetUse};
 use holdfast_kernel::definition::{EffectClass, RunWhen, Writes};
 use holdfast_kernel::failure::{Class, Failure};
@@ -219,6 +220,25 @@ fn parse(stdout: &str, is_cut: bool) -> Result<Value, Failure> {
             "standard output is longer than 64 KiB and cannot be read as JSON".to_owned(),
         ));
     }
-    serde_json::from_str(stdout)
-        .map_err(|error| invalid(format!("standard output is no JSON: {error}")))
+    let value = serde_json::from_str(stdout)
+        .map_err(|error| invalid(format!("standard output is no JSON: {error}")))?;
+    if has_mark(&value) {
+        return Err(invalid(format!("standard output has the reserved key `{MARK}`")));
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_cannot_name_a_list_of_the_run() {
+        for text in [r#"{"$list": 1}"#, r#"[{"a": {"$list": {}}}]"#] {
+            let failure = parse(text, false).expect_err("the key is reserved");
+            assert!(failure.message.contains("$list"), "{failure}");
+        }
+        assert!(parse(r#"{"a": [1, null]}"#, false).is_ok());
+        assert!(parse("{}", true).is_err(), "cut JSON is not read");
+    }
 }

@@ -69,6 +69,18 @@ impl StoredList {
     }
 }
 
+/// Whether a value holds the mark anywhere. Data from elsewhere that does is refused: it would be read as a
+/// list of this run.
+pub fn has_mark(value: &Value) -> bool {
+    match value {
+        Value::List(list) => list.iter().any(has_mark),
+        Value::Map(map) => map.contains_key(MARK) || map.values().any(has_mark),
+        Value::None | Value::Boolean(_) | Value::Integer(_) | Value::Number(_) | Value::Text(_) => {
+            false
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_contract::list::MARK;
+use holdfast_contract::list::{MARK, has_mark};
 use holdfast_kernel::value::Value;
 use thiserror::Error;
 
@@ -201,17 +201,6 @@ fn first_pass(
         ..problem(name, format!("The input `{name}` does not fit: {reason}."))
     })?;
     refer(input, value, references)
-}
-
-/// Whether a value holds the key that stands for a stored list.
-fn has_mark(value: &Value) -> bool {
-    match value {
-        Value::List(list) => list.iter().any(has_mark),
-        Value::Map(map) => map.contains_key(MARK) || map.values().any(has_mark),
-        Value::None | Value::Boolean(_) | Value::Integer(_) | Value::Number(_) | Value::Text(_) => {
-            false
-        }
-    }
 }
 
 /// Looks up what a target, set or plan refers to.

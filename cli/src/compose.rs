@@ -18,6 +18,7 @@ use holdfast_runtime::handle::Handle;
 use holdfast_runtime::lock::{LockError, StateLock, Use};
 use holdfast_runtime::logs::Logs;
 use holdfast_runtime::offline::Offline;
+use holdfast_runtime::space::RESERVE;
 use holdfast_runtime::unreadable::Unreadable;
 
 use crate::error::Error;
@@ -51,7 +52,7 @@ pub(crate) struct State {
     /// Let go last.
     lock: StateLock,
     opened: Opened,
-    logs: Logs,
+    disk: Arc<dyn Disk>,
 }
 
 /// Opens the state directory, which is made if it is not there.
@@ -70,7 +71,7 @@ pub(crate) fn open_state(settings: &Settings, purpose: Use) -> Result<State, Err
     let disk: Arc<dyn Disk> = Arc::new(disk);
     let opened = open(Arc::clone(&disk), &chance::instance_id(), check)
         .map_err(|error| unusable(&settings.state, &error))?;
-    Ok(State { lock, opened, logs: Logs::new(disk) })
+    Ok(State { lock, opened, disk })
 }
 
 fn locked(error: &LockError) -> Error {
@@ -112,12 +113,14 @@ pub(crate) struct Engine {
 
 /// Makes an executor of an open state.
 pub(crate) fn engine(state: State, settings: &Settings, parts: &Parts) -> Engine {
-    let State { lock, opened, logs } = state;
+    let State { lock, opened, disk } = state;
     let reader = opened.reader.clone();
     let active = opened.recovered.active.iter().map(|active| active.run).collect();
     let setup = Setup {
         opened,
-        logs,
+        disk: Arc::clone(&disk),
+        reserve: RESERVE,
+        logs: Logs::new(disk),
         actions: parts.registry.clone(),
         compile: compile(&parts.actions),
         secrets: Arc::new(DeclaredSecrets { allowed: settings.allowed() }),
@@ -143,8 +146,8 @@ pub(crate) struct Undriven {
 /// # Errors
 /// Another process has it, or something in it cannot be used.
 pub(crate) fn undriven(settings: &Settings, parts: &Parts) -> Result<Undriven, Error> {
-    let State { lock, opened, logs } = open_state(settings, Use::Acts)?;
+    let State { lock, opened, disk } = open_state(settings, Use::Acts)?;
     let unfinished = opened.recovered.active.len();
     let offline = Offline::new(opened, compile(&parts.actions));
-    Ok(Undriven { offline, logs, unfinished, _lock: lock })
+    Ok(Undriven { offline, logs: Logs::new(disk), unfinished, _lock: lock })
 }

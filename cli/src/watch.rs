@@ -8,6 +8,7 @@ use holdfast_kernel::id::{RunId, StepIndex};
 use holdfast_kernel::state::StepPhase;
 use holdfast_kernel::status::{Counts, Outcome};
 use holdfast_runtime::feed::News;
+use holdfast_runtime::space::SpaceChange;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -70,7 +71,7 @@ impl Watch {
         while !active.is_empty() {
             match self.news.recv().await {
                 Ok(news) => {
-                    let ended = matches!(news, News::Ended { .. }).then(|| news.run());
+                    let ended = matches!(news, News::Ended { .. }).then(|| news.run()).flatten();
                     active.retain(|run| Some(*run) != ended);
                     self.tell(&news);
                 }
@@ -102,6 +103,10 @@ impl Watch {
                 self.told.retain(|(of, _), _| of != run);
                 self.line(*run, outcome.status().word());
             }
+            News::Space(SpaceChange::Low) => self.output.talk(
+                "paused: disk full. The disk with the state directory has too little free space; no attempt starts until there is more.",
+            ),
+            News::Space(SpaceChange::Enough) => self.output.talk("There is space again: going on."),
             News::Quarantined { run, reason } => {
                 self.line(*run, &format!("a bug in holdfast stopped the run: {reason}"));
             }

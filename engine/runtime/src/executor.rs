@@ -13,6 +13,7 @@ use holdfast_drive::grants::Limits;
 use holdfast_drive::input::{Input, Program, Token};
 use holdfast_drive::output::Reply;
 use holdfast_drive::turn::{Drive, Intake};
+use holdfast_journal::disk::Disk;
 use holdfast_journal::query::Reader;
 use holdfast_journal::resume::Opened;
 use holdfast_kernel::definition::Definition;
@@ -32,6 +33,7 @@ use crate::feed::News;
 use crate::handle::Handle;
 use crate::logs::Logs;
 use crate::scope::Secrets;
+use crate::space::{Space, SpaceChange};
 use crate::timer::Timers;
 use crate::wake::{Asked, Grace, Tokens, Wake};
 
@@ -48,6 +50,10 @@ pub type Compile = Arc<dyn Fn(Arc<Definition>) -> Arc<dyn Evaluate + Send + Sync
 pub struct Setup {
     /// The open state directory.
     pub opened: Opened,
+    /// The disk it lies on.
+    pub disk: Arc<dyn Disk>,
+    /// How many bytes must be free there for an attempt to start.
+    pub reserve: u64,
     /// The logs of attempts.
     pub logs: Logs,
     /// What steps may use.
@@ -96,6 +102,7 @@ pub struct Executor {
     compile: Compile,
     wakes: UnboundedReceiver<Wake>,
     disk: DiskThreads,
+    pub(crate) space: Space,
     committing: bool,
     tokens: Tokens,
     drain_grace: Millis,
@@ -145,6 +152,7 @@ impl Executor {
             compile: setup.compile,
             wakes,
             disk: DiskThreads::start(writer, filer, &wake),
+            space: Space::new(setup.disk, setup.reserve),
             committing: false,
             tokens: Tokens::default(),
             drain_grace: setup.drain_grace,
@@ -156,6 +164,7 @@ impl Executor {
     /// Drives runs until it is drained or stopped, or cannot go on.
     pub async fn run(mut self) -> End {
         loop {
+            self.watch_space();
             self.hand_over();
             if let Ending::Over(end) = self.ending {
                 return end;
@@ -164,6 +173,19 @@ impl Executor {
             self.take(wake);
             self.take_what_waits();
         }
+    }
+
+    /// Starts no attempt while the disk is nearly full, and goes on when there is space again.
+    fn watch_space(&mut self) {
+        let Some(change) = self.space.look() else { return };
+        if matches!(self.ending, Ending::No) {
+            let intake = match change {
+                SpaceChange::Low => Intake::Paused,
+                SpaceChange::Enough => Intake::Open,
+            };
+            self.drive.set_intake(intake, clock::now());
+        }
+        self.tell(News::Space(change));
     }
 
     /// Takes what has gathered by now, so that it shares one commit.
@@ -207,7 +229,7 @@ impl Executor {
             Ending::Draining(until) => Some(until),
             Ending::No | Ending::Interrupted(_) | Ending::Over(_) => None,
         };
-        let alarm = self.timers.next().into_iter().chain(drain).min();
+        let alarm = self.timers.next().into_iter().chain(drain).chain(self.space.next_look()).min();
         let Some(alarm) = alarm else { return self.wakes.recv().await };
         tokio::select! {
             wake = self.wakes.recv() => wake,

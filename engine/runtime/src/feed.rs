@@ -11,6 +11,8 @@ use holdfast_kernel::id::{RunId, StepIndex};
 use holdfast_kernel::state::StepPhase;
 use holdfast_kernel::status::{Counts, Outcome};
 
+use crate::space::SpaceChange;
+
 /// News of a run.
 #[derive(Clone, Debug)]
 pub enum News {
@@ -50,6 +52,8 @@ pub enum News {
         /// How.
         outcome: Outcome,
     },
+    /// The free space of the disk with the state directory fell below the reserve, or rose above it.
+    Space(SpaceChange),
     /// The kernel could not go on with a run.
     Quarantined {
         /// The run.
@@ -60,14 +64,15 @@ pub enum News {
 }
 
 impl News {
-    /// The run it is about.
-    pub const fn run(&self) -> RunId {
+    /// The run it is about, if it is about one.
+    pub const fn run(&self) -> Option<RunId> {
         match self {
+            Self::Space(_) => None,
             Self::Happened { run, .. }
             | Self::Step { run, .. }
             | Self::Progress { run, .. }
             | Self::Ended { run, .. }
-            | Self::Quarantined { run, .. } => *run,
+            | Self::Quarantined { run, .. } => Some(*run),
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod logs;
 pub mod offline;
 mod release;
 pub mod scope;
+pub mod space;
 pub mod tasks;
 mod timer;
 pub mod unreadable;

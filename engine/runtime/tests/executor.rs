@@ -260,3 +260,18 @@ async fn the_log_says_what_an_attempt_said() {
     rig.ended(run).await;
     assert!(rig.logs.read(run).unwrap().contains("s0#1 hello"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn inv_15_no_attempt_starts_on_a_full_disk_and_work_goes_on_with_space() {
+    let disk = disk();
+    disk.set_free_space(1);
+    let actions = acting(|_, _| async { done() });
+    let mut rig = Rig::start(Arc::clone(&disk) as _, Plain::items(0), actions, Limits::default());
+    rig.disk_is_low().await;
+    let run = rig.queue(&chain(2, EffectClass::Once), "a").await;
+    // Where there is space the first attempt starts in the commit that queues the run.
+    let loaded = rig.reader.load(run).unwrap().unwrap();
+    assert!(loaded.state.in_flight.is_empty(), "an attempt started on a full disk");
+    disk.set_free_space(u64::MAX);
+    assert_eq!(rig.ended(run).await, Outcome::Succeeded);
+}

@@ -39,6 +39,7 @@ struct Image {
     operations: u64,
     cut_at: Option<u64>,
     is_cut: bool,
+    free_space: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -74,6 +75,11 @@ impl SimulatedDisk {
     /// From the operation with this number on, nothing works any more.
     pub fn cut_at(&self, operation: u64) {
         self.image().cut_at = Some(operation);
+    }
+
+    /// How many bytes it says are free; without limit unless told.
+    pub fn set_free_space(&self, bytes: u64) {
+        self.image().free_space = Some(bytes);
     }
 
     /// Whether it has been cut.
@@ -317,7 +323,7 @@ impl Files for SimulatedDisk {
     }
 
     fn free_space(&self) -> io::Result<u64> {
-        self.reading().map(|_| u64::MAX)
+        self.reading().map(|image| image.free_space.unwrap_or(u64::MAX))
     }
 
     fn drop_cached(&self, _path: &Path) -> io::Result<()> {

@@ -34,6 +34,7 @@ use holdfast_runtime::feed::News;
 use holdfast_runtime::handle::Handle;
 use holdfast_runtime::logs::Logs;
 use holdfast_runtime::scope::Secrets;
+use holdfast_runtime::space::{RESERVE, SpaceChange};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
@@ -237,11 +238,13 @@ impl Rig {
     /// Starts an executor on a disk.
     pub fn start(disk: Arc<dyn Disk>, language: Plain, actions: Registry, limits: Limits) -> Self {
         let opened = open(Arc::clone(&disk), "rig", Check::Quick).expect("the state opens");
-        let logs = Logs::new(disk);
+        let logs = Logs::new(Arc::clone(&disk));
         let reader = opened.reader.clone();
         let compile: Compile = Arc::new(move |_| Arc::new(language));
         let setup = Setup {
             opened,
+            disk,
+            reserve: RESERVE,
             logs: logs.clone(),
             actions,
             compile,
@@ -291,6 +294,11 @@ impl Rig {
             Reply::Queued(run) => run,
             other => panic!("the run was not queued: {other:?}"),
         }
+    }
+
+    /// Waits until the executor sees that the disk is nearly full.
+    pub async fn disk_is_low(&mut self) {
+        while !matches!(self.news.recv().await, Ok(News::Space(SpaceChange::Low))) {}
     }
 
     /// Waits for the end of a run.

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use holdfast_journal::commit::Batch;
 use holdfast_journal::payloads::Payloads;
-use holdfast_journal::record::StoredDefinition;
+use holdfast_journal::record::{AuditEntry, StoredDefinition};
 use holdfast_kernel::decide::{Places, Stamp, queue};
-use holdfast_kernel::event::{Event, Initiator};
+use holdfast_kernel::event::{Event, Initiator, Verdict};
 use holdfast_kernel::id::{AttemptId, DedupeKey, Instant, RunId};
 use holdfast_kernel::reopen;
 use holdfast_kernel::state::{Phase, RunState};
@@ -65,6 +65,7 @@ struct Open {
     at: Option<Instant>,
     entries: Vec<(RunId, Vec<Event>)>,
     definitions: Vec<StoredDefinition>,
+    audit: Vec<AuditEntry>,
     outputs: Vec<Output>,
 }
 
@@ -133,6 +134,7 @@ impl Drive {
         let mut batch = Batch::new(self.sequence, self.at);
         batch.entries = open.entries;
         batch.definitions = open.definitions;
+        batch.audit = open.audit;
         self.committing.push_back((self.sequence, open.outputs));
         self.sequence += 1;
         Some(batch)
@@ -231,6 +233,7 @@ impl Drive {
         match plan {
             Ok(redo) => {
                 self.runs.insert(run, Active { program: ended.program, state: ended.state });
+                self.audit(run, &by, "Let the run go on with what was not ok.".to_owned());
                 self.step(run, Event::RunReopened { by, redo });
                 self.reindex(run);
                 self.reply(token, Reply::Queued(run));
@@ -245,6 +248,7 @@ impl Drive {
         }
         let admitted = self.admits(run, &event);
         if admitted {
+            self.audit_resolve(run, &event);
             self.step(run, event);
         }
         // A run that has ended stays ended; `retry` goes on with it.
@@ -253,6 +257,23 @@ impl Drive {
         }
         let reply = if admitted { Reply::Done } else { Reply::Refused(Refusal::NotUnknown) };
         self.reply(token, reply);
+    }
+
+    /// Who did what is written with the events it led to.
+    fn audit(&mut self, run: RunId, by: &str, what: String) {
+        self.open.audit.push(AuditEntry { by: by.to_owned(), what, run: Some(run) });
+    }
+
+    fn audit_resolve(&mut self, run: RunId, event: &Event) {
+        let Event::EffectResolved { step, item, verdict, by } = event else { return };
+        let Some(active) = self.runs.get(&run) else { return };
+        let id = active.program.definition.step(*step).map_or("?", |step| step.id.as_str());
+        let said = match verdict {
+            Verdict::Done(_) => "happened",
+            Verdict::NotDone => "did not happen",
+        };
+        let what = format!("Said that the effect of item {} of the step `{id}` {said}.", item.0);
+        self.audit(run, by, what);
     }
 
     /// An event from outside: decided about if the run still waits for it.

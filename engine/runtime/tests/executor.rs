@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use holdfast_contract::action::Output;
 use holdfast_drive::grants::Limits;
 use holdfast_drive::output::{Refusal, Reply};
+use holdfast_journal::query::Page;
 use holdfast_kernel::definition::EffectClass;
 use holdfast_kernel::event::Verdict;
 use holdfast_kernel::failure::{Class, Failure};
@@ -247,6 +248,11 @@ async fn an_effect_in_doubt_is_resolved_by_a_person_and_retry_finishes_the_run()
     assert_eq!(again, Ok(Reply::Refused(Refusal::NotUnknown)), "once");
     assert_eq!(rig.handle.retry(run, by()).await, Ok(Reply::Queued(run)));
     assert_eq!(rig.ended(run).await, Outcome::Succeeded);
+    let audit = rig.reader.audit(Page { after: None, limit: 9 }).unwrap();
+    let told: Vec<&str> = audit.rows.iter().map(|row| row.entry.what.as_str()).collect();
+    assert_eq!(told.len(), 2, "each once, and nothing that was refused: {told:?}");
+    assert!(told.contains(&"Said that the effect of item 0 of the step `s0` happened."));
+    assert!(audit.rows.iter().all(|row| row.entry.by == "operator"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@ mod actions;
 mod drive;
 mod logs;
 mod notifications;
+mod outputs;
 mod resolve;
 mod retry;
 mod runs;

@@ -4,11 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use holdfast_actions::registry::standard;
+use holdfast_actions::repositories::Repositories;
 use holdfast_contract::action::Registry;
+use holdfast_contract::provider::Targets;
 use holdfast_journal::database::Check;
 use holdfast_journal::disk::Disk;
 use holdfast_journal::disk::local::Local;
 use holdfast_journal::resume::{OpenError, Opened, open};
+use holdfast_journal::sealing::KeySource;
 use holdfast_kernel::id::{Millis, RunId};
 use holdfast_language::{Actions, Program};
 use holdfast_runtime::attempt::CANCEL_GRACE;
@@ -22,8 +25,11 @@ use holdfast_runtime::space::RESERVE;
 use holdfast_runtime::unreadable::Unreadable;
 
 use crate::error::Error;
+use crate::output::Output;
+use crate::repository;
 use crate::secrets::DeclaredSecrets;
 use crate::settings::Settings;
+use crate::targets::LocalTargets;
 
 /// How long attempts have to end on their own when the process is drained.
 const DRAIN_GRACE: Millis = Millis::seconds(30);
@@ -35,23 +41,27 @@ const UNCLEAN_ENDS: u32 = 3;
 pub(crate) struct Parts {
     pub(crate) registry: Registry,
     pub(crate) actions: Actions,
+    pub(crate) targets: Arc<LocalTargets>,
+    pub(crate) repositories: Arc<Repositories>,
 }
 
-/// The actions of this program.
-pub(crate) fn parts(settings: &Settings) -> Parts {
+/// The actions of this program, with the targets and the repository that they work on.
+pub(crate) fn parts(settings: &Settings, output: Output) -> Parts {
     let allowed = settings.allowed();
+    let targets = Arc::new(LocalTargets::new(settings));
+    let repositories = Arc::new(repository::repositories(settings, output));
     let programs = settings.configuration.allow.commands.iter();
     let programs = programs.map(|command| (command.path.clone(), command.writes)).collect();
-    let registry = standard(allowed);
+    let registry = standard(allowed, &(Arc::clone(&targets) as Arc<dyn Targets>), &repositories);
     let actions = Actions::new(registry.specs()).with_programs(programs);
-    Parts { registry, actions }
+    Parts { registry, actions, targets, repositories }
 }
 
 /// A state directory that is open and locked.
 pub(crate) struct State {
     /// Let go last.
     lock: StateLock,
-    opened: Opened,
+    pub(crate) opened: Opened,
     disk: Arc<dyn Disk>,
 }
 
@@ -89,6 +99,15 @@ fn unusable(path: &Path, error: &OpenError) -> Error {
         .hint(error.remedy())
 }
 
+/// What the bodies of runs are sealed with: a key that only who can open the repository can make.
+fn body_key(parts: &Parts) -> KeySource {
+    let repositories = Arc::clone(&parts.repositories);
+    Arc::new(move || {
+        let repository = repositories.get().map_err(|failure| failure.message)?;
+        Ok(repository.derived_key("bodies"))
+    })
+}
+
 /// The language for definitions of this program's actions. One that cannot be read back answers every question
 /// with why, so that its run fails visibly and no other is touched.
 pub(crate) fn compile(actions: &Actions) -> Compile {
@@ -115,6 +134,7 @@ pub(crate) struct Engine {
 pub(crate) fn engine(state: State, settings: &Settings, parts: &Parts) -> Engine {
     let State { lock, opened, disk } = state;
     let reader = opened.reader.clone();
+    opened.bodies.seal_with(body_key(parts));
     let active = opened.recovered.active.iter().map(|active| active.run).collect();
     let setup = Setup {
         opened,
@@ -148,6 +168,7 @@ pub(crate) struct Undriven {
 pub(crate) fn undriven(settings: &Settings, parts: &Parts) -> Result<Undriven, Error> {
     let State { lock, opened, disk } = open_state(settings, Use::Acts)?;
     let unfinished = opened.recovered.active.len();
+    opened.bodies.seal_with(body_key(parts));
     let offline = Offline::new(opened, compile(&parts.actions));
     Ok(Undriven { offline, logs: Logs::new(disk), unfinished, _lock: lock })
 }

@@ -16,6 +16,13 @@ pub(crate) fn state_directory() -> Option<PathBuf> {
     Some(base.join("holdfast"))
 }
 
+/// Where a repository of our own is: `$XDG_DATA_HOME/holdfast`, or `~/.local/share/holdfast`.
+pub(crate) fn data_directory() -> Option<PathBuf> {
+    let base = variable("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = base.or_else(|| Some(PathBuf::from(variable("HOME")?).join(".local/share")))?;
+    Some(base.join("holdfast"))
+}
+
 /// Who is at the terminal.
 pub(crate) fn user() -> String {
     let named = variable("USER").or_else(|| variable("LOGNAME"));

@@ -8,6 +8,7 @@ use crate::compose::Parts;
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::Settings;
+use crate::shipped;
 
 /// A workflow that was found and is valid.
 pub(crate) struct Workflow {
@@ -59,6 +60,7 @@ fn named(name: &str, settings: &Settings, parts: &Parts) -> Result<Workflow, Err
     let mut found = found.into_iter();
     match (found.next(), found.next()) {
         (Some((_, workflow)), None) => Ok(workflow),
+        (None, _) if shipped::text(name).is_some() => shipped_workflow(name, parts),
         (Some((one, _)), Some((other, _))) => Err(Error::usage(format!(
             "Two files have the workflow name `{name}`: {} and {}.",
             one.display(),
@@ -69,16 +71,32 @@ fn named(name: &str, settings: &Settings, parts: &Parts) -> Result<Workflow, Err
     }
 }
 
+/// A workflow that ships with the program.
+fn shipped_workflow(name: &str, parts: &Parts) -> Result<Workflow, Error> {
+    let text = shipped::text(name).unwrap_or_default();
+    let source = Source::new(format!("the shipped workflow {name}"), text);
+    match check(&source, &parts.actions) {
+        Ok(checked) => Ok(Workflow { source, checked }),
+        Err(found) => {
+            let reason = found.first().map_or_else(String::new, |found| found.message.clone());
+            Err(Error::internal(format!("The shipped workflow {name} is not valid: {reason}")))
+        }
+    }
+}
+
 fn none(name: &str, folder: &Path, names: &[String], invalid: &[PathBuf]) -> Error {
     let place = folder.display();
     let mut error = Error::usage(format!("There is no file and no workflow `{name}` in {place}."));
+    let names: Vec<&str> = names.iter().map(String::as_str).chain(shipped::names()).collect();
     let near = names.iter().max_by(|a, b| strsim::jaro(name, a).total_cmp(&strsim::jaro(name, b)));
     if let Some(near) = near.filter(|near| strsim::jaro(name, near) > 0.7) {
         error = error.hint(format!("Did you mean `{near}`?"));
     }
-    if name.starts_with("files/") || name.starts_with("microsoft365/") {
-        error = error.hint("The workflows that ship with holdfast are not built yet.");
+    if name.starts_with("microsoft365/") {
+        error = error.hint("Microsoft 365 tenants are not built yet.");
     }
+    error =
+        error.hint(format!("Workflows that ship with holdfast: {}.", shipped::names().join(", ")));
     for path in invalid {
         error = error.hint(format!("{0} is not valid: `holdfast validate {0}`.", path.display()));
     }

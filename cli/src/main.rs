@@ -12,10 +12,13 @@ mod environment;
 mod error;
 mod find;
 mod output;
+mod repository;
 mod secrets;
 mod settings;
+mod shipped;
 mod signals;
 mod submission;
+mod targets;
 mod time;
 mod watch;
 

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use holdfast_actions::allow::{AllowedCommand, AllowedCommands};
 use holdfast_drive::grants::Limits;
-use holdfast_language::configuration::{Configuration, TargetKind};
+use holdfast_kernel::definition::SecretReference;
+use holdfast_language::configuration::Configuration;
 use holdfast_language::source::Source;
 
 use crate::arguments::Shared;
 use crate::environment;
 use crate::error::Error;
 use crate::output::Output;
+use crate::repository;
 
 /// The name of the configuration file.
 const NAME: &str = "holdfast.yaml";
@@ -68,11 +70,22 @@ impl Settings {
         }
     }
 
-    /// The root of a target of the configuration.
-    pub(crate) fn root(&self, name: &str) -> Option<&str> {
-        self.configuration.targets.get(name).map(|target| match &target.kind {
-            TargetKind::Files(files) => files.root.as_str(),
-        })
+    /// What is left out of every tree and written by no restore: the state, the repositories, their keys.
+    pub(crate) fn kept_for_ourselves(&self) -> Vec<PathBuf> {
+        let mut kept = vec![self.state.clone()];
+        let mut keep = |path: PathBuf, password: &SecretReference| {
+            kept.push(path);
+            if let SecretReference::File(key) = password {
+                kept.push(PathBuf::from(key));
+            }
+        };
+        for repository in self.configuration.repositories.values() {
+            keep(PathBuf::from(&repository.path), &repository.password);
+        }
+        if let Ok(place) = repository::place(self) {
+            keep(place.path, &place.password);
+        }
+        kept
     }
 }
 

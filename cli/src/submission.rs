@@ -4,43 +4,62 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use holdfast_actions::repositories::object_label;
 use holdfast_drive::input::{Program as Compiled, Submit, Token};
+use holdfast_journal::query::Reader;
 use holdfast_journal::record::StoredDefinition;
 use holdfast_kernel::definition::Definition;
 use holdfast_kernel::event::{Initiator, Request, TargetReference};
 use holdfast_language::Program;
 use holdfast_language::submit::{Given, Reference, References, Wanted, dedupe_key, resolve};
+use holdfast_repository::backup_set::{BackupSet, Completeness};
 use holdfast_runtime::chance;
 
 use crate::arguments::Submission;
 use crate::compose::Parts;
 use crate::environment;
 use crate::error::Error;
-use crate::find;
+use crate::find::{self, Workflow};
 use crate::output::Output;
 use crate::settings::Settings;
 
-/// The request for a run.
+/// A request whose workflow is valid and whose inputs are not looked up yet: plans are in the state.
+pub(crate) struct Prepared {
+    workflow: Workflow,
+    name: String,
+    given: BTreeMap<String, Given>,
+}
+
+/// Reads the workflow and the inputs of a request.
 ///
 /// # Errors
-/// The workflow is not there or not valid, or an input does not fit.
-pub(crate) fn submit(
+/// The workflow is not there or not valid, or an input is none.
+pub(crate) fn prepare(
     submission: &Submission,
     settings: &Settings,
     parts: &Parts,
     output: Output,
-) -> Result<Submit, Error> {
+) -> Result<Prepared, Error> {
     let workflow = find::workflow(&submission.workflow, settings, parts, output)?;
     output.diagnostics(&workflow.source, &workflow.checked.warnings);
     let given = inputs(&submission.inputs)?;
+    Ok(Prepared { workflow, name: submission.workflow.clone(), given })
+}
+
+/// The request for a run.
+///
+/// # Errors
+/// An input does not fit, or what it refers to is not there.
+pub(crate) fn submit(prepared: Prepared, parts: &Parts, reader: &Reader) -> Result<Submit, Error> {
+    let Prepared { workflow, name: asked, given } = prepared;
     let definition = Arc::new(workflow.checked.definition);
     let program = Program::compile(Arc::clone(&definition), &parts.actions).map_err(|error| {
         Error::internal(format!("The workflow cannot be evaluated: cannot read {error}."))
     })?;
-    let known = Known { settings };
+    let known = Known { parts, reader };
     let resolved = resolve(&program, &workflow.checked.declarations, &given, &known)
-        .map_err(|problems| refused(&submission.workflow, &problems))?;
-    let target = resolved.target.map(|name| reference(&name, settings)).transpose()?;
+        .map_err(|problems| refused(&asked, &problems))?;
+    let target = resolved.target.map(|name| reference(&name, parts)).transpose()?;
     let identity = target.as_ref().map(|target| target.identity.as_str());
     let (operation, name) = (definition.operation, definition.name.as_str());
     let key = dedupe_key(identity, operation, name, &resolved.object, &resolved.inputs);
@@ -96,35 +115,55 @@ fn from_file(name: &str, path: &Path) -> Result<String, Error> {
 }
 
 /// A target with its identity.
-fn reference(name: &str, settings: &Settings) -> Result<TargetReference, Error> {
-    let root = settings.root(name).unwrap_or(name);
-    let canonical = std::fs::canonicalize(root).map_err(|error| {
-        Error::usage(format!(
-            "The target `{name}` cannot be used: its root {root} cannot be read: {error}."
-        ))
-    })?;
-    Ok(TargetReference {
-        name: name.to_owned(),
-        identity: format!("files:{}", canonical.display()),
+fn reference(name: &str, parts: &Parts) -> Result<TargetReference, Error> {
+    parts.targets.reference(name).map_err(|failure| {
+        Error::usage(format!("The target `{name}` cannot be used: {}.", failure.message))
     })
 }
 
 /// What inputs may refer to.
 struct Known<'a> {
-    settings: &'a Settings,
+    parts: &'a Parts,
+    reader: &'a Reader,
+}
+
+impl Known<'_> {
+    fn sets(&self) -> Result<Vec<BackupSet>, String> {
+        let repository = self.parts.repositories.get().map_err(|failure| failure.message)?;
+        repository.sets().map_err(|refused| refused.to_string())
+    }
 }
 
 impl References for Known<'_> {
-    fn has_target(&self, name: &str) -> Result<bool, String> {
-        // A folder is a target made from its path.
-        Ok(self.settings.root(name).is_some() || Path::new(name).is_dir())
+    fn target(&self, name: &str) -> Result<Option<String>, String> {
+        self.parts.targets.named(name)
     }
 
-    fn backup_set(&self, _wanted: Wanted<'_>) -> Result<Option<Reference>, String> {
-        Err("backup sets are not built yet".to_owned())
+    fn backup_set(&self, wanted: Wanted<'_>) -> Result<Option<Reference>, String> {
+        let mut sets = self.sets()?;
+        let found = match wanted {
+            Wanted::Id(id) => sets.into_iter().find(|set| set.id.to_string() == id),
+            Wanted::Latest { target, object } => {
+                let target = self.target(target)?.unwrap_or_else(|| target.to_owned());
+                let object = object_label(object);
+                sets.retain(|set| {
+                    let is_complete = set.completeness == Completeness::Complete;
+                    set.target == target && set.object == object && is_complete
+                });
+                sets.pop()
+            }
+        };
+        Ok(found.map(|set| Reference { id: set.id.to_string(), target: set.target }))
     }
 
-    fn plan(&self, _digest: &str) -> Result<Option<Reference>, String> {
-        Err("plans are not built yet".to_owned())
+    fn plan(&self, id: &str) -> Result<Option<Reference>, String> {
+        let found = self.reader.plans_starting_with(id).map_err(|error| error.to_string())?;
+        match found.as_slice() {
+            [] => Ok(None),
+            [plan] => {
+                Ok(Some(Reference { id: plan.id.to_string(), target: plan.target.name.clone() }))
+            }
+            _ => Err(format!("`{id}` is the beginning of several plans")),
+        }
     }
 }

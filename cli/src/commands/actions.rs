@@ -40,7 +40,7 @@ pub(crate) fn perform(
     settings: &Settings,
     output: Output,
 ) -> Result<ExitCode, Error> {
-    let parts = parts(settings);
+    let parts = parts(settings, output);
     let wanted = |spec: &&ActionSpec| actions.name.as_ref().is_none_or(|name| name == spec.name);
     let specs: Vec<&'static ActionSpec> = parts.registry.specs().filter(wanted).collect();
     if let (true, Some(name)) = (specs.is_empty(), &actions.name) {

@@ -31,9 +31,10 @@ pub(crate) fn run(
     settings: &Settings,
     output: Output,
 ) -> Result<ExitCode, Error> {
-    let parts = parts(settings);
-    let submit = submission::submit(submission, settings, &parts, output)?;
+    let parts = parts(settings, output);
+    let prepared = submission::prepare(submission, settings, &parts, output)?;
     let state = open_state(settings, Use::Drives)?;
+    let submit = submission::submit(prepared, &parts, &state.opened.reader)?;
     with_runtime(async {
         let engine = engine(state, settings, &parts);
         announce(&engine, output);
@@ -63,7 +64,7 @@ pub(crate) fn run(
 /// # Errors
 /// The state cannot be used.
 pub(crate) fn resume(settings: &Settings, output: Output) -> Result<ExitCode, Error> {
-    let parts = parts(settings);
+    let parts = parts(settings, output);
     let state = open_state(settings, Use::Drives)?;
     with_runtime(async {
         let engine = engine(state, settings, &parts);

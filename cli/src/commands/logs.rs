@@ -16,7 +16,7 @@ use crate::time;
 /// # Errors
 /// There is no such run, or the log cannot be read.
 pub(crate) fn perform(run: &Run, settings: &Settings, output: Output) -> Result<ExitCode, Error> {
-    let parts = parts(settings);
+    let parts = parts(settings, output);
     let state = undriven(settings, &parts)?;
     let id = super::find_run(&state.offline.reader, &run.run)?;
     let text = state

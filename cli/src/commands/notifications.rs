@@ -36,7 +36,7 @@ pub(crate) fn perform(
     settings: &Settings,
     output: Output,
 ) -> Result<ExitCode, Error> {
-    let parts = parts(settings);
+    let parts = parts(settings, output);
     let state = undriven(settings, &parts)?;
     let page = Page { after: None, limit: limit.limit };
     let found =

@@ -34,7 +34,7 @@ pub(crate) fn perform(
         _ => return Err(Error::usage("Say `done` or `not_done`.")),
     };
     let verdict = verdict(word, resolve.result.as_deref())?;
-    let parts = parts(settings);
+    let parts = parts(settings, output);
     let mut state = undriven(settings, &parts)?;
     let reader = &state.offline.reader;
     let run = super::find_run(reader, &resolve.run)?;

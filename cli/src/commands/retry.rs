@@ -17,7 +17,7 @@ use crate::settings::Settings;
 /// # Errors
 /// It may not be done again, or cannot be stored.
 pub(crate) fn perform(run: &Run, settings: &Settings, output: Output) -> Result<ExitCode, Error> {
-    let parts = parts(settings);
+    let parts = parts(settings, output);
     let mut state = undriven(settings, &parts)?;
     let id = super::find_run(&state.offline.reader, &run.run)?;
     let reply = state.offline.act(Want::Retry { run: id, by: environment::user() });

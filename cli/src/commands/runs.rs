@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
+use holdfast_contract::duration;
 use holdfast_journal::query::{Filter, Page};
 use holdfast_journal::record::RunRecord;
 use holdfast_kernel::id::Instant;
 use holdfast_kernel::status::RunStatus;
-use holdfast_language::duration;
 use holdfast_runtime::clock;
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ use crate::time;
 /// The state cannot be used.
 pub(crate) fn perform(runs: &Runs, settings: &Settings, output: Output) -> Result<ExitCode, Error> {
     let filter = filter(runs)?;
-    let parts = parts(settings);
+    let parts = parts(settings, output);
     let state = undriven(settings, &parts)?;
     let mut found = Vec::new();
     let mut after = None;

@@ -9,9 +9,11 @@ use holdfast_kernel::definition::Step;
 use holdfast_kernel::id::{RunId, StepIndex};
 use holdfast_kernel::state::{StepPhase, StepState};
 use holdfast_kernel::status::{RunStatus, StepEnd};
+use holdfast_kernel::value::Value;
 use serde::Serialize;
 
 use crate::arguments::Show;
+use crate::commands::outputs;
 use crate::commands::runs::Shown;
 use crate::compose::{parts, undriven};
 use crate::error::Error;
@@ -30,6 +32,8 @@ const MANY: usize = 1_000;
 struct ShownRun<'a> {
     #[serde(flatten)]
     run: Shown<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outputs: Option<Value>,
     steps: Vec<ShownStep<'a>>,
 }
 
@@ -60,7 +64,7 @@ struct ShownItem {
 /// # Errors
 /// There is none, or the state cannot be used.
 pub(crate) fn perform(show: &Show, settings: &Settings, output: Output) -> Result<ExitCode, Error> {
-    let parts = parts(settings);
+    let parts = parts(settings, output);
     let state = undriven(settings, &parts)?;
     let reader = &state.offline.reader;
     let run = super::find_run(reader, &show.run)?;
@@ -79,6 +83,7 @@ pub(crate) fn perform(show: &Show, settings: &Settings, output: Output) -> Resul
                 step_for_people(&of_step, (step, definition), &loaded, output)?;
             }
         }
+        outputs::print(reader, &loaded.state, output)?;
         what_next(&record, &loaded, output);
     }
     super::tell_unfinished(state.unfinished, output);
@@ -98,6 +103,7 @@ pub(super) fn summary(reader: &Reader, run: RunId, output: Output) -> Result<(),
         let step = error.step.as_deref().unwrap_or("outputs");
         output.talk(format!("{step}: {} ({})", error.message, error.class));
     }
+    outputs::print(reader, &loaded.state, output)?;
     what_next(&record, &loaded, output);
     Ok(())
 }
@@ -269,7 +275,8 @@ fn for_programs<'a>(
             items: items.collect(),
         });
     }
-    Ok(ShownRun { run: Shown::of(record), steps })
+    let outputs = reader.outputs(&loaded.state).map_err(|error| super::unreadable(&error))?;
+    Ok(ShownRun { run: Shown::of(record), outputs, steps })
 }
 
 /// What failed is followed by the command that goes on.

@@ -30,9 +30,10 @@ pub(crate) fn perform(
     settings: &Settings,
     output: Output,
 ) -> Result<ExitCode, Error> {
-    let parts = parts(settings);
-    let submit = submission::submit(submission, settings, &parts, output)?;
+    let parts = parts(settings, output);
+    let prepared = submission::prepare(submission, settings, &parts, output)?;
     let mut state = undriven(settings, &parts)?;
+    let submit = submission::submit(prepared, &parts, &state.offline.reader)?;
     let reply = state.offline.act(Want::Submit(Box::new(submit)));
     let reply =
         reply.map_err(|error| Error::unavailable(format!("The run was not stored: {error}.")))?;

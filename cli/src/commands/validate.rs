@@ -20,7 +20,7 @@ pub(crate) fn perform(
     settings: &Settings,
     output: Output,
 ) -> Result<ExitCode, Error> {
-    let parts = parts(settings);
+    let parts = parts(settings, output);
     let files = if validate.files.is_empty() {
         find::files(&settings.base.join("workflows"))?
     } else {

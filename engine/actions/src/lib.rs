@@ -5,9 +5,23 @@
 
 pub mod allow;
 pub mod assert;
+pub mod capture;
 pub mod command;
 mod command_output;
+mod freezing;
 pub mod input;
+pub mod inventory;
+pub mod open;
+pub mod plan_apply;
+pub mod plan_compare;
+pub mod plan_freeze;
+pub mod plan_open;
+pub mod plan_report;
+pub mod plans;
 pub mod registry;
+pub mod repositories;
+pub mod seal;
 pub mod secret_command;
 pub mod sleep;
+mod target;
+pub mod verify;

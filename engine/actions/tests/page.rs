@@ -3,10 +3,15 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use holdfast_actions::allow::AllowedCommands;
 use holdfast_actions::registry::standard;
+use holdfast_actions::repositories::Repositories;
+use holdfast_contract::provider::{Provider, Targets};
 use holdfast_contract::spec::{ActionSpec, Defaults, Field, Presence, Secrets, Shape};
+use holdfast_kernel::event::TargetReference;
+use holdfast_kernel::failure::{Class, Failure};
 
 const PAGE: &str = include_str!("../../../docs/actions.md");
 
@@ -14,12 +19,31 @@ const PAGE: &str = include_str!("../../../docs/actions.md");
 const MARK: &str =
     "<!-- What follows is made from the specs in the code; a test compares it. -->\n";
 
+struct NoTargets;
+
+impl NoTargets {
+    fn refused() -> Failure {
+        Failure::without_effect(Class::NotFound, "a page has none")
+    }
+}
+
+impl Targets for NoTargets {
+    fn open(&self, _target: &TargetReference) -> Result<Arc<dyn Provider>, Failure> {
+        Err(Self::refused())
+    }
+}
+
 fn made() -> String {
-    standard(AllowedCommands::default()).specs().fold(String::new(), |mut page, spec| {
-        page.push('\n');
-        page.push_str(&section(spec));
-        page
-    })
+    let targets: Arc<dyn Targets> = Arc::new(NoTargets);
+    let repositories = Arc::new(Repositories::new(Box::new(|| Err(NoTargets::refused()))));
+    standard(AllowedCommands::default(), &targets, &repositories).specs().fold(
+        String::new(),
+        |mut page, spec| {
+            page.push('\n');
+            page.push_str(&section(spec));
+            page
+        },
+    )
 }
 
 fn section(spec: &ActionSpec) -> String {

@@ -13,6 +13,7 @@ use holdfast_kernel::id::{AttemptId, Instant, ItemIndex, Millis, RunId};
 use holdfast_kernel::value::Value;
 
 use crate::action::Output;
+use crate::records::Records;
 
 /// A future in a box.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -22,6 +23,7 @@ pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub struct Attempt {
     facts: Arc<Facts>,
     host: Arc<dyn Host>,
+    records: Arc<dyn Records>,
 }
 
 /// What is fixed about an attempt.
@@ -83,8 +85,24 @@ pub enum Progress {
 
 impl Attempt {
     /// An attempt on its host.
-    pub fn new(facts: Facts, host: Arc<dyn Host>) -> Self {
-        Self { facts: Arc::new(facts), host }
+    pub fn new(facts: Facts, host: Arc<dyn Host>, records: Arc<dyn Records>) -> Self {
+        Self { facts: Arc::new(facts), host, records }
+    }
+
+    /// What it may read and write of what its run stores.
+    pub fn records(&self) -> &Arc<dyn Records> {
+        &self.records
+    }
+
+    /// The target it works on.
+    ///
+    /// # Errors
+    /// Class `invalid`: the run has none.
+    pub fn target(&self) -> Result<&TargetReference, Failure> {
+        self.facts.target.as_ref().ok_or_else(|| {
+            let message = format!("the workflow `{}` has no target", self.facts.workflow);
+            Failure::without_effect(Class::Invalid, message)
+        })
     }
 
     /// What is fixed about it.

@@ -5,8 +5,14 @@
 
 pub mod action;
 pub mod attempt;
+pub mod duration;
 pub mod entry;
 pub mod evaluate;
 pub mod list;
+pub mod plan;
+pub mod provider;
+pub mod records;
 pub mod secret;
 pub mod spec;
+pub mod time;
+pub mod unit;

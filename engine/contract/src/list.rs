@@ -2,6 +2,7 @@
 //!
 //! An output that holds one says so with a map of the single key [`MARK`]; expressions see a list.
 
+use holdfast_kernel::failure::Failure;
 use holdfast_kernel::id::Digest;
 use holdfast_kernel::payload::Reference;
 use holdfast_kernel::value::Value;
@@ -67,6 +68,36 @@ impl StoredList {
             count: u32::try_from(number("count")?).ok()?,
         })
     }
+}
+
+/// Takes the elements of a list one by one and stores them. It blocks for the time of an append.
+pub trait ListOut: Send {
+    /// Takes the next element.
+    ///
+    /// # Errors
+    /// It could not be written, or the list is too long.
+    fn push(&mut self, element: Value) -> Result<(), Failure>;
+
+    /// How many elements were taken.
+    fn count(&self) -> u32;
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// It could not be written.
+    fn finish(self: Box<Self>) -> Result<StoredList, Failure>;
+}
+
+/// A stored list that is read by place. It blocks for the time of a read.
+pub trait ListIn: Send + Sync {
+    /// How many elements it has.
+    fn count(&self) -> u32;
+
+    /// The element at a place, from 0.
+    ///
+    /// # Errors
+    /// There is none, or it is not what was written.
+    fn get(&self, place: u32) -> Result<Value, Failure>;
 }
 
 /// Whether a value holds the mark anywhere. Data from elsewhere that does is refused: it would be read as a

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use holdfast_contract::evaluate::Evaluate;
+use holdfast_contract::records::Keep;
 use holdfast_journal::record::StoredDefinition;
 use holdfast_kernel::definition::Definition;
 use holdfast_kernel::event::{Event, Request, Verdict};
@@ -34,6 +35,13 @@ pub enum Input {
         verdict: Verdict,
         /// Who.
         by: String,
+        /// Where the reply goes.
+        token: Token,
+    },
+    /// An attempt wants something stored beside the events.
+    Keep {
+        /// What.
+        kept: Box<Keep>,
         /// Where the reply goes.
         token: Token,
     },

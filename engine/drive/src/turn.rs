@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use holdfast_contract::records::Keep;
 use holdfast_journal::commit::Batch;
 use holdfast_journal::payloads::Payloads;
 use holdfast_journal::record::{AuditEntry, StoredDefinition};
@@ -66,6 +67,7 @@ struct Open {
     entries: Vec<(RunId, Vec<Event>)>,
     definitions: Vec<StoredDefinition>,
     audit: Vec<AuditEntry>,
+    kept: Vec<Keep>,
     outputs: Vec<Output>,
 }
 
@@ -105,6 +107,10 @@ impl Drive {
                 let event = Event::EffectResolved { step, item, verdict, by };
                 self.resolve(run, resumed, event, token);
             }
+            Input::Keep { kept, token } => {
+                self.open.kept.push(*kept);
+                self.reply(token, Reply::Done);
+            }
             Input::Retry { ended, by, token } => self.retry(*ended, by, token),
         }
     }
@@ -123,7 +129,7 @@ impl Drive {
             self.balance();
         }
         let open = std::mem::take(&mut self.open);
-        if open.entries.is_empty() {
+        if open.entries.is_empty() && open.kept.is_empty() {
             // Nothing to make durable, but nothing overtakes what is under way either.
             match self.committing.back_mut() {
                 Some((_, outputs)) => outputs.extend(open.outputs),
@@ -135,6 +141,7 @@ impl Drive {
         batch.entries = open.entries;
         batch.definitions = open.definitions;
         batch.audit = open.audit;
+        batch.kept = open.kept;
         self.committing.push_back((self.sequence, open.outputs));
         self.sequence += 1;
         Some(batch)
@@ -142,7 +149,8 @@ impl Drive {
 
     /// What may leave without a commit: replies that depend on nothing that is not durable.
     pub fn take_ready(&mut self) -> Vec<Output> {
-        if self.committing.is_empty() && self.open.entries.is_empty() {
+        let open = &self.open;
+        if self.committing.is_empty() && open.entries.is_empty() && open.kept.is_empty() {
             std::mem::take(&mut self.open.outputs)
         } else {
             Vec::new()

@@ -8,6 +8,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use holdfast_contract::records::Keep;
 use holdfast_kernel::definition::Definition;
 use holdfast_kernel::event::{Event, Request};
 use holdfast_kernel::fold::{begin, fold};
@@ -27,7 +28,9 @@ use crate::project::{
     update_record,
 };
 use crate::record::{AuditRecord, Notification, RunEvents, RunRecord};
-use crate::store::{Keys, Order, Rows, Table, View, event_key, index_prefix, item_key};
+use crate::store::{
+    Keys, Order, Rows, Table, View, event_key, index_prefix, item_key, verification_key,
+};
 
 /// A state snapshot is made after this many events at the earliest.
 const SNAPSHOT_EVENTS: u64 = 1_000;
@@ -123,6 +126,18 @@ impl Core {
         for definition in &batch.definitions {
             let key = definition.digest.bytes().to_vec();
             self.fresh.put(Table::Definitions, key, encode(definition)?);
+        }
+        for kept in &batch.kept {
+            match kept {
+                Keep::Plan(plan) => {
+                    let key = plan.id.as_str().as_bytes().to_vec();
+                    self.fresh.put(Table::Plans, key, encode(plan)?);
+                }
+                Keep::Verification(found) => {
+                    let key = verification_key(&found.backup_set, found.at, found.run);
+                    self.fresh.put(Table::Verifications, key, encode(found)?);
+                }
+            }
         }
         for (place, entry) in (0_u32..).zip(&batch.audit) {
             let key = [batch.sequence.to_be_bytes().as_slice(), &place.to_be_bytes()].concat();

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use holdfast_contract::records::Keep;
 use holdfast_kernel::definition::Definition;
 use holdfast_kernel::event::Event;
 use holdfast_kernel::id::{Digest, Instant, RunId};
@@ -43,12 +44,22 @@ pub struct Batch {
     /// Who did what.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audit: Vec<AuditEntry>,
+    /// Plans and verifications.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<Keep>,
 }
 
 impl Batch {
     /// A batch without anything in it.
     pub const fn new(sequence: u64, at: Instant) -> Self {
-        Self { sequence, at, entries: Vec::new(), definitions: Vec::new(), audit: Vec::new() }
+        Self {
+            sequence,
+            at,
+            entries: Vec::new(),
+            definitions: Vec::new(),
+            audit: Vec::new(),
+            kept: Vec::new(),
+        }
     }
 
     /// One entry for each run, in the order of their first events.
@@ -173,6 +184,7 @@ pub struct Writer {
     disk: Arc<dyn Disk>,
     journal: Database,
     payloads: Arc<Payloads>,
+    bodies: Arc<Payloads>,
     shared: Arc<Shared>,
     mark: Mark,
     next: u64,
@@ -187,7 +199,7 @@ impl Writer {
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
         journal: Database,
-        payloads: Arc<Payloads>,
+        (payloads, bodies): (Arc<Payloads>, Arc<Payloads>),
         shared: Arc<Shared>,
         (last, last_at): (u64, Instant),
     ) -> Self {
@@ -196,7 +208,7 @@ impl Writer {
             mark.note(disk.files(), last);
         }
         let (next, removed, health, kept) = (last + 1, 0, Health::Sound, BTreeSet::new());
-        Self { disk, journal, payloads, shared, mark, next, last_at, removed, kept, health }
+        Self { disk, journal, payloads, bodies, shared, mark, next, last_at, removed, kept, health }
     }
 
     /// The number of the next record.
@@ -231,6 +243,7 @@ impl Writer {
         for (run, events) in &batch.entries {
             if events.iter().any(|event| matches!(event, Event::RunFinished { .. })) {
                 self.payloads.forget(*run);
+                self.bodies.forget(*run);
             }
         }
         self.shared.offer(Arc::new(batch));
@@ -282,6 +295,7 @@ impl Writer {
 
     fn make_durable(&mut self, sequence: u64, record: &[u8]) -> Result<(), CommitError> {
         self.payloads.sync().map_err(CommitError::Payload)?;
+        self.bodies.sync().map_err(CommitError::Payload)?;
         // What is filed goes with this commit; this record stays until a later one, so that the journal
         // always knows its last number.
         let filed = self.shared.filed().min(sequence - 1);

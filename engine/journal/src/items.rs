@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError};
 use holdfast_contract::list::{ListedItem, StoredList};
 use holdfast_kernel::id::{ItemIndex, RunId, StepIndex};
 use holdfast_kernel::payload::Payload;
-use holdfast_kernel::state::{RunState, StepState};
+use holdfast_kernel::state::{OutputsState, RunState, StepState};
 use holdfast_kernel::value::Value;
 
 use crate::lists::ListReader;
@@ -93,6 +93,19 @@ impl Reader {
         }
     }
 
+    /// The outputs of a run in this state; none if it has not come to them.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn outputs(&self, state: &RunState) -> Result<Option<Value>, ReadError> {
+        match &state.outputs {
+            Some(OutputsState::Known(outputs)) => {
+                Ok(Some(self.payloads.load(state.run(), outputs)?))
+            }
+            Some(OutputsState::Failed(_)) | None => Ok(None),
+        }
+    }
+
     /// The item as its step's list has it.
     ///
     /// # Errors
@@ -118,6 +131,22 @@ impl Reader {
             next: 0,
             ready: VecDeque::new(),
         }
+    }
+
+    /// The next items of a step from a place on, as `state` has them; none at the end.
+    ///
+    /// # Errors
+    /// The store or the list cannot be read.
+    pub fn results_part(
+        &self,
+        state: &RunState,
+        step: StepIndex,
+        from: u32,
+    ) -> Result<Vec<ItemView>, ReadError> {
+        let mut results = self.results(state, step);
+        results.next = from;
+        let at_once = STREAMED_AT_ONCE as usize;
+        results.take(at_once).collect()
     }
 
     fn view_of(

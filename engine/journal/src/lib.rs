@@ -27,4 +27,5 @@ mod project;
 pub mod query;
 pub mod record;
 pub mod resume;
+pub mod sealing;
 mod store;

@@ -9,10 +9,11 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use holdfast_contract::evaluate::ListSink;
-use holdfast_contract::list::{ListedItem, MAX_ITEMS, StoredList};
+use holdfast_contract::list::{ListIn, ListOut, ListedItem, MAX_ITEMS, StoredList};
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::RunId;
 use holdfast_kernel::payload::Reference;
+use holdfast_kernel::value::Value;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -51,6 +52,7 @@ impl ListError {
     /// The failure of an attempt or an evaluation that met it.
     pub fn failure(&self) -> Failure {
         let class = match self {
+            Self::Payload(PayloadError::NoKey { .. }) => Class::Auth,
             Self::Payload(_) | Self::NoSuchPlace { .. } => Class::Internal,
             Self::TooLong | Self::Element(_) => Class::Invalid,
         };
@@ -134,6 +136,30 @@ impl ListWriter {
 impl ListSink for ListWriter {
     fn push(&mut self, item: ListedItem) -> Result<(), Failure> {
         self.push_element(&item).map_err(|error| error.failure())
+    }
+}
+
+impl ListOut for ListWriter {
+    fn push(&mut self, element: Value) -> Result<(), Failure> {
+        self.push_element(&element).map_err(|error| error.failure())
+    }
+
+    fn count(&self) -> u32 {
+        self.count
+    }
+
+    fn finish(self: Box<Self>) -> Result<StoredList, Failure> {
+        Self::finish(*self).map_err(|error| error.failure())
+    }
+}
+
+impl ListIn for ListReader<Value> {
+    fn count(&self) -> u32 {
+        self.count
+    }
+
+    fn get(&self, place: u32) -> Result<Value, Failure> {
+        Self::get(self, place).map_err(|error| error.failure())
     }
 }
 

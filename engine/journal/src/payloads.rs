@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use holdfast_kernel::id::{Digest, RunId};
 use holdfast_kernel::payload::{INLINE_BYTES, Payload, Reference};
@@ -17,9 +17,13 @@ use thiserror::Error;
 use crate::codec::checksum;
 use crate::database::is_full;
 use crate::disk::Disk;
+use crate::sealing::{KeySource, Sealing, Unsealed};
 
 /// The folder of the payload files.
 pub(crate) const FOLDER: &str = "payloads";
+
+/// The folder of the files of bodies, whose frames are sealed.
+pub(crate) const BODIES: &str = "bodies";
 
 /// The bytes of a frame before its content: form, length, checksum.
 const HEADER: usize = 13;
@@ -29,6 +33,8 @@ const WORTH_COMPRESSING: usize = 128;
 
 const PLAIN: u8 = 0;
 const COMPRESSED: u8 = 1;
+/// Added to the form of a frame whose stored bytes are sealed.
+const SEALED: u8 = 2;
 
 /// Why a payload cannot be kept or read.
 #[derive(Debug, Error)]
@@ -61,6 +67,14 @@ pub enum PayloadError {
         /// What is wrong.
         what: String,
     },
+    /// The key of the bodies is not there.
+    #[error("{} cannot be used without its key: {reason}", path.display())]
+    NoKey {
+        /// The file.
+        path: PathBuf,
+        /// Why it is not there.
+        reason: String,
+    },
     /// The content is longer than a frame can be.
     #[error("a payload of {bytes} bytes is longer than a frame can be")]
     TooLong {
@@ -74,7 +88,7 @@ impl PayloadError {
     pub fn is_disk_full(&self) -> bool {
         match self {
             Self::Disk { cause, .. } | Self::Sync { cause, .. } => is_full(cause),
-            Self::Damaged { .. } | Self::TooLong { .. } => false,
+            Self::Damaged { .. } | Self::NoKey { .. } | Self::TooLong { .. } => false,
         }
     }
 }
@@ -83,6 +97,9 @@ impl PayloadError {
 #[derive(Debug)]
 pub struct Payloads {
     disk: Arc<dyn Disk>,
+    folder: &'static str,
+    /// How frames are sealed, once the key is known; of payloads in clear it stays empty.
+    sealing: OnceLock<Sealing>,
     ends: Mutex<BTreeMap<RunId, Arc<Mutex<End>>>>,
     unsynced: Mutex<BTreeMap<RunId, Novelty>>,
 }
@@ -110,8 +127,40 @@ enum Novelty {
 }
 
 impl Payloads {
-    pub(crate) fn new(disk: Arc<dyn Disk>) -> Self {
-        Self { disk, ends: Mutex::default(), unsynced: Mutex::default() }
+    pub(crate) fn new(disk: Arc<dyn Disk>, folder: &'static str) -> Self {
+        let (sealing, ends, unsynced) = (OnceLock::new(), Mutex::default(), Mutex::default());
+        Self { disk, folder, sealing, ends, unsynced }
+    }
+
+    /// Says where the key of sealed frames comes from; a second call changes nothing.
+    pub fn seal_with(&self, key: KeySource) {
+        self.sealing.get_or_init(|| Sealing::new(key));
+    }
+
+    /// How frames are sealed; none: they are in clear.
+    fn sealing(&self, path: &Path) -> Result<Option<&Sealing>, PayloadError> {
+        let sealing = self.sealing.get();
+        if sealing.is_none() && self.folder == BODIES {
+            let reason = "no repository is known".to_owned();
+            return Err(PayloadError::NoKey { path: self.disk.place(path), reason });
+        }
+        Ok(sealing)
+    }
+
+    fn unsealed(&self, run: RunId, offset: u64, error: Unsealed) -> PayloadError {
+        match error {
+            Unsealed::NoKey(reason) => {
+                PayloadError::NoKey { path: self.disk.place(&self.path_of(run)), reason }
+            }
+            Unsealed::Wrong => {
+                self.damaged(run, offset, "it is sealed with another key, or was changed")
+            }
+        }
+    }
+
+    /// The file of a run.
+    fn path_of(&self, run: RunId) -> PathBuf {
+        Path::new(self.folder).join(run.to_string())
     }
 
     /// Appends a frame. It is durable with the next commit.
@@ -121,8 +170,9 @@ impl Payloads {
     pub fn append(&self, run: RunId, content: &[u8]) -> Result<Reference, PayloadError> {
         let too_long = |_| PayloadError::TooLong { bytes: content.len() };
         let length = u32::try_from(content.len()).map_err(too_long)?;
-        let frame = frame(content)?;
-        let path = path_of(run);
+        let packed = Packed::new(content);
+        let path = self.path_of(run);
+        let sealing = self.sealing(&path)?;
         let end = Arc::clone(
             locked(&self.ends)
                 .entry(run)
@@ -130,6 +180,14 @@ impl Payloads {
         );
         let mut end = locked(&end);
         let (offset, novelty) = self.settle(&path, &mut end)?;
+        let frame = match sealing {
+            Some(sealing) => {
+                let sealed = sealing.seal(run, offset, packed.bytes());
+                let sealed = sealed.map_err(|error| self.unsealed(run, offset, error))?;
+                frame(packed.form() + SEALED, &sealed)?
+            }
+            None => frame(packed.form(), packed.bytes())?,
+        };
         // Until the frame is whole, what stands behind the end is to be cut off again.
         end.tail = Tail::PartOfAFrame;
         if let Err(cause) = self.disk.files().append(&path, &frame) {
@@ -161,7 +219,13 @@ impl Payloads {
             let novelty = if offset == 0 { Novelty::New } else { Novelty::Known };
             return Ok((offset, novelty));
         }
-        let length = files.length(path).map_err(|cause| self.disk_error(path, cause))?.unwrap_or(0);
+        let length = files.length(path).map_err(|cause| self.disk_error(path, cause))?;
+        if length.is_none() && self.folder == BODIES {
+            let folder = Path::new(self.folder);
+            let made = files.create_folder(folder).and_then(|()| files.sync_folder(Path::new("")));
+            made.map_err(|cause| self.disk_error(folder, cause))?;
+        }
+        let length = length.unwrap_or(0);
         end.offset = Some(length);
         // A file that is there may have been made by a process that died before it synced the folder.
         Ok((length, Novelty::New))
@@ -172,11 +236,11 @@ impl Payloads {
         let unsynced = std::mem::take(&mut *locked(&self.unsynced));
         let files = self.disk.files();
         for run in unsynced.keys() {
-            let path = path_of(*run);
+            let path = self.path_of(*run);
             files.sync(&path).map_err(|cause| self.sync_error(&path, cause))?;
         }
         if unsynced.values().any(|novelty| *novelty == Novelty::New) {
-            let folder = Path::new(FOLDER);
+            let folder = Path::new(self.folder);
             files.sync_folder(folder).map_err(|cause| self.sync_error(folder, cause))?;
         }
         Ok(())
@@ -188,6 +252,7 @@ impl Payloads {
     /// It is not there or not what was written.
     pub fn read(&self, run: RunId, reference: &Reference) -> Result<Vec<u8>, PayloadError> {
         let (form, stored) = self.stored(run, reference.offset)?;
+        let (form, stored) = self.opened(run, reference.offset, form, stored)?;
         let damaged = |what: &str| self.damaged(run, reference.offset, what);
         let content = match form {
             PLAIN => stored,
@@ -204,9 +269,28 @@ impl Payloads {
         }
     }
 
+    /// The form and the bytes of a frame that may be sealed.
+    fn opened(
+        &self,
+        run: RunId,
+        offset: u64,
+        form: u8,
+        stored: Vec<u8>,
+    ) -> Result<(u8, Vec<u8>), PayloadError> {
+        match (form.checked_sub(SEALED), self.sealing(&self.path_of(run))?) {
+            (Some(form), Some(sealing)) => {
+                let opened = sealing.open(run, offset, &stored);
+                Ok((form, opened.map_err(|error| self.unsealed(run, offset, error))?))
+            }
+            (None, None) => Ok((form, stored)),
+            (Some(_), None) => Err(self.damaged(run, offset, "it is sealed, and must not be")),
+            (None, Some(_)) => Err(self.damaged(run, offset, "it is not sealed, and must be")),
+        }
+    }
+
     /// The form and the stored bytes of a frame, their checksum verified.
     fn stored(&self, run: RunId, offset: u64) -> Result<(u8, Vec<u8>), PayloadError> {
-        let path = path_of(run);
+        let path = self.path_of(run);
         let files = self.disk.files();
         let damaged = |what: &str| self.damaged(run, offset, what);
         let length = files
@@ -241,7 +325,7 @@ impl Payloads {
 
     /// Cuts off what stands behind the last frame that a record names; all of it if none is named.
     pub(crate) fn cut_tail(&self, run: RunId, last: Option<u64>) -> Result<(), PayloadError> {
-        let path = path_of(run);
+        let path = self.path_of(run);
         let files = self.disk.files();
         let end = match last {
             Some(offset) => offset + (HEADER + self.stored(run, offset)?.1.len()) as u64,
@@ -293,7 +377,7 @@ impl Payloads {
 
     pub(crate) fn damaged(&self, run: RunId, offset: u64, what: &str) -> PayloadError {
         PayloadError::Damaged {
-            path: self.disk.place(&path_of(run)),
+            path: self.disk.place(&self.path_of(run)),
             offset,
             run,
             what: what.to_owned(),
@@ -309,23 +393,41 @@ impl Payloads {
     }
 }
 
-/// The payload file of a run.
-pub(crate) fn path_of(run: RunId) -> PathBuf {
-    Path::new(FOLDER).join(run.to_string())
+/// A content as it is stored: compressed where that makes it shorter.
+enum Packed<'a> {
+    Plain(&'a [u8]),
+    Compressed(Vec<u8>),
 }
 
-fn frame(content: &[u8]) -> Result<Vec<u8>, PayloadError> {
-    let too_long = |_: std::num::TryFromIntError| PayloadError::TooLong { bytes: content.len() };
-    let packed = if content.len() < WORTH_COMPRESSING {
-        None
-    } else {
-        zstd::bulk::compress(content, 1).ok().filter(|packed| packed.len() < content.len())
-    };
-    let (form, stored) = match &packed {
-        Some(packed) => (COMPRESSED, packed.as_slice()),
-        None => (PLAIN, content),
-    };
-    let length = u32::try_from(stored.len()).map_err(too_long)?;
+impl<'a> Packed<'a> {
+    fn new(content: &'a [u8]) -> Self {
+        if content.len() < WORTH_COMPRESSING {
+            return Self::Plain(content);
+        }
+        match zstd::bulk::compress(content, 1) {
+            Ok(packed) if packed.len() < content.len() => Self::Compressed(packed),
+            Ok(_) | Err(_) => Self::Plain(content),
+        }
+    }
+
+    const fn form(&self) -> u8 {
+        match self {
+            Self::Plain(_) => PLAIN,
+            Self::Compressed(_) => COMPRESSED,
+        }
+    }
+
+    const fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Plain(content) => content,
+            Self::Compressed(packed) => packed.as_slice(),
+        }
+    }
+}
+
+fn frame(form: u8, stored: &[u8]) -> Result<Vec<u8>, PayloadError> {
+    let length = u32::try_from(stored.len());
+    let length = length.map_err(|_too_long| PayloadError::TooLong { bytes: stored.len() })?;
     let mut frame = Vec::with_capacity(HEADER + stored.len());
     frame.push(form);
     frame.extend_from_slice(&length.to_le_bytes());

@@ -21,7 +21,7 @@ use crate::disk::Disk;
 use crate::filer::{Filer, FilingError, Shared};
 use crate::mark;
 use crate::migrate::{self, FORMAT_KEY, INSTANCE_KEY, NewerFormat};
-use crate::payloads::{FOLDER, PayloadError, Payloads};
+use crate::payloads::{BODIES, FOLDER, PayloadError, Payloads};
 use crate::query::Reader;
 use crate::store::Table;
 
@@ -131,6 +131,9 @@ pub struct Opened {
     pub reader: Reader,
     /// Reads and writes the payload files.
     pub payloads: Arc<Payloads>,
+    /// Reads and writes the files of bodies, once it is told where their key comes from. Nothing is ever cut
+    /// off them: a frame that no record refers to is never read.
+    pub bodies: Arc<Payloads>,
     /// What was found.
     pub recovered: Recovered,
 }
@@ -182,7 +185,8 @@ pub fn open(disk: Arc<dyn Disk>, instance: &str, check: Check) -> Result<Opened,
     let last = take_over(&*disk, &journal, &shared)?;
     let mut filer = Filer::new(Arc::clone(&shared));
     while filer.file(FILED_AT_ONCE)?.left > 0 {}
-    let payloads = Arc::new(Payloads::new(Arc::clone(&disk)));
+    let payloads = Arc::new(Payloads::new(Arc::clone(&disk), FOLDER));
+    let bodies = Arc::new(Payloads::new(Arc::clone(&disk), BODIES));
     let (active, ends, at) = shared.with_core(0, |core, _| {
         let active: Vec<ActiveRun> = core
             .active()
@@ -200,8 +204,9 @@ pub fn open(disk: Arc<dyn Disk>, instance: &str, check: Check) -> Result<Opened,
     let recovered =
         Recovered { instance, next_sequence: last + 1, highest: (last > 0).then_some(at), active };
     let reader = Reader::new(Arc::clone(&shared), Arc::clone(&payloads));
-    let writer = Writer::new(disk, journal, Arc::clone(&payloads), shared, (last, at));
-    Ok(Opened { writer, filer, reader, payloads, recovered })
+    let both = (Arc::clone(&payloads), Arc::clone(&bodies));
+    let writer = Writer::new(disk, journal, both, shared, (last, at));
+    Ok(Opened { writer, filer, reader, payloads, bodies, recovered })
 }
 
 /// After a failed sync the system's memory of a file may be better than the disk's.

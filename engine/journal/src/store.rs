@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use holdfast_kernel::id::{ItemIndex, RunId, StepIndex};
+use holdfast_kernel::id::{Instant, ItemIndex, RunId, StepIndex};
 use holdfast_kernel::status::RunStatus;
-use redb::{ReadTransaction, TableDefinition, WriteTransaction};
+use redb::{ReadOnlyTable, ReadTransaction, TableDefinition, TableError, WriteTransaction};
 use serde::de::DeserializeOwned;
 
 use crate::codec::decode;
@@ -41,11 +41,15 @@ pub(crate) enum Table {
     Items,
     /// Number → notification.
     Notifications,
+    /// Id → what is kept of a plan beside its changes.
+    Plans,
+    /// (set, when, run) → what a verification found.
+    Verifications,
 }
 
 impl Table {
     /// Every table.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Meta,
         Self::Audit,
         Self::Definitions,
@@ -58,7 +62,14 @@ impl Table {
         Self::States,
         Self::Items,
         Self::Notifications,
+        Self::Plans,
+        Self::Verifications,
     ];
+
+    /// Whether a store of an earlier version may lack it; it then has no rows.
+    const fn is_young(self) -> bool {
+        matches!(self, Self::Plans | Self::Verifications)
+    }
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -74,6 +85,8 @@ impl Table {
             Self::States => "states",
             Self::Items => "items",
             Self::Notifications => "notifications",
+            Self::Plans => "plans",
+            Self::Verifications => "verifications",
         }
     }
 
@@ -196,6 +209,7 @@ fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
 }
 
 type Row = (Vec<u8>, Vec<u8>);
+type Filed = ReadOnlyTable<&'static [u8], &'static [u8]>;
 type Layer<'a> = Box<dyn Iterator<Item = Result<(Vec<u8>, Option<Vec<u8>>), DatabaseError>> + 'a>;
 
 /// The store at one point of time, unfiled rows laid over it.
@@ -213,11 +227,20 @@ impl View<'_> {
         if let Some(row) = unfiled.into_iter().find_map(|rows| rows.get(table, key)) {
             return Ok(row.clone());
         }
-        let fault = |error: redb::Error| self.database.fault(error);
-        let opened = self.filed.open_table(table.definition());
-        let opened = opened.map_err(|error| fault(error.into()))?;
-        let row = opened.get(key).map_err(|error| fault(error.into()))?;
+        let Some(opened) = self.filed(table)? else {
+            return Ok(None);
+        };
+        let row = opened.get(key).map_err(|error| self.database.fault(error))?;
         Ok(row.map(|row| row.value().to_vec()))
+    }
+
+    /// A table as it is filed; none if it is younger than the file.
+    fn filed(&self, table: Table) -> Result<Option<Filed>, DatabaseError> {
+        match self.filed.open_table(table.definition()) {
+            Ok(opened) => Ok(Some(opened)),
+            Err(TableError::TableDoesNotExist(_)) if table.is_young() => Ok(None),
+            Err(error) => Err(self.database.fault(error)),
+        }
     }
 
     /// A row.
@@ -254,10 +277,10 @@ impl View<'_> {
             return Ok(Vec::new());
         }
         let fault = |error: redb::Error| self.database.fault(error);
-        let opened = self.filed.open_table(table.definition());
-        let opened = opened.map_err(|error| fault(error.into()))?;
-        let filed = opened.range::<&[u8]>(keys.bounds()).map_err(|error| fault(error.into()))?;
-        let filed = ordered(filed, order).map(|row| {
+        let opened = self.filed(table)?;
+        let filed = opened.map(|opened| opened.range::<&[u8]>(keys.bounds())).transpose();
+        let filed = filed.map_err(|error| fault(error.into()))?;
+        let filed = filed.into_iter().flat_map(|filed| ordered(filed, order)).map(|row| {
             let (key, row) = row.map_err(|error| fault(error.into()))?;
             Ok((key.value().to_vec(), Some(row.value().to_vec())))
         });
@@ -328,6 +351,11 @@ pub(crate) fn step_key(run: RunId, StepIndex(step): StepIndex) -> Vec<u8> {
 /// The key of an item.
 pub(crate) fn item_key(run: RunId, step: StepIndex, ItemIndex(item): ItemIndex) -> Vec<u8> {
     [step_key(run, step).as_slice(), &item.to_be_bytes()].concat()
+}
+
+/// The key of what a run found of a set.
+pub(crate) fn verification_key(backup_set: &str, at: Instant, run: RunId) -> Vec<u8> {
+    [backup_set.as_bytes(), &at.0.to_be_bytes(), run.bytes()].concat()
 }
 
 /// What the keys of an index start with: a name, or nothing for the index of all runs, and a status.

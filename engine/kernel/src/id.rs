@@ -191,6 +191,12 @@ impl EffectKey {
             [b"holdfast effect", run.bytes(), step_id.as_bytes(), tag, key.as_bytes(), &epoch];
         Self(Digest::of_parts(&parts))
     }
+
+    /// The effect key of one object of a plan: the same whichever run applies the plan, and however often.
+    pub fn of_plan(plan: Digest, object_key: &str) -> Self {
+        let parts: [&[u8]; 3] = [b"holdfast plan effect", plan.bytes(), object_key.as_bytes()];
+        Self(Digest::of_parts(&parts))
+    }
 }
 
 impl fmt::Display for EffectKey {

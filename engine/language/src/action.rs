@@ -27,6 +27,7 @@ const ALL: &[&str] = &[
     "plan.compare",
     "plan.freeze",
     "plan.open",
+    "plan.report",
     "sleep",
     "targets",
 ];

@@ -8,8 +8,8 @@ use holdfast_contract::spec::{Field, Presence, Shape};
 use holdfast_kernel::value::Value;
 use thiserror::Error;
 
-use crate::duration;
 use crate::input::with_article;
+use holdfast_contract::duration;
 
 /// Why a value does not fit; a fragment that fits after "cannot …:".
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -10,7 +10,7 @@ use holdfast_kernel::value::Value;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::duration;
+use holdfast_contract::duration;
 
 /// Everything a workflow declares; stored with its definition.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -11,7 +11,6 @@ mod check;
 pub mod code;
 pub mod configuration;
 pub mod diagnostic;
-pub mod duration;
 mod evaluate;
 mod expression;
 mod fit;

@@ -18,7 +18,6 @@ use thiserror::Error;
 
 use crate::action::Actions;
 use crate::check::is_item;
-use crate::duration;
 use crate::evaluate::context::{Turn, View, find_step, has_output};
 use crate::evaluate::engine;
 use crate::evaluate::evaluator::{
@@ -27,6 +26,7 @@ use crate::evaluate::evaluator::{
 use crate::evaluate::items::{self, FanOut};
 use crate::evaluate::prepared::{Prepared, Root};
 use crate::fit::{self, Origin};
+use holdfast_contract::duration;
 
 /// A definition, ready to be evaluated.
 #[derive(Debug)]

@@ -65,11 +65,11 @@ pub enum Wanted<'a> {
 
 /// Finds what inputs refer to. An error is a fragment that fits after "cannot …:".
 pub trait References {
-    /// Whether the configuration has a target of this name.
+    /// The name that a target goes by; none if there is no such target.
     ///
     /// # Errors
     /// The configuration cannot be asked.
-    fn has_target(&self, name: &str) -> Result<bool, String>;
+    fn target(&self, name: &str) -> Result<Option<String>, String>;
 
     /// The backup set that is wanted; none if there is none.
     ///
@@ -213,10 +213,12 @@ fn refer(input: &Input, value: Value, references: &dyn References) -> Result<Fir
     };
     let found = match input.kind {
         InputType::Target => {
-            if references.has_target(id).map_err(unasked)? {
-                return Ok(First::Value(value));
+            if let Some(target) = references.target(id).map_err(unasked)? {
+                return Ok(First::Value(Value::Text(target)));
             }
-            return Err(problem(name, format!("There is no target `{id}` in the configuration.")));
+            let message =
+                format!("There is no target `{id}` in the configuration, and no such folder.");
+            return Err(problem(name, message));
         }
         InputType::BackupSet => {
             if id == "latest" {

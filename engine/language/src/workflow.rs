@@ -9,9 +9,9 @@ use holdfast_kernel::id::Millis;
 use holdfast_kernel::value::Value;
 
 use crate::action::Actions;
-use crate::duration;
 use crate::source::Span;
 use crate::yaml::{Entry, Node};
+use holdfast_contract::duration;
 
 /// A workflow's tree with its steps found.
 pub(crate) struct Workflow<'n> {

@@ -154,6 +154,18 @@ impl Repository {
         Ok(sets)
     }
 
+    /// The newest complete set of a target and object.
+    ///
+    /// # Errors
+    /// As [`Repository::sets`].
+    pub fn newest(&self, target: &str, object: Option<&str>) -> Result<Option<BackupSet>, Refused> {
+        let sets = self.sets()?.into_iter().rev();
+        Ok(sets.into_iter().find(|set| {
+            let is_wanted = set.target == target && set.object.as_deref() == object;
+            is_wanted && set.completeness == Completeness::Complete
+        }))
+    }
+
     /// The set with an id, if there is one.
     pub(crate) fn find_set(
         &self,

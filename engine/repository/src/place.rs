@@ -9,14 +9,11 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use holdfast_contract::entry::{EntryKind, LeftOut, Metadata, TreePath, shown};
-use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, fstat, linkat, mkdirat, mknodat, openat, symlinkat, unlinkat,
-};
+use holdfast_tree::{dress_open, make};
+use rustix::fs::{AtFlags, Mode, OFlags, linkat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 
-use crate::dress::{dress_at, dress_open};
 use crate::refused::Refused;
-use crate::sparse::SparseFile;
 
 /// How a folder is opened: itself, never what a link in its place points to.
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -79,7 +76,9 @@ impl Placer {
         if is_linked && let Some(first) = self.links.get(&file) {
             return self.link(&first.clone(), folder.as_fd(), name);
         }
-        let shortfalls = make(folder.as_fd(), name, kind, metadata, content)?;
+        let shortfalls = make(folder.as_fd(), name, kind, metadata, |file| {
+            content(&mut |bytes| file.write(bytes).map_err(Refused::doing("writing a file")))
+        })?;
         if is_linked {
             self.links.insert(file, path.to_vec());
         }
@@ -160,7 +159,7 @@ fn named(path: &[u8], name: &[u8]) -> Result<(), Refused> {
 }
 
 /// A failed call as a refusal, for `map_err`.
-pub(crate) fn called(doing: &'static str) -> impl FnOnce(Errno) -> Refused {
+fn called(doing: &'static str) -> impl FnOnce(Errno) -> Refused {
     move |errno| Refused::io(doing, errno.into())
 }
 
@@ -199,65 +198,6 @@ fn clear(parent: BorrowedFd<'_>, name: &[u8]) -> Result<(), Refused> {
         }
         Err(errno) => Err(called("removing what was there")(errno)),
     }
-}
-
-/// Makes one entry that is no folder, and gives what could not be set.
-fn make(
-    folder: BorrowedFd<'_>,
-    name: &[u8],
-    kind: &EntryKind,
-    metadata: &Metadata,
-    content: impl FnOnce(&mut Sink<'_>) -> Result<(), Refused>,
-) -> Result<Vec<String>, Refused> {
-    let node = |kind, device| {
-        mknodat(folder, name, kind, Mode::RUSR.union(Mode::WUSR), device)
-            .map_err(called("making a special file"))
-    };
-    match kind {
-        EntryKind::File { .. } => return make_file(folder, name, metadata, content),
-        EntryKind::Symlink { target } => {
-            symlinkat(&target[..], folder, name).map_err(called("making a symbolic link"))?;
-        }
-        EntryKind::Pipe => node(FileType::Fifo, 0)?,
-        EntryKind::Socket => node(FileType::Socket, 0)?,
-        EntryKind::BlockDevice { device } => node(FileType::BlockDevice, *device)?,
-        EntryKind::CharacterDevice { device } => node(FileType::CharacterDevice, *device)?,
-        // Folders are opened and kept open, not made here.
-        EntryKind::Folder => {}
-    }
-    dress_at(folder, name, kind, metadata)
-}
-
-fn make_file(
-    folder: BorrowedFd<'_>,
-    name: &[u8],
-    metadata: &Metadata,
-    content: impl FnOnce(&mut Sink<'_>) -> Result<(), Refused>,
-) -> Result<Vec<String>, Refused> {
-    let flags = OFlags::WRONLY
-        .union(OFlags::CREATE)
-        .union(OFlags::EXCL)
-        .union(OFlags::NOFOLLOW)
-        .union(OFlags::CLOEXEC);
-    let mode = Mode::RUSR.union(Mode::WUSR);
-    let opened = openat(folder, name, flags, mode).map_err(called("making a file"))?;
-    let mut file = SparseFile::new(opened.into());
-    let outcome = content(&mut |bytes| file.write(bytes).map_err(Refused::doing("writing a file")))
-        .and_then(|()| file.end().map_err(Refused::doing("writing a file")));
-    match outcome {
-        Ok(file) => dress_open(file.as_fd(), metadata),
-        Err(refused) => {
-            // A file that is not whole must not look like one that is.
-            clear(folder, name)?;
-            Err(refused)
-        }
-    }
-}
-
-/// The number of the user and group that own something that is open.
-pub(crate) fn owner_of(open: BorrowedFd<'_>) -> Result<(u32, u32), Refused> {
-    let stat = fstat(open).map_err(called("looking at a file"))?;
-    Ok((stat.st_uid, stat.st_gid))
 }
 
 #[cfg(test)]

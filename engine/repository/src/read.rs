@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use holdfast_contract::entry::{EntryKind, Metadata, TreePath, shown};
+use holdfast_contract::entry::{EntryKind, Metadata, TreePath, shown, tree_order};
+use holdfast_contract::provider::Part;
+use holdfast_contract::unit::Range;
 use holdfast_kernel::id::Digest;
 use rustic_core::BlobId;
 use rustic_core::TreeId;
@@ -34,6 +36,8 @@ pub struct SetEntry {
     pub kind: EntryKind,
     /// What was known about it.
     pub metadata: Metadata,
+    /// The parts its content is stored in.
+    pub parts: Vec<Part>,
 }
 
 impl Repository {
@@ -81,13 +85,52 @@ impl OpenSet {
         from: &[u8],
     ) -> Result<impl Iterator<Item = Result<SetEntry, Refused>> + '_, Refused> {
         let walk = Walk::new(&self.index, self.root, from)?;
-        Ok(walk.map(|found| {
-            found.map(|(path, node)| SetEntry {
-                kind: kind_of(&node),
-                metadata: metadata_of(&node),
-                path,
-            })
-        }))
+        Ok(walk.map(|found| found.and_then(|(path, node)| self.entry_of(path, &node))))
+    }
+
+    /// The entries beneath the folder `area` whose paths from there lie in a range; the folder itself has an
+    /// empty path. Folders before the range are not gone into.
+    ///
+    /// # Errors
+    /// There is no such folder. A damaged folder is an error in its place.
+    pub fn walk_range<'a>(
+        &'a self,
+        area: &str,
+        range: &Range,
+    ) -> Result<impl Iterator<Item = Result<SetEntry, Refused>> + use<'a>, Refused> {
+        let node = find(&self.index, self.root, area.as_bytes())?;
+        let root = node.subtree.ok_or_else(|| Refused::NoPath { path: area.to_owned() })?;
+        let first = range.has(b"").then(|| self.entry_of(TreePath::new(), &node));
+        let mut walk = Walk::new(&self.index, root, &[])?;
+        walk.bounds = Some((tree_order(&range.start), range.end.as_deref().map(tree_order)));
+        let rest = walk.map(|found| found.and_then(|(path, node)| self.entry_of(path, &node)));
+        Ok(first.into_iter().chain(rest))
+    }
+
+    /// The entry at a path; none if there is none.
+    ///
+    /// # Errors
+    /// A folder on the way is damaged.
+    pub fn entry(&self, path: &[u8]) -> Result<Option<SetEntry>, Refused> {
+        match find(&self.index, self.root, path) {
+            Ok(node) => self.entry_of(path.to_vec(), &node).map(Some),
+            Err(Refused::NoPath { .. }) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
+    fn entry_of(&self, path: TreePath, node: &Node) -> Result<SetEntry, Refused> {
+        let parts = node.content.iter().flatten().map(|blob| {
+            let entry = self.index.get_index_entry(blob).map_err(|_absent| {
+                damaged(&path, format!("the index has no blob {}", &*blob.to_hex()))
+            })?;
+            let digest = blob.to_hex().parse().map_err(|_wrong| {
+                damaged(&path, format!("{} is no name of a blob", &*blob.to_hex()))
+            })?;
+            Ok(Part { digest, bytes: entry.data_length().into() })
+        });
+        let parts = parts.collect::<Result<_, Refused>>()?;
+        Ok(SetEntry { kind: kind_of(node), metadata: metadata_of(node), parts, path })
     }
 
     /// Hands the content of a file to `sink`, part by part.
@@ -165,12 +208,14 @@ pub(crate) struct Walk<'a> {
     stack: Vec<(TreePath, Vec<Node>)>,
     /// A folder that was given out, and is gone into next.
     next: Option<(TreePath, TreeId)>,
+    /// The places in the order of a tree from one on to just before another.
+    bounds: Option<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
 impl<'a> Walk<'a> {
     /// Everything at and beneath a path.
     pub(crate) fn new(index: &'a Full, root: TreeId, from: &[u8]) -> Result<Self, Refused> {
-        let mut walk = Self { index, stack: Vec::new(), next: None };
+        let mut walk = Self { index, stack: Vec::new(), next: None, bounds: None };
         if from.is_empty() {
             walk.enter(TreePath::new(), root)?;
             return Ok(walk);
@@ -209,8 +254,49 @@ impl Iterator for Walk<'_> {
             };
             let name = name_of(&node);
             let path = if folder.is_empty() { name } else { [&folder[..], b"/", &name].concat() };
+            let place = self.place_of(&path);
+            if place == Place::After {
+                self.stack.clear();
+                return None;
+            }
+            if place == Place::Before {
+                continue;
+            }
             self.next = node.subtree.map(|tree| (path.clone(), tree));
-            return Some(Ok((path, node)));
+            if place == Place::Within {
+                return Some(Ok((path, node)));
+            }
+            if let Some((path, tree)) = self.next.take()
+                && let Err(refused) = self.enter(path, tree)
+            {
+                return Some(Err(refused));
+            }
         }
+    }
+}
+
+/// Where a path stands to the bounds of a walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// It and all that is in it come before.
+    Before,
+    /// It comes before, and what is in it may not.
+    LeadsTo,
+    Within,
+    After,
+}
+
+impl Walk<'_> {
+    fn place_of(&self, path: &[u8]) -> Place {
+        let Some((start, end)) = &self.bounds else { return Place::Within };
+        let place = tree_order(path);
+        if end.as_ref().is_some_and(|end| place >= *end) {
+            return Place::After;
+        }
+        if place >= *start {
+            return Place::Within;
+        }
+        // A folder has the places from its own to just before its own with a 1 behind it.
+        if [&place[..], &[1]].concat() <= *start { Place::Before } else { Place::LeadsTo }
     }
 }

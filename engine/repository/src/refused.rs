@@ -154,6 +154,12 @@ impl Refused {
     }
 }
 
+impl From<holdfast_tree::Refused> for Refused {
+    fn from(refused: holdfast_tree::Refused) -> Self {
+        Self::io(refused.doing, refused.source)
+    }
+}
+
 impl From<Refused> for Failure {
     fn from(refused: Refused) -> Self {
         let message = refused.to_string();

@@ -21,8 +21,9 @@ use crate::ledger::lost;
 use crate::lock::Lock;
 use crate::manifest::{self, Item, Manifest, ManifestSource, Missing, Target};
 use crate::open::{Repository, Session};
+use crate::read::find;
 use crate::refused::Refused;
-use crate::unit::{ITEMS, Origin};
+use crate::unit::{FILES, ITEMS, Origin};
 
 /// What is to become a set.
 pub struct SealRequest {
@@ -50,6 +51,8 @@ pub struct SealRequest {
     pub left_out: Vec<Missing>,
     /// What the engine computed from everything the set depends on.
     pub completeness: Completeness,
+    /// A complete set: if this one would be the same, nothing is written.
+    pub unless_same_as: Option<SetId>,
 }
 
 /// A sealed set.
@@ -82,16 +85,40 @@ impl Repository {
         let _turn = self.turn();
         let session = self.session(permit)?;
         let found = self.find_sealed(&session, request.run, request.effect)?;
-        let origin = match found {
-            Some(_) => Origin::Found,
-            None => Origin::Done,
-        };
-        let set = match found {
-            Some(set) => set,
+        let sealed = match found {
+            Some(set) => SealedSet { set, origin: Origin::Found },
             None => self.seal_anew(&session, request)?,
         };
-        self.tidy(&session, request, &set)?;
-        Ok(SealedSet { set, origin })
+        self.tidy(&session, request, &sealed.set)?;
+        Ok(sealed)
+    }
+
+    /// The set that this one would be the same as.
+    fn same(
+        &self,
+        session: &Session,
+        request: &SealRequest,
+        gathered: &Gathered,
+    ) -> Result<Option<BackupSet>, Refused> {
+        let is_whole =
+            gathered.left_out.is_empty() && request.completeness == Completeness::Complete;
+        let Some(earlier) = request.unless_same_as.as_ref().filter(|_| is_whole) else {
+            return Ok(None);
+        };
+        let Some((snapshot, set)) = self.find_set(session, earlier)? else { return Ok(None) };
+        let layers = gathered.layers.iter().cloned();
+        let whole = lay_over(session, layers.map(|layer| (layer, BTreeSet::new())))?;
+        let index = session.indexed()?;
+        let areas = |tree| {
+            let area = |area: &str| match find(&index, tree, area.as_bytes()) {
+                Ok(node) => Ok(node.subtree),
+                Err(Refused::NoPath { .. }) => Ok(None),
+                Err(other) => Err(other),
+            };
+            Ok::<_, Refused>((area(FILES)?, area(ITEMS)?))
+        };
+        let is_same = areas(snapshot.tree)? == areas(whole.tree)?;
+        Ok(Some(set).filter(|_| is_same))
     }
 
     /// Whether a seal is done: the probe of its effect key.
@@ -130,9 +157,12 @@ impl Repository {
         found.as_ref().map(read_set).transpose()
     }
 
-    fn seal_anew(&self, session: &Session, request: &SealRequest) -> Result<BackupSet, Refused> {
+    fn seal_anew(&self, session: &Session, request: &SealRequest) -> Result<SealedSet, Refused> {
         let id = SetId::of(request.effect);
         let mut gathered = self.gather(session, request)?;
+        if let Some(set) = self.same(session, request, &gathered)? {
+            return Ok(SealedSet { set, origin: Origin::Same });
+        }
         let completeness =
             if gathered.left_out.is_empty() { request.completeness } else { Completeness::Partial };
         let (counts, left_out) = (gathered.counts, gathered.left_out.len() as u64);
@@ -173,8 +203,10 @@ impl Repository {
             description,
         };
         keep(session, &whole, naming)?;
-        self.find_sealed(session, request.run, request.effect)?
-            .ok_or_else(|| Refused::NoSet { id: id.to_string() })
+        let set = self
+            .find_sealed(session, request.run, request.effect)?
+            .ok_or_else(|| Refused::NoSet { id: id.to_string() })?;
+        Ok(SealedSet { set, origin: Origin::Done })
     }
 
     /// The units of a seal, and its objects as one more layer.
@@ -184,6 +216,8 @@ impl Repository {
             counts: Counts::default(),
             left_out: request.left_out.clone(),
         };
+        let listed: BTreeSet<String> =
+            request.left_out.iter().map(|missing| missing.what.clone()).collect();
         for effect in &request.units {
             let found = self.find_unit(session, request.run, *effect)?;
             let Some((snapshot, unit)) = found else {
@@ -191,7 +225,9 @@ impl Repository {
             };
             gathered.layers.push(snapshot);
             gathered.counts = gathered.counts.plus(unit.counts);
-            gathered.left_out.extend(unit.left_out.iter().map(Missing::from));
+            // What could not be listed is listed by its unit too.
+            let left_out = unit.left_out.iter().map(Missing::from);
+            gathered.left_out.extend(left_out.filter(|one| !listed.contains(&one.what)));
         }
         if let Some(objects) = &request.objects {
             let captured = capture(session, ITEMS, objects, None)?;

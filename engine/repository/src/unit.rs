@@ -60,6 +60,8 @@ pub enum Origin {
     Done,
     /// It had been done before, and was found by its effect key.
     Found,
+    /// It would have been the same as an earlier set, so nothing was written.
+    Same,
 }
 
 /// What a unit says of itself in its snapshot.

@@ -20,6 +20,7 @@ use tokio::task::JoinError;
 
 use crate::clock;
 use crate::logs::Logs;
+use crate::records::AttemptRecords;
 use crate::tasks;
 use crate::wake::Wake;
 
@@ -42,6 +43,8 @@ pub struct Launch {
     pub timeout: Option<Millis>,
     /// The secrets it was given.
     pub mask: Mask,
+    /// What it may read and write of what its run stores.
+    pub records: AttemptRecords,
     /// How long it has after a cancel.
     pub grace: Millis,
 }
@@ -53,6 +56,8 @@ pub struct Surroundings {
     pub wake: UnboundedSender<Wake>,
     /// Where outputs go.
     pub payloads: Arc<Payloads>,
+    /// Where bodies go.
+    pub bodies: Arc<Payloads>,
     /// Where lines go.
     pub logs: Logs,
 }
@@ -89,8 +94,8 @@ fn named(launch: &Launch) -> String {
 
 /// Runs the action and tells the end of every item.
 async fn supervise(launch: Launch, attempt: AttemptId, host: Arc<Hosting>, stop: Cancel) {
-    let Launch { facts, action, inputs, timeout, grace, .. } = launch;
-    let handle = Attempt::new(facts, Arc::clone(&host) as Arc<dyn Host>);
+    let Launch { facts, action, inputs, timeout, grace, records, .. } = launch;
+    let handle = Attempt::new(facts, Arc::clone(&host) as Arc<dyn Host>, Arc::new(records));
     let mut running = tasks::spawn(async move {
         if let [input] = inputs.as_slice() {
             let end = action.run(&handle, input).await;
@@ -161,8 +166,8 @@ pub fn probe(launch: Launch, around: &Surroundings) {
         around: around.clone(),
     });
     tasks::spawn(async move {
-        let Launch { run, step, facts, action, inputs, timeout, .. } = launch;
-        let handle = Attempt::new(facts, Arc::clone(&host) as Arc<dyn Host>);
+        let Launch { run, step, facts, action, inputs, timeout, records, .. } = launch;
+        let handle = Attempt::new(facts, Arc::clone(&host) as Arc<dyn Host>, Arc::new(records));
         let Some(input) = inputs.into_iter().next() else { return };
         let item = input.item;
         let asked = tasks::spawn(async move { action.probe(&handle, &input).await });

@@ -125,9 +125,13 @@ impl Executor {
         let (wake, wakes): (UnboundedSender<Wake>, _) = unbounded_channel();
         let (feed, _) = broadcast::channel(FEED);
         let handle = Handle::new(wake.clone(), &feed);
-        let Opened { writer, filer, reader, payloads, recovered } = setup.opened;
-        let around =
-            Surroundings { wake: wake.clone(), payloads: Arc::clone(&payloads), logs: setup.logs };
+        let Opened { writer, filer, reader, payloads, bodies, recovered } = setup.opened;
+        let around = Surroundings {
+            wake: wake.clone(),
+            payloads: Arc::clone(&payloads),
+            bodies,
+            logs: setup.logs,
+        };
         let now = clock::now();
         let mut drive =
             Drive::new(setup.limits, payloads, recovered.next_sequence, recovered.highest);
@@ -245,6 +249,11 @@ impl Executor {
             Wake::Note { run, attempt, item, event, done } => {
                 self.notes.insert((run, attempt, item), done);
                 self.accept(Input::Event { run, event });
+            }
+            Wake::Keep { kept, reply } => {
+                let token = self.tokens.take();
+                self.replies.insert(token, reply);
+                self.accept(Input::Keep { kept, token });
             }
             Wake::Progress(run, step, progress) => {
                 self.tell(News::Progress { run, step, progress });

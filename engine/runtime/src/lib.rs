@@ -14,6 +14,7 @@ pub mod handle;
 pub mod lock;
 pub mod logs;
 pub mod offline;
+pub mod records;
 mod release;
 pub mod scope;
 pub mod space;

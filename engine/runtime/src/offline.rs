@@ -1,11 +1,14 @@
 //! Acting on a state that nobody drives: a submit, a retry or a resolve is stored, and nothing starts.
 
+use std::sync::Arc;
+
 use holdfast_drive::grants::Limits;
 use holdfast_drive::input::Token;
 use holdfast_drive::output::{Output, Reply};
 use holdfast_drive::turn::{Drive, Intake};
 use holdfast_journal::commit::Writer;
 use holdfast_journal::filer::Filer;
+use holdfast_journal::payloads::Payloads;
 use holdfast_journal::query::Reader;
 use holdfast_journal::resume::Opened;
 
@@ -18,6 +21,8 @@ use crate::wake::Want;
 pub struct Offline {
     /// Reads it.
     pub reader: Reader,
+    /// Reads and writes the files of bodies.
+    pub bodies: Arc<Payloads>,
     drive: Drive,
     writer: Writer,
     filer: Filer,
@@ -32,7 +37,7 @@ pub struct NotStored(String);
 impl Offline {
     /// Takes an open state.
     pub fn new(opened: Opened, compile: Compile) -> Self {
-        let Opened { writer, filer, reader, payloads, recovered } = opened;
+        let Opened { writer, filer, reader, payloads, bodies, recovered } = opened;
         let mut drive =
             Drive::new(Limits::default(), payloads, recovered.next_sequence, recovered.highest);
         drive.set_intake(Intake::Storing, clock::now());
@@ -40,7 +45,7 @@ impl Offline {
             let program = compiled(&compile, &active.definition);
             drive.know(active, program);
         }
-        Self { reader, drive, writer, filer, compile }
+        Self { reader, bodies, drive, writer, filer, compile }
     }
 
     /// Does what somebody wants, durably.

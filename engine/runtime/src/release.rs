@@ -6,19 +6,21 @@ use std::sync::Arc;
 use holdfast_contract::action::{Action, Input};
 use holdfast_contract::attempt::Facts;
 use holdfast_contract::secret::Mask;
+use holdfast_contract::spec::Shape;
 use holdfast_drive::answer::answer;
 use holdfast_drive::input::{Input as DriveInput, Program, Token};
 use holdfast_drive::output::{Output, Reply};
 use holdfast_kernel::command::{Command, ItemTry};
 use holdfast_kernel::event::{Event, ProbeAnswer, Question};
 use holdfast_kernel::failure::{Class, Failure};
-use holdfast_kernel::id::{AttemptId, EffectKey, ItemIndex, Millis, RunId, StepIndex};
+use holdfast_kernel::id::{AttemptId, Digest, EffectKey, ItemIndex, Millis, RunId, StepIndex};
 use holdfast_kernel::state::RunState;
 
 use crate::attempt::{Launch, launch, probe};
 use crate::clock;
 use crate::executor::Executor;
 use crate::feed::News;
+use crate::records::{AttemptRecords, Before};
 use crate::scope::AttemptScope;
 
 /// How long a target has to answer a probe where the step has no timeout.
@@ -96,7 +98,8 @@ impl Executor {
             return;
         }
         let grace = self.grace;
-        let start = Launch { run, step, facts, action, inputs, timeout, mask, grace };
+        let records = self.records(program, (run, step), &action, &mask);
+        let start = Launch { run, step, facts, action, inputs, timeout, mask, records, grace };
         let cancel = launch(start, attempt, &self.around);
         self.cancels.insert((run, attempt), cancel);
     }
@@ -120,8 +123,9 @@ impl Executor {
                 let timeout = Some(timeout.unwrap_or(PROBE_TIMEOUT));
                 let grace = self.grace;
                 let inputs = vec![input];
+                let records = self.records(program, (run, step), &action, &mask);
                 probe(
-                    Launch { run, step, facts, action, inputs, timeout, mask, grace },
+                    Launch { run, step, facts, action, inputs, timeout, mask, records, grace },
                     &self.around,
                 );
             }
@@ -160,6 +164,35 @@ impl Executor {
             started_at: clock::now(),
         };
         Ok((action, facts))
+    }
+
+    /// What an attempt may read and write of its run. The state is copied only for an action that asks for
+    /// earlier steps.
+    fn records(
+        &self,
+        program: &Program,
+        (run, step): (RunId, StepIndex),
+        action: &Arc<dyn Action>,
+        mask: &Mask,
+    ) -> AttemptRecords {
+        let state = self.drive.run(run).map(|(state, _)| state);
+        let reads = action.spec().inputs.iter().any(|field| matches!(field.shape, Shape::Steps));
+        let before = state.filter(|_| reads).map(|state| {
+            let definition = Arc::clone(&program.definition);
+            Arc::new(Before { definition, state: state.clone(), step })
+        });
+        let request = state.map(|state| &state.request);
+        AttemptRecords {
+            run,
+            definition: request.map_or(Digest::from_bytes([0; 32]), |request| request.definition),
+            object: request.map_or_else(Vec::new, |request| request.object.clone()),
+            mask: mask.clone(),
+            payloads: Arc::clone(&self.around.payloads),
+            bodies: Arc::clone(&self.around.bodies),
+            reader: self.reader.clone(),
+            wake: self.around.wake.clone(),
+            before,
+        }
     }
 
     /// What an attempt is given for an item: rendered now, never journaled.

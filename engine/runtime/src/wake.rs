@@ -1,6 +1,7 @@
 //! What can happen to the executor: one closed list.
 
 use holdfast_contract::attempt::Progress;
+use holdfast_contract::records::Keep;
 use holdfast_drive::input::{Submit, Token};
 use holdfast_drive::output::Reply;
 use holdfast_kernel::event::{Event, Verdict};
@@ -26,6 +27,13 @@ pub enum Wake {
         event: Event,
         /// Told once it is durable.
         done: oneshot::Sender<Result<(), Failure>>,
+    },
+    /// An attempt wants something stored beside the events.
+    Keep {
+        /// What.
+        kept: Box<Keep>,
+        /// Told once it is durable.
+        reply: oneshot::Sender<Reply>,
     },
     /// How far an attempt is.
     Progress(RunId, StepIndex, Progress),

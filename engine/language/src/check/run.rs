@@ -4,10 +4,10 @@ use holdfast_kernel::value::Value;
 
 use crate::code::Code;
 use crate::diagnostic::Sink;
-use crate::duration;
 use crate::lower::RUN_TIMEOUT;
 use crate::workflow::{Workflow, get, millis};
 use crate::yaml::Node;
+use holdfast_contract::duration;
 
 /// `holdfast: 1`.
 pub(super) fn check_version(sink: &mut Sink<'_>, root: &Node) {

@@ -15,7 +15,7 @@ use holdfast_kernel::value::Value;
 
 use super::engine::{LongList, MAX_RESULT, Names, to_engine};
 use super::reference::{References, StepParts};
-use super::time::written;
+use holdfast_contract::time::written;
 
 /// The most elements of lists that one expression sees.
 const MAX_ELEMENTS: usize = 10_000;

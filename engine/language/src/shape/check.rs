@@ -11,11 +11,11 @@ use super::{
 };
 use crate::code::Code;
 use crate::diagnostic::Sink;
-use crate::duration;
 use crate::foreign;
 use crate::source::Span;
 use crate::suggest;
 use crate::yaml::{Data, Entry, Node};
+use holdfast_contract::duration;
 
 /// Checks a map with fixed keys.
 pub(crate) fn place(sink: &mut Sink<'_>, node: &Node, place: &'static Place) {

@@ -34,8 +34,8 @@ steps:
 struct Known;
 
 impl References for Known {
-    fn has_target(&self, name: &str) -> Result<bool, String> {
-        Ok(matches!(name, "contoso" | "other"))
+    fn target(&self, name: &str) -> Result<Option<String>, String> {
+        Ok(matches!(name, "contoso" | "other").then(|| name.to_owned()))
     }
 
     fn backup_set(&self, wanted: Wanted<'_>) -> Result<Option<Reference>, String> {

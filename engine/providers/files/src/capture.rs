@@ -17,7 +17,7 @@ use crate::beneath::{FOLDER, open_beneath};
 use crate::metadata::{attributes_of, kind_of, metadata_of, same_state, size_of};
 use crate::root::{FilesTarget, Inner};
 use crate::scan::{Scan, Seen, Sight};
-use crate::unit::Range;
+use holdfast_contract::unit::Range;
 
 /// The entries of one unit.
 #[derive(Clone, Debug)]

@@ -75,7 +75,7 @@ impl Patterns {
     }
 }
 
-fn set(patterns: &[String]) -> Result<GlobSet, BadPattern> {
+pub(crate) fn set(patterns: &[String]) -> Result<GlobSet, BadPattern> {
     let mut builder = GlobSetBuilder::new();
     for pattern in patterns {
         builder.add(glob(pattern)?);

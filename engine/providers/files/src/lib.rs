@@ -1,16 +1,24 @@
 //! The provider of file trees: targets of the kind `files`.
 //!
-//! It lists a tree, cuts it into units, reads units as entries, and says what stands at a path now. It
-//! writes nothing, follows no link out of its root, and knows neither workflows nor the repository. It
-//! hears from the actions; everything here blocks.
+//! It lists a tree, cuts it into units, reads units as entries, compares them with what a set has, and
+//! applies changes of a plan. It follows no link out of its root, writes nothing but those changes, and knows
+//! neither workflows nor the repository. It hears from the actions.
 
+mod apply;
 pub mod beneath;
+mod beside;
 pub mod capture;
+mod compare;
+mod folder;
 pub mod glob;
 pub mod live;
 mod metadata;
+mod place;
+mod probe;
+pub mod provider;
 pub mod root;
 pub mod scan;
 pub mod unit;
+mod write;
 
-pub use root::{FilesTarget, Refused, Settings};
+pub use root::{Fate, Fault, FilesTarget, Refused, Settings};

@@ -1,72 +1,172 @@
 //! What stands at a path now, as one digest: what a plan was computed from, and what a restore wants.
 //!
 //! Never part of it: the time of access and of change, the inode, the number of links, and of a folder all
-//! times, since what happens in it changes them.
+//! times, since what happens in it changes them. What is kept is known by the parts it is stored in, so a
+//! live file is hashed in the same parts, and nothing of the set has to be read to compare them.
 
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::sync::Arc;
 
 use holdfast_contract::entry::{EntryKind, Metadata};
+use holdfast_contract::provider::{KeptEntry, Part};
 use holdfast_kernel::id::Digest;
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use crate::capture::{look, open_file};
 use crate::metadata::{attributes_of, kind_of, metadata_of};
-use crate::root::{FilesTarget, Refused};
+use crate::root::{FilesTarget, Inner, Refused};
+use crate::scan::Seen;
 
 /// How much of a file is read at once.
 const PART: usize = 128 * 1024;
 
+/// What was found at a path.
+#[derive(Clone, Debug)]
+pub struct Looked {
+    /// What it is.
+    pub kind: EntryKind,
+    /// What the file system says about it.
+    pub metadata: Metadata,
+    /// Its digest.
+    pub digest: Digest,
+    /// How like what is wanted it is.
+    pub likeness: Likeness,
+}
+
+/// How like what is wanted something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Likeness {
+    /// The same.
+    Wanted,
+    /// The same but for what only root can set: owner, and attributes that are not the user's.
+    Nearly,
+    /// Something else, or nothing is wanted.
+    Other,
+}
+
 impl FilesTarget {
-    /// The digest of what stands at a path; none if nothing does.
+    /// What stands at a path, compared with what is wanted there; none if nothing does.
     ///
     /// # Errors
     /// It cannot be read, or the permit was withdrawn.
     pub fn live(
         &self,
         path: &[u8],
+        wanted: Option<&KeptEntry>,
         permitted: &dyn Fn() -> bool,
-    ) -> Result<Option<Digest>, Refused> {
-        let inner = &self.inner;
-        let failed = |source: io::Error| Refused::Io {
-            doing: format!("reading {}", inner.place(path)),
-            source,
-        };
-        let seen = match look(inner, path) {
-            Ok(seen) => seen,
-            // Something that is no folder on the way: there is nothing at this path.
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
-            Err(Errno::XDEV) => {
-                let path = inner.place(path);
-                return Err(Refused::NoPath { path });
-            }
-            Err(errno) => return Err(failed(errno.into())),
-        };
-        let kind = kind_of(&seen.folder, &seen.name, &seen.stat);
-        let kind = kind.map_err(|errno| failed(errno.into()))?;
-        let mut metadata = metadata_of(&seen.stat);
-        let attributes = attributes_of(&seen.folder, &seen.name);
-        metadata.attributes = attributes.map_err(|errno| failed(errno.into()))?;
-        let content = match kind {
-            EntryKind::File { .. } => {
-                let file = open_file(inner, path).map_err(failed)?;
-                Some(sha256(file, permitted)?.map_err(failed)?)
-            }
-            EntryKind::Folder
-            | EntryKind::Symlink { .. }
-            | EntryKind::Pipe
-            | EntryKind::Socket
-            | EntryKind::BlockDevice { .. }
-            | EntryKind::CharacterDevice { .. } => None,
-        };
-        Ok(Some(digest_of(&kind, &metadata, content)))
+    ) -> Result<Option<Looked>, Refused> {
+        live(&self.inner, path, wanted, permitted)
     }
 }
 
-/// The SHA-256 of a file to its end; the outer error is the withdrawn permit.
-fn sha256(mut file: File, permitted: &dyn Fn() -> bool) -> Result<io::Result<Digest>, Refused> {
-    let mut hash = Sha256::new();
+/// The same, for an open target.
+pub(crate) fn live(
+    inner: &Arc<Inner>,
+    path: &[u8],
+    wanted: Option<&KeptEntry>,
+    permitted: &dyn Fn() -> bool,
+) -> Result<Option<Looked>, Refused> {
+    match look(inner, path) {
+        Ok(seen) => looked(inner, &seen, wanted, permitted).map(Some),
+        // Something that is no folder on the way: there is nothing at this path.
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        Err(Errno::XDEV) => Err(Refused::NoPath { path: inner.place(path) }),
+        Err(errno) => Err(unreadable(inner, path, errno.into())),
+    }
+}
+
+fn unreadable(inner: &Inner, path: &[u8], source: io::Error) -> Refused {
+    Refused::Io { doing: format!("reading {}", inner.place(path)), source }
+}
+
+/// What was seen, with its digest.
+pub(crate) fn looked(
+    inner: &Arc<Inner>,
+    seen: &Seen,
+    wanted: Option<&KeptEntry>,
+    permitted: &dyn Fn() -> bool,
+) -> Result<Looked, Refused> {
+    let failed = |source: io::Error| unreadable(inner, &seen.path, source);
+    let kind = kind_of(&seen.folder, &seen.name, &seen.stat);
+    let kind = kind.map_err(|errno| failed(errno.into()))?;
+    let mut metadata = metadata_of(&seen.stat);
+    let attributes = attributes_of(&seen.folder, &seen.name);
+    metadata.attributes = attributes.map_err(|errno| failed(errno.into()))?;
+    let mut content = None;
+    if matches!(kind, EntryKind::File { .. }) {
+        let file = open_file(inner, &seen.path).map_err(failed)?;
+        let same = wanted.filter(|wanted| wanted.kind == kind);
+        let parts = same.map(|wanted| wanted.parts.as_slice()).filter(|parts| parts.len() > 1);
+        content = Some(hashed(file, parts.unwrap_or_default(), permitted)?.map_err(failed)?);
+    }
+    let digest = digest_of(&kind, &metadata, content.map(|content| content.whole));
+    let likeness = wanted.map_or(Likeness::Other, |wanted| {
+        likeness(&kind, &metadata, content.map(|content| content.in_parts), wanted)
+    });
+    Ok(Looked { kind, metadata, digest, likeness })
+}
+
+fn likeness(
+    kind: &EntryKind,
+    metadata: &Metadata,
+    content: Option<Digest>,
+    wanted: &KeptEntry,
+) -> Likeness {
+    let wanted_content = content_of(wanted);
+    if digest_of(kind, metadata, content) == wanted_digest(wanted) {
+        return Likeness::Wanted;
+    }
+    let settable = |metadata: &Metadata| {
+        let mut settable = Metadata { user: 0, group: 0, ..metadata.clone() };
+        settable.attributes.retain(|name, _| name.starts_with(b"user."));
+        settable
+    };
+    let is_root = rustix::process::geteuid().is_root();
+    let (is, should) = (settable(metadata), settable(&wanted.metadata));
+    let is_near = digest_of(kind, &is, content) == digest_of(&wanted.kind, &should, wanted_content);
+    if !is_root && is_near { Likeness::Nearly } else { Likeness::Other }
+}
+
+/// The digest of what a set has at a path.
+pub fn wanted_digest(entry: &KeptEntry) -> Digest {
+    digest_of(&entry.kind, &entry.metadata, content_of(entry))
+}
+
+fn content_of(entry: &KeptEntry) -> Option<Digest> {
+    let is_file = matches!(entry.kind, EntryKind::File { .. });
+    is_file.then(|| match entry.parts.as_slice() {
+        [] => Digest::of_bytes(b""),
+        [part] => part.digest,
+        parts => in_parts(parts.iter().map(|part| part.digest)),
+    })
+}
+
+/// The digest of a content that is stored in several parts.
+fn in_parts(parts: impl Iterator<Item = Digest>) -> Digest {
+    let parts: Vec<Digest> = parts.collect();
+    let mut all: Vec<&[u8]> = vec![b"holdfast parts"];
+    all.extend(parts.iter().map(|part| &part.bytes()[..]));
+    Digest::of_parts(&all)
+}
+
+/// A content, hashed whole and in the parts of another.
+#[derive(Clone, Copy)]
+struct Hashed {
+    whole: Digest,
+    in_parts: Digest,
+}
+
+/// Hashes a file to its end; the outer error is the withdrawn permit.
+fn hashed(
+    mut file: File,
+    parts: &[Part],
+    permitted: &dyn Fn() -> bool,
+) -> Result<io::Result<Hashed>, Refused> {
+    let mut whole = Sha256::new();
+    let mut cut = CutAt { parts, left: 0, open: Sha256::new(), digests: Vec::new() };
+    cut.left = cut.next_length();
     let mut buffer = vec![0; PART];
     loop {
         if !permitted() {
@@ -78,13 +178,63 @@ fn sha256(mut file: File, permitted: &dyn Fn() -> bool) -> Result<io::Result<Dig
             Err(error) => return Ok(Err(error)),
         };
         match buffer.get(..count) {
-            Some(part) if count > 0 => hash.update(part),
-            Some(_) | None => return Ok(Ok(Digest::from_bytes(hash.finalize().into()))),
+            Some(bytes) if count > 0 => {
+                whole.update(bytes);
+                if !parts.is_empty() {
+                    cut.take(bytes);
+                }
+            }
+            Some(_) | None => {
+                let whole = Digest::from_bytes(whole.finalize().into());
+                let in_parts = if parts.is_empty() { whole } else { cut.end() };
+                return Ok(Ok(Hashed { whole, in_parts }));
+            }
         }
     }
 }
 
-/// The digest of an entry with this SHA-256 of its content: the same for a live one and a kept one.
+/// Hashes bytes in parts of given lengths.
+struct CutAt<'a> {
+    parts: &'a [Part],
+    /// How much of the open part is to come.
+    left: u64,
+    open: Sha256,
+    digests: Vec<Digest>,
+}
+
+impl CutAt<'_> {
+    fn next_length(&self) -> u64 {
+        self.parts.get(self.digests.len()).map_or(u64::MAX, |part| part.bytes)
+    }
+
+    fn take(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let length = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
+            let (now, later) = bytes.split_at(length);
+            self.open.update(now);
+            self.left -= length as u64;
+            bytes = later;
+            if self.left == 0 {
+                self.close();
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        let open = std::mem::replace(&mut self.open, Sha256::new());
+        self.digests.push(Digest::from_bytes(open.finalize().into()));
+        self.left = self.next_length();
+    }
+
+    fn end(mut self) -> Digest {
+        if self.digests.len() < self.parts.len() {
+            self.close();
+        }
+        in_parts(self.digests.into_iter())
+    }
+}
+
+/// The digest of an entry with this digest of its content.
 pub fn digest_of(kind: &EntryKind, metadata: &Metadata, content: Option<Digest>) -> Digest {
     let is_folder = *kind == EntryKind::Folder;
     let is_link = matches!(kind, EntryKind::Symlink { .. });

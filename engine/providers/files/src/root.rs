@@ -14,8 +14,9 @@ use holdfast_contract::entry::{TreePath, shown};
 use holdfast_kernel::failure::{Class, Failure};
 use rustix::fs::{Mode, OFlags, fstat};
 
-use crate::beneath::FOLDER;
+use crate::beneath::{FOLDER, open_beneath};
 use crate::glob::{BadPattern, Patterns};
+use crate::scan::names_in;
 
 /// What the configuration says about a target.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,8 @@ pub struct Settings {
     pub exclude: Vec<String>,
     /// Never read and never written: the state directory, the repository, the key file.
     pub never: Vec<PathBuf>,
+    /// Where a restore dies: for tests and rehearsals.
+    pub fault: Option<Fault>,
 }
 
 /// Why a target cannot be used.
@@ -62,12 +65,6 @@ pub enum Refused {
         /// The path, for people.
         path: String,
     },
-    /// A unit is none of this target's.
-    #[error("{text} is no unit of a file tree")]
-    NoUnit {
-        /// What was given.
-        text: String,
-    },
     /// The permit was withdrawn.
     #[error("it was cancelled")]
     Cancelled,
@@ -89,8 +86,7 @@ impl From<Refused> for Failure {
             Refused::NoFolder { .. }
             | Refused::Ours { .. }
             | Refused::Pattern(_)
-            | Refused::NoPath { .. }
-            | Refused::NoUnit { .. } => Class::Invalid,
+            | Refused::NoPath { .. } => Class::Invalid,
             Refused::Cancelled => Class::Cancelled,
             Refused::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Class::Auth
@@ -117,6 +113,28 @@ pub(crate) struct Inner {
     pub(crate) patterns: Patterns,
     /// What is never read, by its path from the root.
     pub(crate) never: BTreeSet<TreePath>,
+    pub(crate) fault: Option<Fault>,
+}
+
+/// Says what becomes of a restore, before each of its calls that changes something: for tests and rehearsals.
+#[derive(Clone)]
+pub struct Fault(pub Arc<dyn Fn() -> Fate + Send + Sync>);
+
+/// What becomes of a restore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It goes on.
+    Alive,
+    /// The process has died: nothing is changed any more.
+    Dead,
+    /// It goes on on a file system that can neither exchange two names nor refuse to replace one.
+    PlainRenames,
+}
+
+impl std::fmt::Debug for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fault")
+    }
 }
 
 impl FilesTarget {
@@ -162,12 +180,13 @@ impl FilesTarget {
                 device,
                 patterns: Patterns::new(&settings.include, &settings.exclude)?,
                 never,
+                fault: settings.fault.clone(),
             }),
         })
     }
 
     /// What tells this target from others: its kind and its canonical root.
-    pub fn identity(&self) -> String {
+    pub fn name(&self) -> String {
         format!("files:{}", shown(self.inner.path.as_os_str().as_bytes()))
     }
 
@@ -182,6 +201,19 @@ impl Inner {
     pub(crate) fn place(&self, path: &[u8]) -> String {
         let path = PathBuf::from(OsString::from_vec(path.to_vec()));
         shown(self.path.join(path).as_os_str().as_bytes())
+    }
+
+    /// Whether a path is, or lies in, what is never read and never written.
+    pub(crate) fn is_never(&self, path: &[u8]) -> bool {
+        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+        let prefixes = ends.chain([path.len()]).filter_map(|end| path.get(..end));
+        prefixes.into_iter().any(|prefix| self.never.contains(prefix))
+    }
+
+    /// Whether a folder has nothing in it; a folder that cannot be read has.
+    pub(crate) fn is_empty_folder(&self, path: &[u8]) -> bool {
+        let folder = open_beneath(self.root(), path, FOLDER);
+        folder.and_then(|folder| names_in(&folder)).is_ok_and(|names| names.is_empty())
     }
 
     /// The root, open.
@@ -251,6 +283,6 @@ mod tests {
         std::os::unix::fs::symlink("root", home.join("link")).unwrap();
         let settings = Settings { root: home.join("link/../link"), ..Settings::default() };
         let target = FilesTarget::open(&settings).unwrap();
-        assert_eq!(target.identity(), format!("files:{}/root", home.display()));
+        assert_eq!(target.name(), format!("files:{}/root", home.display()));
     }
 }

@@ -12,9 +12,10 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, Stat, fstat, openat, statat};
 use rustix::io::Errno;
 
 use crate::beneath::FOLDER;
+use crate::beside::is_ours;
 use crate::glob::Match;
 use crate::root::Inner;
-use crate::unit::Range;
+use holdfast_contract::unit::Range;
 
 /// An entry that was seen.
 #[derive(Clone, Debug)]
@@ -36,6 +37,16 @@ pub(crate) enum Sight {
     Unreadable(LeftOut),
     /// Something that is kept out by a rule: ours, or another file system.
     Ruled(LeftOut),
+}
+
+impl Sight {
+    /// Where it stands.
+    pub(crate) fn path(&self) -> &[u8] {
+        match self {
+            Self::Seen(seen) => &seen.path,
+            Self::Unreadable(left_out) | Self::Ruled(left_out) => &left_out.path,
+        }
+    }
 }
 
 /// The entries of a range.
@@ -111,7 +122,11 @@ impl Scan {
 
     fn enter(&mut self, path: TreePath, folder: Arc<OwnedFd>, matched: Match) {
         match names_in(&folder) {
-            Ok(names) => self.stack.push(Level { path, folder, matched, names }),
+            Ok(mut names) => {
+                // What a restore that died has left is no part of the tree.
+                names.retain(|name| !is_ours(name));
+                self.stack.push(Level { path, folder, matched, names });
+            }
             Err(errno) => {
                 self.pending.retain(|seen| seen.path != path);
                 self.unreadable(path, errno);
@@ -215,7 +230,7 @@ impl Iterator for Scan {
 }
 
 /// The names in a folder, the last one first.
-fn names_in(folder: &OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {
+pub(crate) fn names_in(folder: &OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {
     let mut names = Vec::new();
     for entry in Dir::read_from(folder)? {
         let entry = entry?;

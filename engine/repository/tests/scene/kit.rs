@@ -134,6 +134,7 @@ pub(crate) fn seal_request(run: RunId, units: &[&str]) -> SealRequest {
         items: Vec::new(),
         left_out: Vec::new(),
         completeness: Completeness::Complete,
+        unless_same_as: None,
     }
 }
 

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use holdfast_files::unit::Unit;
+use holdfast_contract::unit::Unit;
 use holdfast_files::{FilesTarget, Settings};
 use holdfast_kernel::id::{Digest, EffectKey, Instant, RunId};
 use holdfast_repository::backup_set::{Completeness, SetId};
@@ -103,7 +103,7 @@ impl Scene {
             target: Target {
                 name: "documents".to_owned(),
                 kind: "files".to_owned(),
-                identity: target.identity(),
+                identity: target.name(),
             },
             object: None,
             units: inventory.units.iter().map(effect).collect(),
@@ -111,6 +111,7 @@ impl Scene {
             items: Vec::new(),
             left_out: inventory.unreadable.iter().map(Missing::from).collect(),
             completeness: Completeness::Complete,
+            unless_same_as: None,
         };
         let sealed = self.repository.seal(&request, &always()).unwrap();
         (sealed, units)

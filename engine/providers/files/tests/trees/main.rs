@@ -6,8 +6,10 @@
     reason = "a test fails by panicking, writes files as it likes and runs the real restic"
 )]
 
+mod attempts;
 mod compare;
 mod kit;
 mod live;
+mod restore;
 mod round;
 mod scan;

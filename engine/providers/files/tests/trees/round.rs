@@ -5,8 +5,8 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _, symlink};
 use std::sync::Arc;
 
 use holdfast_contract::entry::{EntrySource, Found};
+use holdfast_contract::unit::Range;
 use holdfast_files::FilesTarget;
-use holdfast_files::unit::Range;
 use holdfast_kernel::id::{EffectKey, Instant, RunId};
 use holdfast_repository::backup_set::Completeness;
 use holdfast_repository::unit::{FILES, Origin, UnitRequest};
@@ -209,7 +209,7 @@ fn what_a_rule_keeps_out_is_listed_once_and_not_kept() {
         vec![scene.root.join("state"), scene.root.join("key"), scene.root.join("later")];
     settings.exclude = vec!["**/*.tmp".to_owned()];
     let target = FilesTarget::open(&settings).unwrap();
-    let inventory = target.inventory(&|| true).unwrap();
+    let inventory = target.inventory_of(&|| true).unwrap();
     let ruled = holdfast_repository::export::lines(&inventory.ruled);
     assert_eq!(ruled, ["key: holdfast keeps it for itself", "state: holdfast keeps it for itself"]);
     let (sealed, _) = scene.back_up(&target, 1, 1, None);

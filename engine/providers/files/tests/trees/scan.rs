@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use holdfast_contract::entry::{EntrySource as _, Found};
-use holdfast_files::unit::{Range, Unit};
+use holdfast_contract::unit::{Range, Unit};
 use holdfast_files::{FilesTarget, Refused, Settings};
 
 use crate::kit::{Scene, everything};
@@ -87,19 +87,19 @@ fn include_patterns_give_the_folders_on_the_way_with_their_own_metadata() {
 #[test]
 fn an_empty_root_has_no_units() {
     let scene = Scene::new();
-    assert_eq!(scene.target().inventory(&|| true).unwrap().units, []);
+    assert_eq!(scene.target().inventory_of(&|| true).unwrap().units, []);
     scene.write("x.tmp", b"1");
     let mut settings = scene.settings();
     settings.include = vec!["*.txt".to_owned()];
     let target = FilesTarget::open(&settings).unwrap();
-    assert_eq!(target.inventory(&|| true).unwrap().units, []);
+    assert_eq!(target.inventory_of(&|| true).unwrap().units, []);
 }
 
 #[test]
 fn a_cancelled_inventory_stops() {
     let scene = Scene::new();
     scene.write("a", b"1");
-    let refused = scene.target().inventory(&|| false).unwrap_err();
+    let refused = scene.target().inventory_of(&|| false).unwrap_err();
     assert!(matches!(refused, Refused::Cancelled));
 }
 
@@ -134,7 +134,7 @@ fn another_file_system_is_not_entered_and_is_listed_as_a_rule() {
     let settings = Settings { root: "/".into(), exclude, ..Settings::default() };
     let target = FilesTarget::open(&settings).unwrap();
     assert_eq!(paths(&target, Range::default()), ["", "proc"]);
-    let inventory = target.inventory(&|| true).unwrap();
+    let inventory = target.inventory_of(&|| true).unwrap();
     assert_eq!(inventory.ruled.len(), 1, "{:?}", inventory.ruled);
     // The way to something included has no folder that was only looked at.
     let include = vec!["proc/none".to_owned()];

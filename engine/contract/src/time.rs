@@ -3,7 +3,7 @@
 use holdfast_kernel::id::Instant;
 
 /// An instant as people and programs write it: `2026-11-24T17:00:00Z`.
-pub(crate) fn written(Instant(micros): Instant) -> String {
+pub fn written(Instant(micros): Instant) -> String {
     let seconds = micros.div_euclid(1_000_000);
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = civil(days);

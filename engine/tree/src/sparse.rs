@@ -8,7 +8,8 @@ use std::os::unix::fs::FileExt as _;
 const BLOCK: usize = 4096;
 
 /// A new file that is written from its start to its end.
-pub(crate) struct SparseFile {
+#[derive(Debug)]
+pub struct SparseFile {
     file: File,
     /// Where `rest` belongs; a multiple of the block.
     at: u64,
@@ -17,12 +18,16 @@ pub(crate) struct SparseFile {
 }
 
 impl SparseFile {
-    pub(crate) const fn new(file: File) -> Self {
+    /// Writes into this file, which is empty.
+    pub const fn new(file: File) -> Self {
         Self { file, at: 0, rest: Vec::new() }
     }
 
     /// Takes the next bytes.
-    pub(crate) fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// They could not be written.
+    pub fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         if !self.rest.is_empty() {
             let wanted = BLOCK - self.rest.len();
             let (now, later) = bytes.split_at(wanted.min(bytes.len()));
@@ -41,7 +46,10 @@ impl SparseFile {
     }
 
     /// Writes the end, and gives the file.
-    pub(crate) fn end(mut self) -> io::Result<File> {
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub fn end(mut self) -> io::Result<File> {
         let rest = std::mem::take(&mut self.rest);
         if rest.iter().any(|byte| *byte != 0) {
             self.file.write_all_at(&rest, self.at)?;

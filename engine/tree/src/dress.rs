@@ -8,18 +8,17 @@ use std::os::unix::ffi::OsStrExt as _;
 use holdfast_contract::entry::{EntryKind, FileTime, Metadata};
 use rustix::fs::{
     AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, fchmod,
-    fchown, fsetxattr, futimens, lsetxattr, openat, utimensat,
+    fchown, fsetxattr, fstat, futimens, lsetxattr, openat, utimensat,
 };
 use rustix::io::Errno;
 
-use crate::place::{called, owner_of};
-use crate::refused::Refused;
+use crate::Refused;
 
-/// Dresses a file or folder that is open.
-pub(crate) fn dress_open(
-    open: BorrowedFd<'_>,
-    metadata: &Metadata,
-) -> Result<Vec<String>, Refused> {
+/// Dresses a file or folder that is open, and gives what the system refused of it.
+///
+/// # Errors
+/// Its mode or time could not be set.
+pub fn dress_open(open: BorrowedFd<'_>, metadata: &Metadata) -> Result<Vec<String>, Refused> {
     let mut shortfalls = Vec::new();
     let (user, group) = (Uid::from_raw(metadata.user), Gid::from_raw(metadata.group));
     let owned = fchown(open, Some(user), Some(group));
@@ -29,13 +28,17 @@ pub(crate) fn dress_open(
         attribute(set, name, &mut shortfalls);
     }
     // After the attributes: an access control list changes the mode.
-    fchmod(open, Mode::from_raw_mode(metadata.mode)).map_err(called("setting a mode"))?;
-    futimens(open, &times(metadata.modified)).map_err(called("setting a time"))?;
+    fchmod(open, Mode::from_raw_mode(metadata.mode)).map_err(Refused::doing("setting a mode"))?;
+    futimens(open, &times(metadata.modified)).map_err(Refused::doing("setting a time"))?;
     Ok(shortfalls)
 }
 
-/// Dresses an entry that is not opened: a link, a pipe, a socket, a device.
-pub(crate) fn dress_at(
+/// Dresses an entry that is not opened: a link, a pipe, a socket, a device; and gives what the system
+/// refused of it.
+///
+/// # Errors
+/// It is not there, or its mode or time could not be set.
+pub fn dress_at(
     folder: BorrowedFd<'_>,
     name: &[u8],
     kind: &EntryKind,
@@ -45,7 +48,8 @@ pub(crate) fn dress_at(
     let (user, group) = (Uid::from_raw(metadata.user), Gid::from_raw(metadata.group));
     let owned = chownat(folder, name, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW);
     let flags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-    let itself = openat(folder, name, flags, Mode::empty()).map_err(called("opening an entry"))?;
+    let itself =
+        openat(folder, name, flags, Mode::empty()).map_err(Refused::doing("opening an entry"))?;
     owner(owned, itself.as_fd(), metadata, &mut shortfalls)?;
     for (key, value) in &metadata.attributes {
         let path = format!("/proc/self/fd/{}/", folder.as_raw_fd());
@@ -56,10 +60,11 @@ pub(crate) fn dress_at(
     // The mode of a symbolic link means nothing, and the system has no call for it.
     if !matches!(kind, EntryKind::Symlink { .. }) {
         let mode = Mode::from_raw_mode(metadata.mode);
-        chmodat(folder, name, mode, AtFlags::empty()).map_err(called("setting a mode"))?;
+        chmodat(folder, name, mode, AtFlags::empty()).map_err(Refused::doing("setting a mode"))?;
     }
     let times = times(metadata.modified);
-    utimensat(folder, name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(called("setting a time"))?;
+    utimensat(folder, name, &times, AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(Refused::doing("setting a time"))?;
     Ok(shortfalls)
 }
 
@@ -90,4 +95,10 @@ fn attribute(outcome: Result<(), Errno>, name: &[u8], shortfalls: &mut Vec<Strin
 fn times(modified: FileTime) -> Timestamps {
     let time = Timespec { tv_sec: modified.seconds, tv_nsec: modified.nanoseconds.into() };
     Timestamps { last_access: time, last_modification: time }
+}
+
+/// The number of the user and group that own something that is open.
+fn owner_of(open: BorrowedFd<'_>) -> Result<(u32, u32), Refused> {
+    let stat = fstat(open).map_err(Refused::doing("looking at a file"))?;
+    Ok((stat.st_uid, stat.st_gid))
 }

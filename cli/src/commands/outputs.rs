@@ -1,0 +1,44 @@
+//! The outputs of a run, for people: one line each, longer texts in a block of their own.
+
+use holdfast_contract::list::StoredList;
+use holdfast_journal::query::Reader;
+use holdfast_kernel::state::RunState;
+use holdfast_kernel::value::Value;
+
+use crate::error::Error;
+use crate::output::Output;
+
+/// Prints what the run returned; nothing if it returned nothing.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn print(reader: &Reader, state: &RunState, output: Output) -> Result<(), Error> {
+    let outputs = reader.outputs(state).map_err(|error| super::unreadable(&error))?;
+    let outputs = outputs.as_ref().and_then(Value::as_map);
+    let Some(outputs) = outputs.filter(|outputs| !outputs.is_empty()) else { return Ok(()) };
+    let is_block = |value: &Value| value.as_text().is_some_and(|text| text.contains('\n'));
+    for (name, value) in outputs.iter().filter(|(_, value)| !is_block(value)) {
+        output.line(format!("{name:<12} {}", in_words(value)));
+    }
+    for (_, value) in outputs.iter().filter(|(_, value)| is_block(value)) {
+        output.line("");
+        for line in value.as_text().unwrap_or_default().lines() {
+            output.line(format!("  {line}"));
+        }
+    }
+    Ok(())
+}
+
+fn in_words(value: &Value) -> String {
+    if let Some(id) = value.get("id").and_then(Value::as_text) {
+        return id.to_owned();
+    }
+    if let Some(list) = StoredList::from_value(value) {
+        return format!("{} elements", list.count);
+    }
+    match value {
+        Value::None => "none".to_owned(),
+        Value::Text(text) => text.clone(),
+        other => other.canonical(),
+    }
+}

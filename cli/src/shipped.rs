@@ -1,0 +1,19 @@
+//! The workflows that ship with the program, compiled in: what people run first, and copy.
+
+/// Each with its name and text.
+const ALL: [(&str, &str); 4] = [
+    ("files/backup", include_str!("../../workflows/files/backup.yaml")),
+    ("files/preview", include_str!("../../workflows/files/preview.yaml")),
+    ("files/restore", include_str!("../../workflows/files/restore.yaml")),
+    ("files/verify", include_str!("../../workflows/files/verify.yaml")),
+];
+
+/// The text of a workflow.
+pub(crate) fn text(name: &str) -> Option<&'static str> {
+    ALL.iter().find(|(of, _)| *of == name).map(|(_, text)| *text)
+}
+
+/// All of them, by name.
+pub(crate) fn names() -> [&'static str; 4] {
+    ALL.map(|(name, _)| name)
+}

@@ -1,0 +1,89 @@
+//! The targets of this machine: those of the configuration, and folders by their path.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use holdfast_contract::provider::{Provider, Targets};
+use holdfast_files::{FilesTarget, Settings as FilesSettings};
+use holdfast_kernel::event::TargetReference;
+use holdfast_kernel::failure::{Class, Failure};
+use holdfast_language::configuration::TargetKind;
+
+use crate::settings::Settings;
+
+/// The targets that a configuration knows, and every folder of the machine.
+#[derive(Clone, Debug)]
+pub(crate) struct LocalTargets {
+    settings: Settings,
+}
+
+impl LocalTargets {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self { settings: settings.clone() }
+    }
+
+    /// The name that a target goes by: its own in the configuration, or the canonical path of a folder.
+    ///
+    /// # Errors
+    /// The path cannot be looked at.
+    pub(crate) fn named(&self, name: &str) -> Result<Option<String>, String> {
+        if self.settings.configuration.targets.contains_key(name) {
+            return Ok(Some(name.to_owned()));
+        }
+        match Path::new(name).canonicalize() {
+            Ok(path) if path.is_dir() => {
+                let text = path.to_str().ok_or("the path of the folder is not valid UTF-8")?;
+                Ok(Some(text.to_owned()))
+            }
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(format!("cannot look at `{name}`: {error}")),
+        }
+    }
+
+    /// A reference to a target, with its identity as it is now.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub(crate) fn reference(&self, name: &str) -> Result<TargetReference, Failure> {
+        let target = self.open_named(name)?;
+        Ok(TargetReference { name: name.to_owned(), identity: target.identity() })
+    }
+
+    fn open_named(&self, name: &str) -> Result<Arc<dyn Provider>, Failure> {
+        let never = self.settings.kept_for_ourselves();
+        let configured = self.settings.configuration.targets.get(name);
+        let files = match configured.map(|target| &target.kind) {
+            Some(TargetKind::Files(files)) => FilesSettings {
+                root: PathBuf::from(&files.root),
+                include: files.include.clone(),
+                exclude: files.exclude.clone(),
+                never,
+                fault: None,
+            },
+            None if Path::new(name).is_absolute() => {
+                FilesSettings { root: PathBuf::from(name), never, ..FilesSettings::default() }
+            }
+            None => {
+                let message = format!("there is no target `{name}` in the configuration");
+                return Err(Failure::without_effect(Class::NotFound, message));
+            }
+        };
+        Ok(Arc::new(FilesTarget::open(&files)?))
+    }
+}
+
+impl Targets for LocalTargets {
+    fn open(&self, target: &TargetReference) -> Result<Arc<dyn Provider>, Failure> {
+        let open = self.open_named(&target.name)?;
+        let identity = open.identity();
+        if identity == target.identity {
+            return Ok(open);
+        }
+        let message = format!(
+            "the target `{}` is {identity} now, and {} is meant",
+            target.name, target.identity
+        );
+        Err(Failure::without_effect(Class::Conflict, message))
+    }
+}

@@ -1,0 +1,110 @@
+//! `capture`: keeps one item of an inventory in the repository.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use holdfast_contract::action::{Action, Input, Output};
+use holdfast_contract::attempt::{Attempt, Progress};
+use holdfast_contract::entry::EntrySource;
+use holdfast_contract::provider::{Captured, Targets};
+use holdfast_contract::spec::{ActionSpec, Batch, Defaults, Env, Field, ItemUse, Shape, TargetUse};
+use holdfast_kernel::definition::{EffectClass, RunWhen, Writes};
+use holdfast_kernel::failure::{Class, Failure};
+use holdfast_kernel::value::Value;
+use holdfast_repository::unit::{FILES, UnitRequest, UnitSummary};
+
+use crate::inventory::{LEFT_OUT, left_out};
+use crate::repositories::{Repositories, object_label, permit};
+
+static SPEC: ActionSpec = ActionSpec {
+    name: "capture",
+    version: 1,
+    effect: EffectClass::Idempotent,
+    writes: Writes::Repository,
+    target: TargetUse::Run,
+    batch: Batch::Allowed,
+    defaults: Defaults::Reach,
+    run_when: RunWhen::Ok,
+    env: Env::Refused,
+    item: ItemUse::Taken,
+    inputs: &[Field::optional(
+        "item",
+        Shape::Item,
+        "What is captured; in a fan-out the loop variable.",
+    )],
+    outputs: &[
+        Field::required("key", Shape::String, "The item's key."),
+        Field::required("bytes", Shape::Integer, "How many bytes of content it has."),
+        Field::required(
+            "sha256",
+            Shape::OrNone(&Shape::String),
+            "The SHA-256 of an object's body; none for a part of a tree.",
+        ),
+        Field::required("left_out", LEFT_OUT, "What of it is not kept, and why."),
+    ],
+    summary: "Keeps one item of an inventory in the repository.",
+    remarks: "What was captured belongs to no backup set until a `backup_set.seal` behind it takes it in. \
+              What cannot be read makes the item partial and is listed with its path. Captured again after a \
+              crash, it is found and not read again.",
+    example: "- id: list\n  uses: inventory\n- id: capture\n  for_each: \"{{ steps.list.output.items }}\"\n  uses: capture\n- id: seal\n  run_when: done\n  uses: backup_set.seal\n",
+};
+
+/// The action.
+pub struct Capture {
+    targets: Arc<dyn Targets>,
+    repositories: Arc<Repositories>,
+}
+
+impl Capture {
+    /// From these targets into this repository.
+    pub fn new(targets: Arc<dyn Targets>, repositories: Arc<Repositories>) -> Self {
+        Self { targets, repositories }
+    }
+
+    async fn tree(
+        &self,
+        attempt: &Attempt,
+        input: &Input,
+        source: Arc<dyn EntrySource>,
+    ) -> Result<UnitSummary, Failure> {
+        let (repositories, permit) = (Arc::clone(&self.repositories), permit(attempt));
+        let (run, at) = (attempt.facts().run, attempt.facts().started_at);
+        let (effect, target) = (input.effect_key, attempt.target()?.name.clone());
+        let object = object_label(&attempt.records().object());
+        attempt
+            .blocking(move || {
+                let repository = repositories.get()?;
+                let previous = repository.newest(&target, object.as_deref())?;
+                let previous = previous.map(|set| set.id);
+                let request = UnitRequest { run, effect, at, area: FILES, source, previous };
+                Ok(repository.capture_unit(&request, &permit)?)
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl Action for Capture {
+    fn spec(&self) -> &'static ActionSpec {
+        &SPEC
+    }
+
+    async fn run(&self, attempt: &Attempt, input: &Input) -> Result<Output, Failure> {
+        let item = input.with.get("item").ok_or_else(|| {
+            Failure::without_effect(Class::Invalid, "there is no item to capture")
+        })?;
+        let key = item.get("key").and_then(Value::as_text).unwrap_or_default().to_owned();
+        let target = crate::target::open(attempt, &self.targets).await?;
+        let Captured::Tree(source) = target.capture(attempt, item).await?;
+        let unit = self.tree(attempt, input, source).await?;
+        attempt.progress(Progress::Advance(unit.counts.files));
+        let value = Value::from([
+            ("key", Value::Text(key)),
+            ("bytes", Value::from(unit.counts.bytes)),
+            ("sha256", Value::None),
+            ("left_out", left_out(attempt, &unit.left_out, &[])),
+        ]);
+        let is_whole = unit.left_out.is_empty();
+        Ok(if is_whole { Output::whole(value) } else { Output::partial(value) })
+    }
+}

@@ -1,0 +1,147 @@
+//! The repository of a process: opened when it is first asked for, once; and the sets that were read lately.
+//!
+//! Opening derives the key, which costs a third of a second. Everything here blocks.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use holdfast_contract::attempt::Attempt;
+use holdfast_contract::provider::{Kept, KeptEntry, Sink};
+use holdfast_contract::unit::Range;
+use holdfast_kernel::failure::{Class, Failure};
+use holdfast_repository::backup_set::SetId;
+use holdfast_repository::read::{OpenSet, SetEntry};
+use holdfast_repository::unit::FILES;
+use holdfast_repository::{Permit, Refused, Repository};
+
+/// How many open sets are kept.
+const KEPT_SETS: usize = 4;
+
+/// Opens the repository, or says why it cannot be opened.
+pub type Opener = Box<dyn Fn() -> Result<Repository, Failure> + Send + Sync>;
+
+/// The repository that a process works with.
+pub struct Repositories {
+    opener: Opener,
+    opened: Mutex<Option<Arc<Repository>>>,
+    sets: Mutex<VecDeque<Arc<KeptSet>>>,
+}
+
+impl std::fmt::Debug for Repositories {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Repositories")
+    }
+}
+
+impl Repositories {
+    /// A repository that is opened by this when it is first asked for.
+    pub fn new(opener: Opener) -> Self {
+        Self { opener, opened: Mutex::default(), sets: Mutex::default() }
+    }
+
+    /// The repository.
+    ///
+    /// # Errors
+    /// It cannot be opened. The next call tries again.
+    pub fn get(&self) -> Result<Arc<Repository>, Failure> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(repository) = &*opened {
+            return Ok(Arc::clone(repository));
+        }
+        let repository = Arc::new((self.opener)()?);
+        *opened = Some(Arc::clone(&repository));
+        Ok(repository)
+    }
+
+    /// An open set.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub fn set(&self, id: &SetId) -> Result<Arc<KeptSet>, Failure> {
+        let kept = || self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(set) = kept().iter().find(|set| set.open.set().id == *id) {
+            return Ok(Arc::clone(set));
+        }
+        let set = Arc::new(KeptSet { open: self.get()?.open_set(id)? });
+        let mut kept = kept();
+        if kept.len() == KEPT_SETS {
+            kept.pop_front();
+        }
+        kept.push_back(Arc::clone(&set));
+        Ok(set)
+    }
+}
+
+/// The file tree of an open set.
+pub struct KeptSet {
+    /// The set.
+    pub open: OpenSet,
+}
+
+impl KeptSet {
+    fn path(path: &[u8]) -> Vec<u8> {
+        match path {
+            [] => FILES.as_bytes().to_vec(),
+            path => [FILES.as_bytes(), b"/", path].concat(),
+        }
+    }
+
+    fn entry_of(entry: SetEntry) -> KeptEntry {
+        let SetEntry { path, kind, metadata, parts } = entry;
+        KeptEntry { path, kind, metadata, parts }
+    }
+}
+
+impl Kept for KeptSet {
+    fn entries<'a>(
+        &'a self,
+        range: &Range,
+    ) -> Result<Box<dyn Iterator<Item = Result<KeptEntry, Failure>> + 'a>, Failure> {
+        let entries = self.open.walk_range(FILES, range)?;
+        Ok(Box::new(entries.map(|entry| Ok(Self::entry_of(entry?)))))
+    }
+
+    fn entry(&self, path: &[u8]) -> Result<Option<KeptEntry>, Failure> {
+        let entry = self.open.entry(&Self::path(path))?;
+        Ok(entry.map(|entry| Self::entry_of(SetEntry { path: path.to_vec(), ..entry })))
+    }
+
+    fn read(&self, path: &[u8], sink: &mut Sink<'_>) -> Result<(), Failure> {
+        let mut refused = None;
+        let outcome = self.open.read(&Self::path(path), |bytes| {
+            sink(bytes).map_err(|failure| {
+                refused = Some(failure);
+                Refused::Cancelled
+            })
+        });
+        match (outcome, refused) {
+            (_, Some(failure)) => Err(failure),
+            (Ok(()), None) => Ok(()),
+            (Err(error), None) => Err(read_failure(error)),
+        }
+    }
+}
+
+/// Reading changes nothing.
+fn read_failure(error: Refused) -> Failure {
+    let failure = Failure::from(error);
+    Failure::without_effect(failure.class, failure.message)
+}
+
+/// The permit of an attempt, as the repository asks for it.
+pub(crate) fn permit(attempt: &Attempt) -> Permit {
+    let attempt = attempt.clone();
+    Arc::new(move || attempt.permit().is_ok())
+}
+
+/// A run's object as the label of a set; none for all.
+pub fn object_label(object: &[String]) -> Option<String> {
+    (!object.is_empty()).then(|| object.join(", "))
+}
+
+/// A set's id from what a step was given.
+pub(crate) fn set_id(text: &str) -> Result<SetId, Failure> {
+    text.parse().map_err(|error| {
+        Failure::without_effect(Class::Invalid, format!("`{text}` is no backup set: {error}"))
+    })
+}

@@ -1,0 +1,339 @@
+//! One place of a restore: a name in an open folder, and the moves that bring something there or away.
+//!
+//! Every move looks at what it moved, so that nothing is replaced or removed that the plan has not seen.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use holdfast_contract::entry::{EntryKind, Metadata, TreePath, shown};
+use holdfast_contract::provider::KeptEntry;
+use holdfast_kernel::failure::{Class, Failure};
+use holdfast_kernel::id::{Digest, EffectKey};
+use rustix::fs::{AtFlags, RenameFlags, linkat, renameat_with, unlinkat};
+use rustix::io::Errno;
+
+use crate::beneath::{FOLDER, open_beneath};
+use crate::beside::{Beside, Standing, short};
+use crate::live::{Looked, live};
+use crate::root::{Fate, Fault, Inner};
+use crate::scan::names_in;
+
+/// One place of a change.
+pub(crate) struct Place {
+    pub(crate) path: TreePath,
+    pub(crate) parent: TreePath,
+    pub(crate) name: Vec<u8>,
+    pub(crate) folder: Arc<OwnedFd>,
+    /// What the plan saw there; none: nothing.
+    pub(crate) seen: Option<Digest>,
+    pub(crate) beside: Beside,
+    fault: Option<Fault>,
+}
+
+/// How something came to its place, and what is still to be done about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Placed {
+    /// There was nothing before.
+    New,
+    /// It took the place of what stands beside it under this name.
+    Exchanged(Vec<u8>),
+    /// It took the place of what was there, which is gone: the file system knows no exchange.
+    Replaced,
+}
+
+impl Place {
+    /// Opens the folder of a place.
+    pub(crate) fn open(
+        inner: &Inner,
+        path: &[u8],
+        seen: Option<Digest>,
+        (effect, number): (EffectKey, usize),
+    ) -> Result<Self, Failure> {
+        let (parent, name) = match path.iter().rposition(|byte| *byte == b'/') {
+            Some(at) => {
+                (path.get(..at).unwrap_or_default(), path.get(at + 1..).unwrap_or_default())
+            }
+            None => (&[][..], path),
+        };
+        if inner.is_never(path) {
+            let message = format!("{} is kept by holdfast for itself", inner.place(path));
+            return Err(Failure::without_effect(Class::Invalid, message));
+        }
+        let folder = open_beneath(inner.root(), parent, FOLDER).map_err(|errno| {
+            refused(errno, &format!("opening the folder {}", inner.place(parent)))
+        })?;
+        Ok(Self {
+            path: path.to_vec(),
+            parent: parent.to_vec(),
+            name: name.to_vec(),
+            folder: Arc::new(folder),
+            seen,
+            beside: Beside::of(effect, number),
+            fault: inner.fault.clone(),
+        })
+    }
+
+    /// Asked before every call that changes something.
+    pub(crate) fn moment(&self) -> Result<(), Errno> {
+        match self.fate() {
+            Fate::Dead => Err(Errno::INTR),
+            Fate::Alive | Fate::PlainRenames => Ok(()),
+        }
+    }
+
+    fn fate(&self) -> Fate {
+        self.fault.as_ref().map_or(Fate::Alive, |Fault(fate)| fate())
+    }
+
+    fn rename(&self, from: &[u8], to: &[u8], flags: RenameFlags) -> Result<(), Errno> {
+        match self.fate() {
+            Fate::Dead => return Err(Errno::INTR),
+            Fate::PlainRenames if !flags.is_empty() => return Err(Errno::INVAL),
+            Fate::Alive | Fate::PlainRenames => {}
+        }
+        renameat_with(&*self.folder, from, &*self.folder, to, flags)
+    }
+
+    fn unlink(&self, name: &[u8], flags: AtFlags) -> Result<(), Errno> {
+        self.moment()?;
+        unlinkat(&*self.folder, name, flags)
+    }
+
+    /// What stands at the place.
+    pub(crate) fn look(
+        &self,
+        inner: &Arc<Inner>,
+        wanted: Option<&KeptEntry>,
+        permitted: &dyn Fn() -> bool,
+    ) -> Result<Option<Looked>, Failure> {
+        Ok(live(inner, &self.path, wanted, permitted)?)
+    }
+
+    /// What stands under another name in the same folder.
+    pub(crate) fn look_beside(
+        &self,
+        inner: &Arc<Inner>,
+        name: &[u8],
+        permitted: &dyn Fn() -> bool,
+    ) -> Result<Option<Looked>, Failure> {
+        let parent = &self.parent[..];
+        let path = if parent.is_empty() { name.to_vec() } else { [parent, b"/", name].concat() };
+        Ok(live(inner, &path, None, permitted)?)
+    }
+
+    /// What stands beside the place, from an attempt that died.
+    pub(crate) fn standing(&self) -> Result<Vec<(Vec<u8>, Standing)>, Failure> {
+        let names = names_in(&self.folder).map_err(|errno| refused(errno, "listing a folder"))?;
+        let found =
+            names.into_iter().filter_map(|name| Some((name.clone(), self.beside.read(&name)?)));
+        Ok(found.collect())
+    }
+
+    /// Whether what stands under a name like this is what was written there, not what came out.
+    pub(crate) fn is_written(written: &str, found: &Looked) -> bool {
+        short(found.digest) == written
+    }
+
+    /// Brings what was written beside to a place where there is nothing.
+    pub(crate) fn bring_new(&self) -> Result<Placed, Failure> {
+        let part = self.beside.part();
+        let renamed = match self.rename(&part, &self.name, RenameFlags::NOREPLACE) {
+            Err(Errno::INVAL | Errno::NOSYS) => self.bring_new_plainly(&part),
+            renamed => renamed,
+        };
+        match renamed {
+            Ok(()) => Ok(Placed::New),
+            Err(Errno::EXIST) => Err(self.conflict()),
+            Err(errno) => Err(doubtful(errno, "putting it in its place")),
+        }
+    }
+
+    /// The same where the system cannot refuse to replace: a link can, for all but folders.
+    fn bring_new_plainly(&self, part: &[u8]) -> Result<(), Errno> {
+        self.moment()?;
+        match linkat(&*self.folder, part, &*self.folder, &self.name[..], AtFlags::empty()) {
+            Ok(()) => self.unlink(part, AtFlags::empty()),
+            // A folder cannot be linked, and renaming one replaces nothing but an empty folder.
+            Err(Errno::PERM | Errno::OPNOTSUPP) => {
+                self.rename(part, &self.name, RenameFlags::empty())
+            }
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Exchanges what was written beside with what stands at the place, and looks at what came out.
+    pub(crate) fn exchange(
+        &self,
+        inner: &Arc<Inner>,
+        written: Digest,
+        permitted: &dyn Fn() -> bool,
+    ) -> Result<Placed, Failure> {
+        let (part, ready) = (self.beside.part(), self.beside.ready(written));
+        self.rename(&part, &ready, RenameFlags::empty())
+            .map_err(|errno| doubtful(errno, "getting it ready"))?;
+        match self.swap(&ready) {
+            Ok(()) => {}
+            Err(Errno::INVAL | Errno::NOSYS) => return self.replace(inner, &ready, permitted),
+            // What was there is gone.
+            Err(Errno::NOENT) => {
+                self.remove(&ready, &EntryKind::Pipe)?;
+                return Err(self.conflict());
+            }
+            Err(errno) => return Err(doubtful(errno, "exchanging it")),
+        }
+        let came_out = self.look_beside(inner, &ready, permitted);
+        let is_seen = match &came_out {
+            Ok(Some(found)) => {
+                Some(found.digest) == self.seen
+                    && (found.kind != EntryKind::Folder || self.is_empty(&ready))
+            }
+            Ok(None) | Err(_) => false,
+        };
+        if is_seen {
+            return Ok(Placed::Exchanged(ready));
+        }
+        self.undo(&Placed::Exchanged(ready))?;
+        came_out?;
+        Err(self.conflict())
+    }
+
+    fn swap(&self, ready: &[u8]) -> Result<(), Errno> {
+        self.rename(ready, &self.name, RenameFlags::EXCHANGE)
+    }
+
+    /// Where nothing can be exchanged: the look and the rename are two calls.
+    fn replace(
+        &self,
+        inner: &Arc<Inner>,
+        ready: &[u8],
+        permitted: &dyn Fn() -> bool,
+    ) -> Result<Placed, Failure> {
+        let found = self.look(inner, None, permitted)?;
+        if found.as_ref().map(|found| found.digest) != self.seen {
+            self.remove(ready, &EntryKind::Pipe)?;
+            return Err(self.conflict());
+        }
+        // A rename replaces a folder by no file, and a file by no folder.
+        let ours = self.look_beside(inner, ready, permitted)?;
+        let is_folder = |found: Option<Looked>| found.map(|found| found.kind == EntryKind::Folder);
+        let (was, comes) = (is_folder(found), is_folder(ours));
+        if was != comes {
+            let kind = if was == Some(true) { EntryKind::Folder } else { EntryKind::Pipe };
+            self.remove(&self.name, &kind)?;
+        }
+        self.rename(ready, &self.name, RenameFlags::empty())
+            .map_err(|errno| doubtful(errno, "putting it in its place"))?;
+        Ok(Placed::Replaced)
+    }
+
+    /// Takes back what [`Place::bring_new`] or [`Place::exchange`] did.
+    pub(crate) fn undo(&self, placed: &Placed) -> Result<(), Failure> {
+        match placed {
+            Placed::New => self.remove(&self.name, &EntryKind::Pipe),
+            Placed::Exchanged(ready) => {
+                self.swap(ready).map_err(|errno| doubtful(errno, "exchanging it back"))?;
+                self.remove(ready, &EntryKind::Pipe)
+            }
+            Placed::Replaced => Ok(()),
+        }
+    }
+
+    /// Takes something to a name beside its place and removes it if it is what the plan saw.
+    pub(crate) fn take_away(
+        &self,
+        inner: &Arc<Inner>,
+        permitted: &dyn Fn() -> bool,
+    ) -> Result<(), Failure> {
+        // The digest of nothing: what stands there is never ours.
+        let aside = self.beside.ready(Digest::from_bytes([0; 32]));
+        match self.rename(&self.name, &aside, RenameFlags::NOREPLACE) {
+            Ok(()) => {}
+            Err(Errno::INVAL | Errno::NOSYS) => self
+                .rename(&self.name, &aside, RenameFlags::empty())
+                .map_err(|errno| doubtful(errno, "taking it away"))?,
+            Err(errno) => return Err(doubtful(errno, "taking it away")),
+        }
+        let found = self.look_beside(inner, &aside, permitted);
+        if let Ok(Some(found)) = &found
+            && Some(found.digest) == self.seen
+        {
+            return self.remove(&aside, &found.kind);
+        }
+        self.put_back(&aside)?;
+        found?;
+        Err(self.conflict())
+    }
+
+    /// Puts back what was taken to a name beside, unless something stands there by now.
+    pub(crate) fn put_back(&self, aside: &[u8]) -> Result<(), Failure> {
+        let put = match self.rename(aside, &self.name, RenameFlags::NOREPLACE) {
+            Err(Errno::INVAL | Errno::NOSYS) => self.bring_new_plainly(aside),
+            put => put,
+        };
+        put.map_err(|errno| doubtful(errno, "putting it back"))
+    }
+
+    /// Removes a folder if it is empty.
+    pub(crate) fn remove_folder(&self) -> Result<(), Failure> {
+        match self.unlink(&self.name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(Errno::NOTEMPTY | Errno::EXIST) => Err(self.conflict()),
+            Err(errno) => Err(doubtful(errno, "removing a folder")),
+        }
+    }
+
+    /// Removes what stands under a name in the folder; a folder only if it is empty.
+    pub(crate) fn remove(&self, name: &[u8], kind: &EntryKind) -> Result<(), Failure> {
+        let flags = match kind {
+            EntryKind::Folder => AtFlags::REMOVEDIR,
+            _ => AtFlags::empty(),
+        };
+        match self.unlink(name, flags) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(Errno::ISDIR) if flags.is_empty() => self.remove(name, &EntryKind::Folder),
+            Err(errno) => Err(doubtful(errno, "removing what stood beside")),
+        }
+    }
+
+    fn is_empty(&self, name: &[u8]) -> bool {
+        let opened = rustix::fs::openat(&*self.folder, name, FOLDER, rustix::fs::Mode::empty());
+        opened.and_then(|folder| names_in(&folder)).is_ok_and(|names| names.is_empty())
+    }
+
+    /// What is live is not what the plan saw.
+    pub(crate) fn conflict(&self) -> Failure {
+        let path = shown(&self.path);
+        let path = if path.is_empty() { "the root" } else { &path };
+        let message =
+            format!("{path} is not what the plan saw: it was changed since, and is left as it is");
+        Failure::without_effect(Class::Conflict, message)
+    }
+}
+
+/// What a folder is to be like again after something in it was changed.
+pub(crate) fn folder_metadata(entry: Option<&KeptEntry>) -> Option<&Metadata> {
+    entry.filter(|entry| entry.kind == EntryKind::Folder).map(|entry| &entry.metadata)
+}
+
+/// The failure of a call before which nothing was changed.
+pub(crate) fn refused(errno: Errno, doing: &str) -> Failure {
+    Failure::without_effect(class_of(errno), format!("{doing}: {}", std::io::Error::from(errno)))
+}
+
+/// The failure of a call that may have been carried out in part: the probe looks.
+pub(crate) fn doubtful(errno: Errno, doing: &str) -> Failure {
+    Failure::with_unknown_effect(
+        class_of(errno),
+        format!("{doing}: {}", std::io::Error::from(errno)),
+    )
+}
+
+fn class_of(errno: Errno) -> Class {
+    match errno {
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => Class::Auth,
+        Errno::NOENT => Class::NotFound,
+        Errno::NOTDIR | Errno::LOOP => Class::Conflict,
+        Errno::NOSPC | Errno::DQUOT => Class::Dependency,
+        _ => Class::Permanent,
+    }
+}

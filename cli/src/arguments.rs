@@ -82,6 +82,27 @@ pub(crate) enum Command {
     /// List the stored changes of runs' statuses, the latest first.
     #[command(after_help = "Example:\n  holdfast notifications --limit 5")]
     Notifications(Limit),
+    /// List the backup sets of the repository, the latest first.
+    #[command(after_help = "Example:\n  holdfast sets --target documents")]
+    Sets(Sets),
+    /// Look into a backup set: show, cat, diff, verify, export.
+    #[command(after_help = "Example:\n  holdfast set cat set_0123 letters/a.txt")]
+    Set(SetCommand),
+    /// Look at a plan.
+    #[command(after_help = "Example:\n  holdfast plan show plan_0123")]
+    Plan(PlanCommand),
+    /// Make or look at the repository.
+    #[command(after_help = "Example:\n  holdfast repository status")]
+    Repository(RepositoryCommand),
+    /// Write a configuration, workflows and a key into an empty folder.
+    #[command(after_help = "Example:\n  holdfast init")]
+    Init(Init),
+    /// Say what is missing: configuration, state, repository, targets.
+    #[command(after_help = "Example:\n  holdfast doctor")]
+    Doctor,
+    /// Show the whole story on a folder of its own: backup, damage, preview, restore, verify.
+    #[command(after_help = "Example:\n  holdfast demo")]
+    Demo(Demo),
     /// Print the version.
     Version,
     /// A command that is not there, or not yet.
@@ -152,6 +173,131 @@ pub(crate) struct Runs {
     pub(crate) since: Option<String>,
     #[command(flatten)]
     pub(crate) limit: Limit,
+}
+
+/// `sets`.
+#[derive(Debug, Args)]
+pub(crate) struct Sets {
+    /// Only sets of this target.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) target: Option<String>,
+    #[command(flatten)]
+    pub(crate) limit: Limit,
+}
+
+/// `set`.
+#[derive(Debug, Args)]
+pub(crate) struct SetCommand {
+    #[command(subcommand)]
+    pub(crate) what: SetWhat,
+}
+
+/// What of a set. A set is named by its id, or the beginning of it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SetWhat {
+    /// Show what it is and what it does not have.
+    Show {
+        /// The set.
+        set: String,
+    },
+    /// Print the content of one file.
+    Cat {
+        /// The set.
+        set: String,
+        /// The path, as `set diff` and `plan show` print it.
+        path: String,
+    },
+    /// Say what changed from one set to another.
+    Diff {
+        /// The earlier set.
+        from: String,
+        /// The later one.
+        to: String,
+    },
+    /// Read it back and name what is damaged; the result is written on the set.
+    Verify {
+        /// The set.
+        set: String,
+        /// How much of its content is read.
+        #[arg(long, value_name = "PERCENT", default_value = "100%")]
+        read: String,
+    },
+    /// Write it, or one path of it, as plain files, a tar archive or a JSON bundle.
+    Export {
+        /// The set.
+        set: String,
+        /// The folder, or the file of an archive or bundle.
+        #[arg(long, value_name = "PATH")]
+        to: PathBuf,
+        /// Only this path and what is in it.
+        #[arg(long, value_name = "PATH")]
+        only: Option<String>,
+        /// The form.
+        #[arg(long, value_name = "FORM", default_value = "files")]
+        format: ExportForm,
+    },
+}
+
+/// The form of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportForm {
+    /// Plain files in a folder.
+    Files,
+    /// A tar archive.
+    Tar,
+    /// One JSON document.
+    Json,
+}
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub(crate) struct PlanCommand {
+    #[command(subcommand)]
+    pub(crate) what: PlanWhat,
+}
+
+/// What of a plan. A plan is named by its id, or the beginning of it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PlanWhat {
+    /// Show its changes in the order in which they are applied.
+    Show {
+        /// The plan.
+        plan: String,
+        /// Only changes whose path starts with this.
+        #[arg(long, value_name = "PATH")]
+        path: Option<String>,
+    },
+}
+
+/// `repository`.
+#[derive(Debug, Args)]
+pub(crate) struct RepositoryCommand {
+    #[command(subcommand)]
+    pub(crate) what: RepositoryWhat,
+}
+
+/// What of the repository.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum RepositoryWhat {
+    /// Make the repository that the configuration names.
+    Init,
+    /// Say what it holds and who works on it.
+    Status,
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The folder; the working directory unless given.
+    pub(crate) folder: Option<PathBuf>,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// The folder it is played in, which must not be there yet; one of its own unless given.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
 }
 
 /// How many rows.

@@ -1,13 +1,21 @@
 //! The commands, one file each, and the one match from arguments to them.
 
 mod actions;
+mod demo;
+mod doctor;
 mod drive;
+mod export;
+mod init;
 mod logs;
 mod notifications;
 mod outputs;
+mod plan;
+mod repository;
 mod resolve;
 mod retry;
 mod runs;
+mod set;
+mod sets;
 mod show;
 mod submit;
 mod unknown;
@@ -43,6 +51,13 @@ pub(crate) fn perform(arguments: Arguments, output: Output) -> Result<ExitCode, 
         Command::Show(show) => show::perform(&show, &settings()?, output),
         Command::Logs(run) => logs::perform(&run, &settings()?, output),
         Command::Notifications(limit) => notifications::perform(&limit, &settings()?, output),
+        Command::Sets(sets) => sets::perform(&sets, &settings()?, output),
+        Command::Set(set) => set::perform(&set.what, &settings()?, output),
+        Command::Plan(plan) => plan::perform(&plan.what, &settings()?, output),
+        Command::Repository(what) => repository::perform(what.what, &settings()?, output),
+        Command::Init(init) => init::perform(&init, &shared, output),
+        Command::Doctor => doctor::perform(&shared, output),
+        Command::Demo(demo) => demo::perform(&demo, &shared, output),
         Command::Version => {
             output.line(concat!("holdfast ", env!("CARGO_PKG_VERSION")));
             Ok(ExitCode::SUCCESS)

@@ -50,6 +50,11 @@ impl Output {
         Ok(())
     }
 
+    /// Data as it is, whatever it is.
+    pub(crate) fn bytes(self, bytes: &[u8]) -> io::Result<()> {
+        io::stdout().lock().write_all(bytes)
+    }
+
     /// Talk: progress, and what comes next.
     pub(crate) fn talk(self, line: impl AsRef<str>) {
         eprintln!("{}", clean(line.as_ref()));

@@ -15,13 +15,15 @@ use crate::output::Output;
 use crate::repository;
 
 /// The name of the configuration file.
-const NAME: &str = "holdfast.yaml";
+pub(crate) const NAME: &str = "holdfast.yaml";
 
 /// The settings of one process.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// The folder of the configuration, or the working directory.
     pub(crate) base: PathBuf,
+    /// The configuration file, if there is one.
+    pub(crate) file: Option<PathBuf>,
     /// The state directory.
     pub(crate) state: PathBuf,
     /// What the configuration says, its paths absolute.
@@ -38,6 +40,7 @@ impl Settings {
             Error::unavailable(format!("The working directory cannot be read: {error}."))
         })?;
         let found = shared.config.clone().map(|path| here.join(path)).or_else(|| find(&here));
+        let file = found.clone();
         let (base, configuration) = match found {
             Some(path) => read(&path, output)?,
             None => (here.clone(), Configuration::default()),
@@ -47,7 +50,7 @@ impl Settings {
             Error::usage("There is no state directory.")
                 .hint("Give one with `--state DIR`, or set HOME.")
         })?;
-        Ok(Self { base, state, configuration })
+        Ok(Self { base, file, state, configuration })
     }
 
     /// The programs that may be executed.

@@ -1,4 +1,4 @@
-//! Times and durations for people: local time with its offset, durations like `1h 02m`.
+//! Times, durations and sizes for people: local time with its offset, `1h 02m`, `1.5 MiB`.
 
 use holdfast_kernel::id::{Instant, Millis};
 use jiff::Timestamp;
@@ -31,9 +31,44 @@ pub(crate) fn length(length: Millis) -> String {
     }
 }
 
+/// A size in IEC units, with one digit where it is not whole bytes.
+pub(crate) fn bytes(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut tenths = u128::from(bytes) * 10 / 1024;
+    let mut unit = "";
+    for next in units {
+        unit = next;
+        if tenths < 10_240 {
+            break;
+        }
+        if next != "EiB" {
+            tenths /= 1024;
+        }
+    }
+    format!("{}.{} {unit}", tenths / 10, tenths % 10)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_one_digit_and_a_unit_of_1024() {
+        for (size, expect) in [
+            (0, "0 B"),
+            (1_023, "1023 B"),
+            (1_024, "1.0 KiB"),
+            (1_536, "1.5 KiB"),
+            (1 << 20, "1.0 MiB"),
+            (5 << 40, "5.0 TiB"),
+            (u64::MAX, "15.9 EiB"),
+        ] {
+            assert_eq!(bytes(size), expect);
+        }
+    }
 
     #[test]
     fn durations_have_two_units() {

@@ -6,6 +6,7 @@ use holdfast_drive::output::Reply;
 use holdfast_journal::query::Reader;
 use holdfast_kernel::id::RunId;
 use holdfast_kernel::status::Outcome;
+use holdfast_kernel::value::Value;
 use holdfast_runtime::executor::End;
 use holdfast_runtime::handle::Handle;
 use holdfast_runtime::lock::Use;
@@ -31,6 +32,27 @@ pub(crate) fn run(
     settings: &Settings,
     output: Output,
 ) -> Result<ExitCode, Error> {
+    complete(submission, settings, output).map(|completed| completed.code)
+}
+
+/// A run in the foreground that is over, or was interrupted.
+pub(super) struct Completed {
+    pub(super) code: ExitCode,
+    /// How it ended; none if it was interrupted.
+    pub(super) outcome: Option<Outcome>,
+    /// What it returned.
+    pub(super) outputs: Option<Value>,
+}
+
+/// Runs a workflow, and gives what it came to.
+///
+/// # Errors
+/// It cannot be submitted, or the state cannot be used.
+pub(super) fn complete(
+    submission: &Submission,
+    settings: &Settings,
+    output: Output,
+) -> Result<Completed, Error> {
     let parts = parts(settings, output);
     let prepared = submission::prepare(submission, settings, &parts, output)?;
     let state = open_state(settings, Use::Drives)?;
@@ -55,7 +77,11 @@ pub(crate) fn run(
         output.talk(format!("{run} queued"));
         let outcome = driven.watch.until_ended(run).await;
         let end = driven.end().await;
-        finish(run, outcome, end, (&driven.reader, output))
+        let code = finish(run, outcome, end, (&driven.reader, output))?;
+        let loaded = driven.reader.load(run).map_err(|error| super::unreadable(&error))?;
+        let outputs = loaded.map(|loaded| driven.reader.outputs(&loaded.state)).transpose();
+        let outputs = outputs.map_err(|error| super::unreadable(&error))?.flatten();
+        Ok(Completed { code, outcome, outputs })
     })
 }
 
@@ -84,7 +110,7 @@ pub(crate) fn resume(settings: &Settings, output: Output) -> Result<ExitCode, Er
     })
 }
 
-fn with_runtime(work: impl Future<Output = Result<ExitCode, Error>>) -> Result<ExitCode, Error> {
+fn with_runtime<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

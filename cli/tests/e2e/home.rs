@@ -111,6 +111,12 @@ impl Started {
         self.0.as_ref().expect("it has not ended").id()
     }
 
+    /// Whether it has not ended.
+    pub(crate) fn is_running(&mut self) -> bool {
+        let child = self.0.as_mut().expect("it has not ended");
+        child.try_wait().expect("it can be asked").is_none()
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).expect("it has a pid");

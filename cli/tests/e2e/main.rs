@@ -10,6 +10,7 @@
 
 mod acting_without_an_owner;
 mod authors;
+mod files;
 mod home;
 mod in_doubt;
 mod interrupted;

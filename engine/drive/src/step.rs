@@ -33,15 +33,16 @@ impl Drive {
         self.begin(now);
         let run = recovered.run;
         self.keep(Active { program, state: recovered.state });
-        let attempts: Vec<_> = self.started_attempts(run);
-        for attempt in attempts {
-            self.step(run, Event::AttemptInterrupted { attempt, death: Death::Unclean });
-        }
+        // First what the last process had asked: what the interruptions ask for would be asked twice otherwise.
         let at = self.stamp(Places::default()).at;
         self.kernel(run, |definition, state, _| {
             let commands = outstanding(definition, state, at)?;
             Ok(Decision { events: Vec::new(), commands })
         });
+        let attempts: Vec<_> = self.started_attempts(run);
+        for attempt in attempts {
+            self.step(run, Event::AttemptInterrupted { attempt, death: Death::Unclean });
+        }
     }
 
     /// Knows of a run that is active without driving it: for a process that only stores.

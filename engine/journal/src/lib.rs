@@ -17,6 +17,7 @@ pub mod commit;
 pub mod database;
 pub mod disk;
 pub mod filer;
+mod frame;
 pub mod items;
 pub mod lists;
 mod live;

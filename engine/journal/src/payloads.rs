@@ -17,6 +17,7 @@ use thiserror::Error;
 use crate::codec::checksum;
 use crate::database::is_full;
 use crate::disk::Disk;
+use crate::frame::{COMPRESSED, HEADER, PLAIN, Packed, SEALED, frame};
 use crate::sealing::{KeySource, Sealing, Unsealed};
 
 /// The folder of the payload files.
@@ -24,17 +25,6 @@ pub(crate) const FOLDER: &str = "payloads";
 
 /// The folder of the files of bodies, whose frames are sealed.
 pub(crate) const BODIES: &str = "bodies";
-
-/// The bytes of a frame before its content: form, length, checksum.
-const HEADER: usize = 13;
-
-/// Contents shorter than this are not worth compressing.
-const WORTH_COMPRESSING: usize = 128;
-
-const PLAIN: u8 = 0;
-const COMPRESSED: u8 = 1;
-/// Added to the form of a frame whose stored bytes are sealed.
-const SEALED: u8 = 2;
 
 /// Why a payload cannot be kept or read.
 #[derive(Debug, Error)]
@@ -391,49 +381,6 @@ impl Payloads {
     fn sync_error(&self, path: &Path, cause: io::Error) -> PayloadError {
         PayloadError::Sync { path: self.disk.place(path), cause }
     }
-}
-
-/// A content as it is stored: compressed where that makes it shorter.
-enum Packed<'a> {
-    Plain(&'a [u8]),
-    Compressed(Vec<u8>),
-}
-
-impl<'a> Packed<'a> {
-    fn new(content: &'a [u8]) -> Self {
-        if content.len() < WORTH_COMPRESSING {
-            return Self::Plain(content);
-        }
-        match zstd::bulk::compress(content, 1) {
-            Ok(packed) if packed.len() < content.len() => Self::Compressed(packed),
-            Ok(_) | Err(_) => Self::Plain(content),
-        }
-    }
-
-    const fn form(&self) -> u8 {
-        match self {
-            Self::Plain(_) => PLAIN,
-            Self::Compressed(_) => COMPRESSED,
-        }
-    }
-
-    const fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Plain(content) => content,
-            Self::Compressed(packed) => packed.as_slice(),
-        }
-    }
-}
-
-fn frame(form: u8, stored: &[u8]) -> Result<Vec<u8>, PayloadError> {
-    let length = u32::try_from(stored.len());
-    let length = length.map_err(|_too_long| PayloadError::TooLong { bytes: stored.len() })?;
-    let mut frame = Vec::with_capacity(HEADER + stored.len());
-    frame.push(form);
-    frame.extend_from_slice(&length.to_le_bytes());
-    frame.extend_from_slice(&checksum(&[&[form], stored]));
-    frame.extend_from_slice(stored);
-    Ok(frame)
 }
 
 /// A lock whose holder never leaves it half done.

@@ -3,7 +3,7 @@
 //! Committing, filing and what happens outside are interleaved by the seed. A crash is an error of the disk,
 //! or a word from the caller; [`Driver::reopen`] goes on from what the disk kept, as a new process would.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use holdfast_drive::grants::Limits;
@@ -18,8 +18,8 @@ use holdfast_journal::record::StoredDefinition;
 use holdfast_journal::resume::open;
 use holdfast_kernel::command::Command;
 use holdfast_kernel::definition::Definition;
-use holdfast_kernel::event::Request;
-use holdfast_kernel::id::{Millis, RunId};
+use holdfast_kernel::event::{Event, Request};
+use holdfast_kernel::id::{ItemIndex, Millis, RunId, StepIndex};
 use holdfast_kernel::status::Outcome;
 
 use crate::chance::Chance;
@@ -69,6 +69,8 @@ pub struct Driver {
     filer: Filer,
     committing: VecDeque<Batch>,
     die_at: Option<(u64, Boundary)>,
+    /// The questions about effects that are not answered yet.
+    asking: BTreeSet<(RunId, StepIndex, ItemIndex)>,
 }
 
 impl Driver {
@@ -117,6 +119,7 @@ impl Driver {
             filer: opened.filer,
             committing: VecDeque::new(),
             die_at: None,
+            asking: BTreeSet::new(),
         };
         driver.drive.start(driver.outside.now);
         Ok(driver)
@@ -200,6 +203,9 @@ impl Driver {
             self.committing.push_front(batch);
         }
         if let Some((run, event)) = self.outside.happen() {
+            if let Event::EffectProbed { step, item, .. } = &event {
+                self.asking.remove(&(run, *step, *item));
+            }
             self.drive.accept(Input::Event { run, event }, self.outside.now);
             return Ok(true);
         }
@@ -281,6 +287,16 @@ impl Driver {
         let (before, after) = (here(Boundary::BeforeEffect), here(Boundary::AfterEffect));
         if before {
             return Err(Stop::Cut);
+        }
+        // A probe may clean up after an attempt that died, so it must not run beside a second one, which
+        // would clean up after the attempt that follows the first.
+        if let Command::Probe { step, item } = command
+            && !self.asking.insert((run, *step, item.item))
+        {
+            return Err(Stop::Fault(format!(
+                "{run} asked about item {} twice at once",
+                item.item.0
+            )));
         }
         self.outside.carry_out(run, definition, command);
         if after { Err(Stop::Cut) } else { Ok(()) }

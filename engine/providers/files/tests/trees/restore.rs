@@ -13,7 +13,7 @@ use holdfast_contract::plan::{Change, OtherName, Sort};
 use holdfast_contract::provider::{
     Applied, Applying, Begun, Comparing, Extra, Found, Kept, Made, Provider as _,
 };
-use holdfast_contract::unit::Unit;
+use holdfast_contract::unit::{Range, Unit};
 use holdfast_files::{Fate, Fault, FilesTarget, Settings};
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{Digest, EffectKey};
@@ -61,7 +61,7 @@ fn copy(from: &Path, to: &Path) {
 fn compare(target: &FilesTarget, kept: &Arc<dyn Kept>, how: &Comparing) -> Vec<Change> {
     let said = Arc::default();
     let list = InMemory::default();
-    let whole = Unit { range: Default::default(), entries: 0, bytes: 0 }.item();
+    let whole = Unit { range: Range::default(), entries: 0, bytes: 0 }.item();
     let out = Box::new(list.clone());
     at_once(target.compare(&attempt(&said), &whole, Arc::clone(kept), how, out)).unwrap();
     let mut changes: Vec<Change> = Vec::new();

@@ -92,6 +92,7 @@ fn refused(what: &str, refusal: &Refusal) -> Error {
             .hint("`holdfast show RUN` lists what is in doubt, with the command that resolves it."),
         Refusal::KeyTaken(run) => error.hint(format!("`holdfast show {run}` shows it.")),
         Refusal::Active
+        | Refusal::Sealed
         | Refusal::NothingToDo
         | Refusal::NoSuchRun
         | Refusal::Unreadable(_)

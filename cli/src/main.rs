@@ -12,6 +12,7 @@ mod environment;
 mod error;
 mod find;
 mod output;
+mod progress;
 mod repository;
 mod secrets;
 mod settings;

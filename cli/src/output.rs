@@ -32,6 +32,11 @@ impl Output {
         self.form == Form::Json
     }
 
+    /// Whether the terminal of the talk may move and be drawn on.
+    pub(crate) fn moves(self) -> bool {
+        !self.is_json() && is_plain_terminal()
+    }
+
     /// Data for people, a line.
     pub(crate) fn line(self, line: impl AsRef<str>) {
         // A reader that is gone, as `head` is, wants no more.
@@ -86,9 +91,14 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
 
 /// Colour on a terminal, unless `NO_COLOR` is set.
 fn colour() -> Colour {
+    if is_plain_terminal() { Colour::Ansi } else { Colour::None }
+}
+
+/// Whether talk goes to a terminal that takes colour and movement.
+fn is_plain_terminal() -> bool {
     let plain =
         environment::variable("NO_COLOR").is_some() || environment::variable("CI").is_some();
-    if io::stderr().is_terminal() && !plain { Colour::Ansi } else { Colour::None }
+    io::stderr().is_terminal() && !plain
 }
 
 /// Text from elsewhere may not steer the terminal: control characters and marks that turn the direction of

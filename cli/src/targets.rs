@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use holdfast_contract::provider::{Provider, Targets};
-use holdfast_files::{FilesTarget, Settings as FilesSettings};
+use holdfast_files::{FilesTarget, Mounts, Settings as FilesSettings};
 use holdfast_kernel::event::TargetReference;
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_language::configuration::TargetKind;
@@ -58,6 +58,7 @@ impl LocalTargets {
                 root: PathBuf::from(&files.root),
                 include: files.include.clone(),
                 exclude: files.exclude.clone(),
+                mounts: if files.one_file_system { Mounts::LeftOut } else { Mounts::Included },
                 never,
                 fault: None,
             },

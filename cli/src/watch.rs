@@ -13,6 +13,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::output::Output;
+use crate::progress::ProgressLine;
 
 /// Tells what happens to runs.
 pub(crate) struct Watch {
@@ -22,6 +23,9 @@ pub(crate) struct Watch {
     /// The words told last of each step.
     told: BTreeMap<(RunId, StepIndex), String>,
     several: Several,
+    progress: ProgressLine,
+    /// The ids of steps, for progress that only has their numbers.
+    ids: BTreeMap<(RunId, StepIndex), String>,
 }
 
 /// Whether lines name their run.
@@ -35,13 +39,15 @@ pub(crate) enum Several {
 
 impl Watch {
     /// Tells news from here on.
-    pub(crate) const fn new(
+    pub(crate) fn new(
         news: Receiver<News>,
         reader: Reader,
         output: Output,
         several: Several,
     ) -> Self {
-        Self { news, reader, output, told: BTreeMap::new(), several }
+        let progress = ProgressLine::new(output.moves());
+        let (told, ids) = (BTreeMap::new(), BTreeMap::new());
+        Self { news, reader, output, told, several, progress, ids }
     }
 
     /// Tells what happens until a run has ended, and returns how; none if the executor ended before.
@@ -110,7 +116,11 @@ impl Watch {
             News::Quarantined { run, reason } => {
                 self.line(*run, &format!("a bug in holdfast stopped the run: {reason}"));
             }
-            News::Happened { .. } | News::Progress { .. } => {}
+            News::Progress { run, step, progress } => {
+                let id = self.ids.get(&(*run, *step)).cloned().unwrap_or_default();
+                self.progress.moved(*run, *step, &id, progress);
+            }
+            News::Happened { .. } => {}
         }
     }
 
@@ -122,6 +132,12 @@ impl Watch {
         (phase, counts): (StepPhase, &Counts),
     ) {
         let Some(of) = definition.step(step) else { return };
+        self.ids.insert((run, step), of.id.clone());
+        if matches!(phase, StepPhase::Final(_)) {
+            self.progress.ended(run, step);
+        } else if of.for_each.is_some() {
+            self.progress.counted(run, step, &of.id, counts);
+        }
         let Some(words) = words(phase, of.for_each.as_ref().map(|_| counts)) else { return };
         let last = self.told.insert((run, step), words.clone());
         if last.as_ref() != Some(&words) {
@@ -140,10 +156,10 @@ impl Watch {
     }
 
     fn line(&self, run: RunId, line: &str) {
-        match self.several {
+        self.progress.aside(|| match self.several {
             Several::No => self.output.talk(line),
             Several::Yes => self.output.talk(format!("{run} {line}")),
-        }
+        });
     }
 }
 

@@ -354,3 +354,42 @@ fn inv_09_a_preview_that_could_write_the_target_is_refused() {
     let said = home.holdfast(&["validate", "workflows/bad.yaml"]).with_code(2);
     assert!(said.talk.contains("plan.apply"), "{said:#?}");
 }
+
+const PARTIAL: &str = r#"holdfast: 1
+name: partial
+operation: backup
+inputs:
+  target: { type: target, required: true }
+target: "{{ inputs.target }}"
+steps:
+  - id: list
+    uses: inventory
+  - id: capture
+    for_each: "{{ steps.list.output.items }}"
+    uses: capture
+  - id: broken
+    needs: []
+    uses: command
+    with: { argv: [/bin/sh, -c, "exit 1"] }
+  - id: seal
+    needs: [capture, broken]
+    run_when: done
+    uses: backup_set.seal
+outputs:
+  complete: "{{ steps.seal.output.complete }}"
+"#;
+
+#[test]
+fn inv_05_a_set_is_partial_if_anything_it_depends_on_is_and_it_is_not_sealed_again() {
+    let home = home();
+    home.write("holdfast.yaml", &format!("{CONFIGURATION}allow: {{ commands: [/bin/sh] }}\n"));
+    home.write("workflows/partial.yaml", PARTIAL);
+    let said = run(&home, "partial", &["target=documents"]).with_code(1);
+    assert_eq!(output(&said, "complete"), "false");
+    let sets = home.holdfast(&["sets", "--output", "json"]).with_code(0).json();
+    assert_eq!(sets[0]["complete"], false, "{sets:#}");
+    let said = home.holdfast(&["retry", &run_of(&home)]).with_code(5);
+    assert!(said.talk.contains("has sealed a backup set"), "{said:#?}");
+    // A partial set is not what a restore starts from by itself.
+    run(&home, "files/preview", &["target=documents"]).with_code(1);
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use holdfast_contract::action::{Action, Input, Output};
 use holdfast_contract::attempt::{Attempt, Progress};
-use holdfast_contract::entry::EntrySource;
+use holdfast_contract::entry::{EntrySource, Found};
 use holdfast_contract::provider::{Captured, Targets};
 use holdfast_contract::spec::{ActionSpec, Batch, Defaults, Env, Field, ItemUse, Shape, TargetUse};
 use holdfast_kernel::definition::{EffectClass, RunWhen, Writes};
@@ -15,6 +15,9 @@ use holdfast_repository::unit::{FILES, UnitRequest, UnitSummary};
 
 use crate::inventory::{LEFT_OUT, left_out};
 use crate::repositories::{Repositories, object_label, permit};
+
+/// After how many entries an attempt tells how far it is.
+const TOLD_AT_ONCE: u64 = 200;
 
 static SPEC: ActionSpec = ActionSpec {
     name: "capture",
@@ -83,6 +86,30 @@ impl Capture {
     }
 }
 
+/// A source that tells how many of its entries were taken.
+struct Counted {
+    source: Arc<dyn EntrySource>,
+    attempt: Attempt,
+}
+
+impl EntrySource for Counted {
+    fn entries(&self) -> Box<dyn Iterator<Item = Found> + Send> {
+        let attempt = self.attempt.clone();
+        let mut taken = 0;
+        Box::new(self.source.entries().inspect(move |_| {
+            taken += 1;
+            if taken == TOLD_AT_ONCE {
+                attempt.progress(Progress::Advance(taken));
+                taken = 0;
+            }
+        }))
+    }
+
+    fn again(&self, path: &[u8]) -> Found {
+        self.source.again(path)
+    }
+}
+
 #[async_trait]
 impl Action for Capture {
     fn spec(&self) -> &'static ActionSpec {
@@ -96,8 +123,10 @@ impl Action for Capture {
         let key = item.get("key").and_then(Value::as_text).unwrap_or_default().to_owned();
         let target = crate::target::open(attempt, &self.targets).await?;
         let Captured::Tree(source) = target.capture(attempt, item).await?;
+        let entries = item.get("entries").and_then(Value::as_integer).unwrap_or(0);
+        attempt.progress(Progress::Total(u64::try_from(entries).unwrap_or(0)));
+        let source = Arc::new(Counted { source, attempt: attempt.clone() });
         let unit = self.tree(attempt, input, source).await?;
-        attempt.progress(Progress::Advance(unit.counts.files));
         let value = Value::from([
             ("key", Value::Text(key)),
             ("bytes", Value::from(unit.counts.bytes)),

@@ -91,6 +91,9 @@ pub enum Refusal {
     /// What is not ok is in doubt.
     #[error("all that is not ok is in doubt: a person must say first what happened")]
     OnlyUnknown,
+    /// It would seal again.
+    #[error("the run has sealed a backup set, which never changes: start the workflow again")]
+    Sealed,
     /// There is no unknown effect at that place.
     #[error("there is no effect in doubt at that step and item")]
     NotUnknown,
@@ -111,6 +114,7 @@ impl From<NotReopenable> for Refusal {
             NotReopenable::Active => Self::Active,
             NotReopenable::NothingToDo => Self::NothingToDo,
             NotReopenable::OnlyUnknown => Self::OnlyUnknown,
+            NotReopenable::Sealed => Self::Sealed,
         }
     }
 }

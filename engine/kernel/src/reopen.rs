@@ -34,7 +34,12 @@ pub enum NotReopenable {
     NothingToDo,
     /// All that is not ok is unknown, and a person must say first what happened.
     OnlyUnknown,
+    /// A step that would run again has sealed a backup set, which never changes.
+    Sealed,
 }
+
+/// The action whose result never changes.
+const SEAL: &str = "backup_set.seal";
 
 /// What of an ended run would run again, by step.
 ///
@@ -56,6 +61,9 @@ pub fn plan(definition: &Definition, state: &RunState) -> Result<Vec<StepRedo>, 
             redo.push(StepRedo { step: index, extent });
         }
     }
+    if redo.iter().any(|redo| has_sealed(definition, state, redo.step)) {
+        return Err(NotReopenable::Sealed);
+    }
     redo.sort_by_key(|redo| redo.step);
     let outputs_failed = matches!(state.outputs, Some(OutputsState::Failed(_)));
     if !redo.is_empty() || outputs_failed {
@@ -63,6 +71,15 @@ pub fn plan(definition: &Definition, state: &RunState) -> Result<Vec<StepRedo>, 
     }
     let in_doubt = state.steps.iter().any(|step| step.items.counts.unknown > 0);
     Err(if in_doubt { NotReopenable::OnlyUnknown } else { NotReopenable::NothingToDo })
+}
+
+/// Whether a step has made a backup set. Sealing again, so that the new set supersedes the partial one, comes
+/// with the retry of single steps.
+fn has_sealed(definition: &Definition, state: &RunState, index: StepIndex) -> bool {
+    let seals =
+        definition.step(index).and_then(Step::action).is_some_and(|used| used.action == SEAL);
+    let end = state.step(index).and_then(|step| step.phase.end());
+    seals && matches!(end, Some(StepEnd::Succeeded | StepEnd::Partial))
 }
 
 /// Every step after all that it needs.

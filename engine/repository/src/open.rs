@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytesize::ByteSize;
@@ -34,8 +35,10 @@ pub struct Repository {
     fault: Option<Fault>,
     /// What was read of the snapshots before, so that listing reads only new ones.
     known: Mutex<Vec<SnapshotFile>>,
-    /// One piece of work archives at a time: each uses all cores, and up to a hundred megabytes.
-    archiving: Mutex<()>,
+    /// So many pieces of work archive at a time: each uses up to a hundred megabytes, and what one waits for
+    /// the other can use.
+    archiving: [Mutex<()>; 2],
+    next_turn: AtomicUsize,
 }
 
 impl std::fmt::Debug for Repository {
@@ -115,7 +118,14 @@ impl Repository {
     }
 
     fn with_key(path: PathBuf, master: MasterKey) -> Self {
-        Self { path, master, fault: None, known: Mutex::new(Vec::new()), archiving: Mutex::new(()) }
+        Self {
+            path,
+            master,
+            fault: None,
+            known: Mutex::new(Vec::new()),
+            archiving: Default::default(),
+            next_turn: AtomicUsize::new(0),
+        }
     }
 
     /// The same repository with writes that fail as `fault` says: for tests and rehearsals.
@@ -144,9 +154,12 @@ impl Repository {
         Ok(Session { gate: Arc::new(gate), master: self.master.clone(), index: Mutex::new(None) })
     }
 
-    /// Waits until nobody else in this process archives.
+    /// Waits until few enough others in this process archive.
     pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
-        self.archiving.lock().unwrap_or_else(PoisonError::into_inner)
+        let [one, other] = &self.archiving;
+        let turn = self.next_turn.fetch_add(1, Ordering::Relaxed);
+        let mine = if turn.is_multiple_of(2) { one } else { other };
+        mine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A piece of work that writes nothing.

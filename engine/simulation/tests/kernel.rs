@@ -107,7 +107,9 @@ fn done_again(seed: u64) -> Result<u32, String> {
         }
         let redo = match plan(&host.definition, &host.state) {
             Ok(redo) => redo,
-            Err(NotReopenable::NothingToDo | NotReopenable::OnlyUnknown) => break,
+            Err(
+                NotReopenable::NothingToDo | NotReopenable::OnlyUnknown | NotReopenable::Sealed,
+            ) => break,
             Err(NotReopenable::Active) => return Err("an ended run is called active".to_owned()),
         };
         periods += 1;

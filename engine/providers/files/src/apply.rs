@@ -8,7 +8,7 @@ use holdfast_contract::plan::Sort;
 use holdfast_contract::provider::{Applied, Applying, Begun, Kept, KeptEntry, Made};
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::Digest;
-use rustix::fs::{AtFlags, linkat, syncfs};
+use rustix::fs::{AtFlags, linkat};
 
 use crate::beneath::{FOLDER, open_beneath};
 use crate::folder::Folders;
@@ -44,20 +44,15 @@ impl Batch<'_> {
     pub(crate) fn run(mut self, changes: Vec<Applying>) -> Vec<Result<Applied, Failure>> {
         let prepared: Vec<_> = changes.into_iter().map(|change| self.prepare(change)).collect();
         let has_written = prepared.iter().flatten().any(|work| !work.written.is_empty());
-        if has_written && let Err(failure) = self.sync() {
+        if has_written && let Err(failure) = self.folders.sync() {
             return prepared.into_iter().map(|work| work.and(Err(failure.clone()))).collect();
         }
         let ends: Vec<_> = prepared.into_iter().map(|work| self.place(work?)).collect();
-        let settled = self.folders.settle(self.inner, self.kept).and_then(|()| self.sync());
+        let settled = self.folders.settle(self.kept).and_then(|()| self.folders.sync());
         match settled {
             Ok(()) => ends,
             Err(failure) => ends.into_iter().map(|end| end.and(Err(failure.clone()))).collect(),
         }
-    }
-
-    /// One sync for all that was written: the file system's own.
-    fn sync(&self) -> Result<(), Failure> {
-        syncfs(self.inner.root()).map_err(|errno| doubtful(errno, "making it durable"))
     }
 
     fn permit(&self) -> Result<(), Failure> {

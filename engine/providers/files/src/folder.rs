@@ -3,18 +3,17 @@
 //! Whatever is made, moved or removed in a folder changes its time. One that the set has gets the time of
 //! the set; any other gets the time it had. A folder that we own and may not write is opened for the batch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use holdfast_contract::entry::{FileTime, TreePath};
 use holdfast_contract::provider::Kept;
 use holdfast_kernel::failure::Failure;
-use rustix::fs::{Mode, Timespec, Timestamps, fchmod, fstat, futimens};
+use rustix::fs::{Mode, Timespec, Timestamps, fchmod, fstat, futimens, syncfs};
 
 use crate::metadata::metadata_of;
 use crate::place::{Place, doubtful, folder_metadata, refused};
-use crate::root::Inner;
 
 /// The bits that let an owner change what is in a folder.
 const OPEN: u32 = 0o300;
@@ -28,6 +27,7 @@ pub(crate) struct Folders {
 struct Entered {
     folder: Arc<OwnedFd>,
     modified: FileTime,
+    device: u64,
     /// The mode to go back to, if it was changed.
     mode: Option<u32>,
 }
@@ -35,7 +35,7 @@ struct Entered {
 impl Folders {
     /// Remembers how the folder of a place is, before anything in it is changed.
     pub(crate) fn enter(&mut self, place: &Place, kept: &dyn Kept) -> Result<(), Failure> {
-        if self.entered.contains_key(&place.parent) || place.name.is_empty() {
+        if self.entered.contains_key(&place.parent) {
             return Ok(());
         }
         let stat = fstat(&*place.folder).map_err(|errno| refused(errno, "looking at a folder"))?;
@@ -51,13 +51,24 @@ impl Folders {
                 .map_err(|errno| refused(errno, "opening a folder for writing"))?;
         }
         let folder = Arc::clone(&place.folder);
-        let entered = Entered { folder, modified: before.modified, mode };
+        let entered = Entered { folder, modified: before.modified, device: before.device, mode };
         self.entered.insert(place.parent.clone(), entered);
         Ok(())
     }
 
+    /// Makes durable what was done: one sync for each file system that the folders stand on.
+    pub(crate) fn sync(&self) -> Result<(), Failure> {
+        let mut synced = BTreeSet::new();
+        for entered in self.entered.values() {
+            if synced.insert(entered.device) {
+                syncfs(&*entered.folder).map_err(|errno| doubtful(errno, "making it durable"))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Gives every folder its time and mode.
-    pub(crate) fn settle(&self, _inner: &Arc<Inner>, kept: &dyn Kept) -> Result<(), Failure> {
+    pub(crate) fn settle(&self, kept: &dyn Kept) -> Result<(), Failure> {
         for (path, entered) in &self.entered {
             let entry = kept.entry(path)?;
             let wanted = folder_metadata(entry.as_ref());

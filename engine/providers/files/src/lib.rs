@@ -21,4 +21,4 @@ pub mod scan;
 pub mod unit;
 mod write;
 
-pub use root::{Fate, Fault, FilesTarget, Refused, Settings};
+pub use root::{Fate, Fault, FilesTarget, Mounts, Refused, Settings};

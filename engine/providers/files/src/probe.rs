@@ -51,7 +51,7 @@ pub(crate) fn probe(
         let found = place.look(inner, entry.as_ref(), permitted)?;
         all_done &= is_done(found.as_ref(), entry.as_ref());
     }
-    folders.settle(inner, kept)?;
+    folders.settle(kept)?;
     Ok(if all_done { Found::Done } else { Found::Absent })
 }
 

@@ -27,10 +27,22 @@ pub struct Settings {
     pub include: Vec<String>,
     /// What does not.
     pub exclude: Vec<String>,
+    /// Whether what is mounted inside of the tree belongs to it.
+    pub mounts: Mounts,
     /// Never read and never written: the state directory, the repository, the key file.
     pub never: Vec<PathBuf>,
     /// Where a restore dies: for tests and rehearsals.
     pub fault: Option<Fault>,
+}
+
+/// Whether what is mounted inside of a tree belongs to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mounts {
+    /// It does not: another file system is listed as left out.
+    #[default]
+    LeftOut,
+    /// It does.
+    Included,
 }
 
 /// Why a target cannot be used.
@@ -110,6 +122,7 @@ pub(crate) struct Inner {
     pub(crate) root: Arc<OwnedFd>,
     /// The file system that it stands on: others are not gone into.
     pub(crate) device: u64,
+    pub(crate) mounts: Mounts,
     pub(crate) patterns: Patterns,
     /// What is never read, by its path from the root.
     pub(crate) never: BTreeSet<TreePath>,
@@ -178,6 +191,7 @@ impl FilesTarget {
                 path,
                 root: Arc::new(opened),
                 device,
+                mounts: settings.mounts,
                 patterns: Patterns::new(&settings.include, &settings.exclude)?,
                 never,
                 fault: settings.fault.clone(),

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use crate::beneath::FOLDER;
 use crate::beside::is_ours;
 use crate::glob::Match;
-use crate::root::Inner;
+use crate::root::{Inner, Mounts};
 use holdfast_contract::unit::Range;
 
 /// An entry that was seen.
@@ -191,7 +191,7 @@ impl Scan {
         if !is_folder {
             return;
         }
-        if stat.st_dev != self.inner.device {
+        if stat.st_dev != self.inner.device && self.inner.mounts == Mounts::LeftOut {
             self.pending.retain(|seen| seen.path != path);
             if is_in_range {
                 self.rule(path, "another file system begins there");

@@ -74,8 +74,15 @@ impl Capture {
         let (run, at) = (attempt.facts().run, attempt.facts().started_at);
         let (effect, target) = (input.effect_key, attempt.target()?.name.clone());
         let object = object_label(&attempt.records().object());
+        let (number, teller) = (input.number, attempt.clone());
         attempt
             .blocking(move || {
+                if number > 1
+                    && let Err(failure) = repositories.reclaim(run, at, &permit)
+                {
+                    // It only saves space: what it would have found is stored once more.
+                    teller.log(&format!("what a dead process left is not used again: {failure}"));
+                }
                 let repository = repositories.get()?;
                 let previous = repository.newest(&target, object.as_deref())?;
                 let previous = previous.map(|set| set.id);

@@ -2,13 +2,14 @@
 //!
 //! Opening derives the key, which costs a third of a second. Everything here blocks.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use holdfast_contract::attempt::Attempt;
 use holdfast_contract::provider::{Kept, KeptEntry, Sink};
 use holdfast_contract::unit::Range;
 use holdfast_kernel::failure::{Class, Failure};
+use holdfast_kernel::id::{Instant, RunId};
 use holdfast_repository::backup_set::SetId;
 use holdfast_repository::read::{OpenSet, SetEntry};
 use holdfast_repository::unit::FILES;
@@ -25,6 +26,8 @@ pub struct Repositories {
     opener: Opener,
     opened: Mutex<Option<Arc<Repository>>>,
     sets: Mutex<VecDeque<Arc<KeptSet>>>,
+    /// The runs after whose death the repository was looked through.
+    reclaimed: Mutex<BTreeSet<RunId>>,
 }
 
 impl std::fmt::Debug for Repositories {
@@ -36,7 +39,12 @@ impl std::fmt::Debug for Repositories {
 impl Repositories {
     /// A repository that is opened by this when it is first asked for.
     pub fn new(opener: Opener) -> Self {
-        Self { opener, opened: Mutex::default(), sets: Mutex::default() }
+        Self {
+            opener,
+            opened: Mutex::default(),
+            sets: Mutex::default(),
+            reclaimed: Mutex::default(),
+        }
     }
 
     /// The repository.
@@ -51,6 +59,19 @@ impl Repositories {
         let repository = Arc::new((self.opener)()?);
         *opened = Some(Arc::clone(&repository));
         Ok(repository)
+    }
+
+    /// Brings what a run's dead process has left in the repository back into use, once for each run: without
+    /// that what is captured again would be stored again. Others of the same process wait for it.
+    ///
+    /// # Errors
+    /// Somebody else works on the repository, or it cannot be read or written.
+    pub(crate) fn reclaim(&self, run: RunId, at: Instant, permit: &Permit) -> Result<(), Failure> {
+        let mut reclaimed = self.reclaimed.lock().unwrap_or_else(PoisonError::into_inner);
+        if reclaimed.insert(run) {
+            self.get()?.reclaim(at, permit)?;
+        }
+        Ok(())
     }
 
     /// An open set.

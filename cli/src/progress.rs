@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use holdfast_contract::attempt::Progress;
 use holdfast_kernel::id::{RunId, StepIndex};
 use holdfast_kernel::status::Counts;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// What the line looks like. A template that is not understood would be a bug, and a test reads it.
 const TEMPLATE: &str =
-    "{prefix}: [{bar:24}] {human_pos} of {human_len}, {per_sec}, {eta} left{msg}";
+    "{prefix}: [{bar:24}] {human_pos} of {human_len}, {rate}, {eta} left{wide_msg}";
 
 /// How often the line is drawn at most, in hertz.
 const HERTZ: u8 = 8;
@@ -26,6 +26,8 @@ pub(crate) struct ProgressLine {
 #[derive(Clone, Copy, Debug, Default)]
 struct Far {
     total: u64,
+    /// How many attempts have said how much they have to do.
+    announced: u64,
     done: u64,
     counts: Counts,
 }
@@ -34,10 +36,9 @@ impl ProgressLine {
     /// A line if there is a terminal that may move.
     pub(crate) fn new(moves: bool) -> Self {
         let bar = moves.then(|| {
-            let bar =
-                ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(HERTZ));
+            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
             if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
-                bar.set_style(style.progress_chars("=> "));
+                bar.set_style(style.progress_chars("=> ").with_key("rate", rate));
             }
             bar
         });
@@ -59,7 +60,10 @@ impl ProgressLine {
         }
         let far = self.steps.entry((run, step)).or_default();
         match progress {
-            Progress::Total(total) => far.total += total,
+            Progress::Total(total) => {
+                far.total += total;
+                far.announced += 1;
+            }
             Progress::Advance(done) => far.done += done,
             Progress::Message(_) => {}
         }
@@ -81,25 +85,43 @@ impl ProgressLine {
         if self.shown == Some((run, step)) {
             self.shown = None;
             if let Some(bar) = &self.bar {
-                bar.reset();
-                bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(HERTZ));
-                bar.suspend(|| ());
+                bar.finish_and_clear();
+                bar.set_draw_target(ProgressDrawTarget::hidden());
             }
         }
     }
 
     fn draw(&mut self, run: RunId, step: StepIndex, id: &str) {
         let (Some(bar), Some(far)) = (&self.bar, self.steps.get(&(run, step))) else { return };
+        let (done, total, aside) = far.in_numbers();
+        if total == 0 {
+            return;
+        }
         if self.shown != Some((run, step)) {
             self.shown = Some((run, step));
             bar.reset();
+            bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(HERTZ));
             bar.set_prefix(id.to_owned());
         }
-        let (done, total, aside) = far.in_numbers();
         bar.set_length(total);
         bar.set_message(aside);
         bar.set_position(done);
     }
+}
+
+/// How fast it goes, in whole numbers.
+fn rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+    // A line of progress that cannot be written is missed by nobody.
+    write!(out, "{}/s", HumanCount(whole(state.per_sec()))).unwrap_or_default();
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rate is not negative, and one beyond 2^53 is as good as any"
+)]
+const fn whole(rate: f64) -> u64 {
+    rate as u64
 }
 
 impl Far {
@@ -112,13 +134,16 @@ impl Far {
         if self.total == 0 {
             return (u64::from(ended), u64::from(counts.total), bad);
         }
-        // Attempts that are repeated count twice: never more than all of it.
+        // What has not started is taken to be as large as what has. Attempts that are repeated count twice:
+        // never more than all of it.
+        let whole = u64::from(counts.total).max(self.announced);
+        let total = self.total.saturating_mul(whole) / self.announced.max(1);
         let items = if counts.total > 1 {
             format!(", {ended} of {} items", counts.total)
         } else {
             String::new()
         };
-        (self.done.min(self.total), self.total, format!("{items}{bad}"))
+        (self.done.min(total), total, format!("{items}{bad}"))
     }
 }
 
@@ -134,9 +159,9 @@ mod tests {
     #[test]
     fn a_line_says_how_far_the_step_is() {
         let counts = Counts { total: 6, succeeded: 2, failed: 1, ..Counts::default() };
-        let far = Far { total: 0, done: 0, counts };
+        let far = Far { counts, ..Far::default() };
         assert_eq!(far.in_numbers(), (3, 6, ", 1 not ok".to_owned()));
-        let far = Far { total: 50_000, done: 60_000, counts };
+        let far = Far { total: 25_000, announced: 3, done: 60_000, counts };
         assert_eq!(far.in_numbers(), (50_000, 50_000, ", 3 of 6 items, 1 not ok".to_owned()));
     }
 }

@@ -12,6 +12,7 @@ pub mod diff;
 pub mod escape;
 pub mod export;
 mod feed;
+mod folders;
 mod gate;
 mod layer;
 mod layers;

@@ -14,6 +14,7 @@ use rustic_core::TreeId;
 use rustic_core::repofile::{BlobType, Node, Tree};
 
 use crate::backup_set::{BackupSet, SetId};
+use crate::folders::Folders;
 use crate::manifest::{MANIFEST, Manifest};
 use crate::node::{kind_of, metadata_of, name_of};
 use crate::open::{Full, Repository};
@@ -25,6 +26,7 @@ pub struct OpenSet {
     manifest: Manifest,
     pub(crate) index: Arc<Full>,
     pub(crate) root: TreeId,
+    folders: Folders,
 }
 
 /// One entry of a set.
@@ -61,7 +63,7 @@ impl Repository {
             what: format!("the manifest of {id}"),
             reason: error.to_string(),
         })?;
-        Ok(OpenSet { set, manifest, index, root: snapshot.tree })
+        Ok(OpenSet { set, manifest, index, root: snapshot.tree, folders: Folders::default() })
     }
 }
 
@@ -112,7 +114,7 @@ impl OpenSet {
     /// # Errors
     /// A folder on the way is damaged.
     pub fn entry(&self, path: &[u8]) -> Result<Option<SetEntry>, Refused> {
-        match find(&self.index, self.root, path) {
+        match self.folders.find(&self.index, self.root, path) {
             Ok(node) => self.entry_of(path.to_vec(), &node).map(Some),
             Err(Refused::NoPath { .. }) => Ok(None),
             Err(other) => Err(other),
@@ -142,7 +144,7 @@ impl OpenSet {
         path: &[u8],
         sink: impl FnMut(&[u8]) -> Result<(), Refused>,
     ) -> Result<(), Refused> {
-        let node = find(&self.index, self.root, path)?;
+        let node = self.folders.find(&self.index, self.root, path)?;
         if !node.is_file() {
             let kind = kind_of(&node).name();
             return Err(Refused::Invalid(format!("{} is a {kind}, not a file", shown(path))));

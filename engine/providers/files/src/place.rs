@@ -73,10 +73,11 @@ impl Place {
         })
     }
 
-    /// Asked before every call that changes something.
+    /// Asked before every call that needs space for something new.
     pub(crate) fn moment(&self) -> Result<(), Errno> {
         match self.fate() {
             Fate::Dead => Err(Errno::INTR),
+            Fate::DiskFull => Err(Errno::NOSPC),
             Fate::Alive | Fate::PlainRenames => Ok(()),
         }
     }
@@ -89,13 +90,15 @@ impl Place {
         match self.fate() {
             Fate::Dead => return Err(Errno::INTR),
             Fate::PlainRenames if !flags.is_empty() => return Err(Errno::INVAL),
-            Fate::Alive | Fate::PlainRenames => {}
+            Fate::Alive | Fate::DiskFull | Fate::PlainRenames => {}
         }
         renameat_with(&*self.folder, from, &*self.folder, to, flags)
     }
 
     fn unlink(&self, name: &[u8], flags: AtFlags) -> Result<(), Errno> {
-        self.moment()?;
+        if self.fate() == Fate::Dead {
+            return Err(Errno::INTR);
+        }
         unlinkat(&*self.folder, name, flags)
     }
 

@@ -140,6 +140,8 @@ pub enum Fate {
     Alive,
     /// The process has died: nothing is changed any more.
     Dead,
+    /// It goes on, and there is no space for anything new.
+    DiskFull,
     /// It goes on on a file system that can neither exchange two names nor refuse to replace one.
     PlainRenames,
 }

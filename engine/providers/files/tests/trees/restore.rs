@@ -405,3 +405,33 @@ fn inv_08_what_somebody_writes_after_a_kill_is_never_lost() {
         assert_eq!(text, "written after the kill", "killed at {nth}");
     });
 }
+
+#[test]
+fn inv_15_a_disk_that_is_full_in_the_middle_of_a_restore_damages_nothing_and_it_goes_on_later() {
+    let kit = Kit::new(many_files);
+    damage_many(&kit.scene.root);
+    let root = &kit.scene.root;
+    let damaged = kit.scene.home.path().join("damaged");
+    copy(root, &damaged);
+    let kept = kit.kept();
+    let changes = compare(&kit.scene.target(), &kept, &everything_and(Extra::Delete));
+    for nth in 0..10 {
+        kit.reset(&damaged);
+        let calls = AtomicUsize::new(0);
+        let fault = Fault(Arc::new(move || {
+            let call = calls.fetch_add(1, Ordering::SeqCst);
+            if call < nth { Fate::Alive } else { Fate::DiskFull }
+        }));
+        let full = Settings { fault: Some(fault), ..kit.scene.settings() };
+        let full = FilesTarget::open(&full).unwrap();
+        let (ends, _) = apply(&full, &kept, &changes, Begun::No);
+        let failures: Vec<_> = ends.iter().filter_map(|end| end.as_ref().err()).collect();
+        assert!(!failures.is_empty());
+        for failure in failures {
+            assert_eq!(failure.class, Class::Dependency, "{failure}");
+        }
+        nothing_beside(root);
+        recover(&kit.scene.target(), &kept, &changes);
+        same(&kit.before, root);
+    }
+}

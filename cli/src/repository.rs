@@ -52,10 +52,15 @@ pub(crate) fn place(settings: &Settings) -> Result<Place, String> {
             "the configuration has several repositories, and none is named `default`".to_owned()
         );
     }
-    let data = environment::data_directory()
-        .ok_or("there is no place for a repository: set HOME, or name one in holdfast.yaml")?;
+    let missing = "there is no place for a repository: set HOME, or name one in holdfast.yaml";
+    own().ok_or_else(|| missing.to_owned())
+}
+
+/// The place of a repository of our own.
+pub(crate) fn own() -> Option<Place> {
+    let data = environment::data_directory()?;
     let key = data.join("repository.key").to_string_lossy().into_owned();
-    Ok(Place {
+    Some(Place {
         path: data.join("repository"),
         password: SecretReference::File(key),
         kind: Kind::Own,

@@ -85,7 +85,8 @@ impl Settings {
         for repository in self.configuration.repositories.values() {
             keep(PathBuf::from(&repository.path), &repository.password);
         }
-        if let Ok(place) = repository::place(self) {
+        // Our own too, once a configuration names another.
+        for place in repository::place(self).into_iter().chain(repository::own()) {
             keep(place.path, &place.password);
         }
         kept

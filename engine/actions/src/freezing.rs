@@ -3,7 +3,7 @@
 //! In memory are the stage and place of each change, and the names of files with several; the changes
 //! themselves are read from the run's encrypted file and written back to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use holdfast_contract::attempt::Attempt;
@@ -14,13 +14,16 @@ use holdfast_contract::plan::{
 use holdfast_contract::records::EarlierEnd;
 use holdfast_contract::time::written;
 use holdfast_kernel::failure::{Class, Failure};
-use holdfast_kernel::id::Millis;
+use holdfast_kernel::id::{Digest, Millis};
 
 use crate::plan_compare::{Compared, NAME};
 use crate::repositories::{Repositories, set_id};
 
 /// The longest summary, in bytes.
 const SUMMARY: usize = 4_096;
+
+/// The kind of a folder.
+const FOLDER: &str = "folder";
 
 /// A plan that was made, and its summary.
 pub(crate) struct Frozen {
@@ -36,6 +39,10 @@ struct Found {
     place: u32,
 }
 
+/// A file of the set with several names: its device and number, and its digest. A file that was written to while
+/// it was captured is another one for each state.
+type File = ((u64, u64), Option<Digest>);
+
 /// The names of a file with several, in the order of a tree.
 struct Group {
     first: Found,
@@ -49,7 +56,9 @@ struct Gathered {
     lists: Vec<Box<dyn ListIn>>,
     unchanged: u64,
     order: Vec<Found>,
-    groups: BTreeMap<(u64, u64), Group>,
+    groups: BTreeMap<File, Group>,
+    /// The folders that lead to what was selected: units that share one each have it.
+    leading: BTreeSet<String>,
 }
 
 /// Makes a plan of what the steps before this one compared.
@@ -133,7 +142,9 @@ impl Gathered {
             attempt.permit()?;
             let change = Change::from_value(&list.get(place)?)?;
             let found = Found { stage: change.stage, list: number, place };
-            match change.linked {
+            let is_folder = change.kind == FOLDER && change.sort == Sort::Create;
+            match file_of(&change) {
+                None if is_folder && !self.leading.insert(change.key.clone()) => {}
                 None => self.order.push(found),
                 Some(file) => {
                     let group = Group { first: found, changes: Vec::new() };
@@ -168,11 +179,15 @@ impl Gathered {
             |list| list.get(found.place),
         )?;
         let change = Change::from_value(&value)?;
-        match change.linked.and_then(|file| self.groups.get(&file)) {
+        match file_of(&change).and_then(|file| self.groups.get(&file)) {
             Some(group) => Ok(merged(group)),
             None => Ok(change),
         }
     }
+}
+
+fn file_of(change: &Change) -> Option<File> {
+    change.linked.map(|file| (file, change.wanted))
 }
 
 /// One change for all names of a file.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use holdfast_contract::action::{Action, Input, Output};
 use holdfast_contract::attempt::Attempt;
 use holdfast_contract::entry::{shown, unshown};
-use holdfast_contract::provider::Kept as _;
+use holdfast_contract::provider::{Kept as _, is_pattern};
 use holdfast_contract::records::Verification;
 use holdfast_contract::spec::{ActionSpec, Batch, Defaults, Env, Field, ItemUse, Shape, TargetUse};
 use holdfast_contract::time::written;
@@ -185,7 +185,7 @@ fn is_verified(verified: Option<&Verification>, now: Instant, within: Millis) ->
 
 /// A name without a wildcard must be in the set: a slip of the finger must not look like nothing to do.
 fn check_names(kept: &KeptSet, names: &[String]) -> Result<(), Failure> {
-    for name in names.iter().filter(|name| !name.contains(['*', '?', '[', '{'])) {
+    for name in names.iter().filter(|name| !is_pattern(name)) {
         let path = unshown(name).unwrap_or_default();
         if kept.entry(&path)?.is_none() {
             let message = format!("there is no `{}` in {}", shown(&path), kept.open.set().id);

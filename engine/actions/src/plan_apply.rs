@@ -104,8 +104,11 @@ impl Apply {
         let (plan, item) = (Arc::clone(&opened.plan), item(input)?);
         let change = attempt.blocking(move || plan.change(&item)).await?;
         let applying = applying(opened, change, input);
-        if applying.begun == Begun::No && opened.target.is_in_place(&applying.change) {
-            attempt.note(input.item, Value::from(BEGUN)).await?;
+        if applying.begun == Begun::No {
+            let kept = Arc::clone(&opened.kept);
+            if opened.target.begins_in_place(attempt, &applying, kept).await? {
+                attempt.note(input.item, Value::from(BEGUN)).await?;
+            }
         }
         Ok(applying)
     }

@@ -12,6 +12,7 @@ use holdfast_contract::spec::{ActionSpec, Batch, Defaults, Env, Field, ItemUse, 
 use holdfast_kernel::definition::{EffectClass, RunWhen, Writes};
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::value::Value;
+use holdfast_repository::backup_set::Completeness;
 
 use crate::input::{boolean, reference_id, texts};
 use crate::repositories::{Repositories, set_id};
@@ -95,6 +96,12 @@ impl Action for Compare {
         let target = crate::target::open(attempt, &self.targets).await?;
         let (repositories, set) = (Arc::clone(&self.repositories), id.clone());
         let kept = attempt.blocking(move || repositories.set(&set)).await?;
+        if delete && kept.open.set().completeness == Completeness::Partial {
+            let message = format!(
+                "{id} is partial: what it lacks may only not have been readable, so nothing is removed by it"
+            );
+            return Err(Failure::without_effect(Class::Invalid, message));
+        }
         let kept = kept as Arc<dyn Kept>;
         let tally = Box::new(Tally::new(attempt.records().bodies()));
         let seen = tally.seen();

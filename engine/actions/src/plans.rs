@@ -34,10 +34,10 @@ impl std::fmt::Debug for Plans {
 }
 
 impl Plans {
-    /// The plan of this id, if it may be applied to the target of the attempt now.
+    /// The plan of this id, if it was made for the target of the attempt.
     ///
     /// # Errors
-    /// There is none, it has expired, it was made for another target, or its changes cannot be read.
+    /// There is none, it was made for another target, or its changes cannot be read.
     pub(crate) fn get(&self, attempt: &Attempt, id: &str) -> Result<Arc<OpenPlan>, Failure> {
         let invalid = |message: String| Failure::without_effect(Class::Invalid, message);
         let id: PlanId =
@@ -46,11 +46,6 @@ impl Plans {
             let message = format!("there is no plan `{id}` in this state directory");
             Failure::without_effect(Class::NotFound, message)
         })?;
-        let now = attempt.facts().started_at;
-        if plan.expires_at < now {
-            let until = written(plan.expires_at);
-            return Err(invalid(format!("{id} has expired on {until}: make a new preview")));
-        }
         let target = attempt.target()?;
         if target.identity != plan.target.identity {
             let message = format!(
@@ -60,6 +55,17 @@ impl Plans {
             return Err(Failure::without_effect(Class::Conflict, message));
         }
         self.open(attempt, plan)
+    }
+
+    /// Whether a plan may still be applied. It is asked once, when a restore begins: one that was killed goes
+    /// on to its end, whatever the date.
+    pub(crate) fn check_expiry(attempt: &Attempt, plan: &Plan) -> Result<(), Failure> {
+        if plan.expires_at >= attempt.facts().started_at {
+            return Ok(());
+        }
+        let until = written(plan.expires_at);
+        let message = format!("{} has expired on {until}: make a new preview", plan.id);
+        Err(Failure::without_effect(Class::Invalid, message))
     }
 
     fn open(&self, attempt: &Attempt, plan: Plan) -> Result<Arc<OpenPlan>, Failure> {

@@ -102,6 +102,11 @@ pub trait Kept: Send + Sync {
     fn read(&self, path: &[u8], sink: &mut Sink<'_>) -> Result<(), Failure>;
 }
 
+/// Whether a name that was asked for is a pattern; otherwise it is a path as it is shown.
+pub fn is_pattern(name: &str) -> bool {
+    name.contains(['*', '?', '[', '{'])
+}
+
 /// How a set is compared with a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comparing {
@@ -208,8 +213,16 @@ pub trait Provider: Send + Sync {
         changes: Box<dyn ListOut>,
     ) -> Result<(u64, Box<dyn ListOut>), Failure>;
 
-    /// Whether a change is made in place, so that it is to be noted before it begins.
-    fn is_in_place(&self, change: &Change) -> bool;
+    /// Whether a change is made where it stands and would begin now, so that this is to be noted first.
+    ///
+    /// # Errors
+    /// What is live or kept could not be read.
+    async fn begins_in_place(
+        &self,
+        attempt: &Attempt,
+        change: &Applying,
+        kept: Arc<dyn Kept>,
+    ) -> Result<bool, Failure>;
 
     /// Applies changes of one stage, each only if what is live is what the plan saw, and gives the end of
     /// each in their order.

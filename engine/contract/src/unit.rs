@@ -4,6 +4,7 @@
 //! what appears in it later falls into one of them. Nothing here looks at a tree.
 
 use holdfast_kernel::failure::{Class, Failure};
+use holdfast_kernel::id::Digest;
 use holdfast_kernel::value::Value;
 
 use crate::entry::{TreePath, shown, tree_order, unshown};
@@ -12,6 +13,9 @@ use crate::entry::{TreePath, shown, tree_order, unshown};
 pub const MAX_ENTRIES: u64 = 10_000;
 /// The most bytes of a unit, unless one file has more.
 pub const MAX_BYTES: u64 = 1 << 30;
+
+/// The longest key of an item, in bytes; a longer start gets its digest as key.
+const LONGEST_KEY: usize = 1_024;
 
 /// The paths from one on to just before another, in the order of a tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +49,14 @@ pub struct Unit {
 impl Unit {
     /// Its key in the list of items: unique, never empty, the same as long as it starts there.
     pub fn key(&self) -> String {
+        let start = self.start();
+        if start.len() > LONGEST_KEY {
+            return format!("h:{}", Digest::of_bytes(start.as_bytes()));
+        }
+        start
+    }
+
+    fn start(&self) -> String {
         format!("/{}", shown(&self.range.start))
     }
 
@@ -58,6 +70,7 @@ impl Unit {
             ("stage", Value::from(0)),
             ("entries", Value::from(self.entries)),
             ("bytes", Value::from(self.bytes)),
+            ("start", Value::Text(self.start())),
             ("end", end.map_or(Value::None, |end| Value::Text(format!("/{}", shown(end))))),
         ])
     }
@@ -83,7 +96,7 @@ impl Unit {
             let text = value.as_text()?.strip_prefix('/')?;
             unshown(text)
         };
-        let start = item.get("key").and_then(path).ok_or_else(no_unit)?;
+        let start = item.get("start").and_then(path).ok_or_else(no_unit)?;
         let end = match item.get("end") {
             None | Some(Value::None) => None,
             Some(end) => Some(path(end).ok_or_else(no_unit)?),
@@ -165,6 +178,11 @@ mod tests {
     fn a_range_reads_back_from_its_item() {
         check(b"", None, "/");
         check(b"a/b", Some(b"a/c"), "/a/b");
+        check(
+            &[b'x'; 2_000],
+            None,
+            &format!("h:{}", Digest::of_bytes(&[b"/", &[b'x'; 2_000][..]].concat())),
+        );
         check(b"a\xff\n\\", Some(b"\xfe"), "/a\\xff\\x0a\\x5c");
         assert!(Unit::range_of(&Value::from("x")).is_err());
     }

@@ -29,6 +29,9 @@ pub const LONGEST_PAGE: usize = 1_000;
 /// How many rows a page may look at to find those that fit its filter.
 const LOOKED_AT: usize = 2_000;
 
+/// The shortest beginning of a plan's id that names one: an empty variable must not name the only plan there is.
+const SHORTEST_PREFIX: usize = 4;
+
 /// How many runs a prefix is shown with if it names several.
 const SEVERAL: usize = 10;
 
@@ -303,6 +306,9 @@ impl Reader {
     /// The store cannot be read.
     pub fn plans_starting_with(&self, text: &str) -> Result<Vec<Plan>, ReadError> {
         let digits = text.strip_prefix("plan_").unwrap_or(text);
+        if digits.len() < SHORTEST_PREFIX {
+            return Ok(Vec::new());
+        }
         let keys = Keys::starting_with(format!("plan_{digits}").as_bytes());
         self.look(|core, source| {
             let view = core.view(source);

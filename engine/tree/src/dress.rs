@@ -8,11 +8,14 @@ use std::os::unix::ffi::OsStrExt as _;
 use holdfast_contract::entry::{EntryKind, FileTime, Metadata};
 use rustix::fs::{
     AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, fchmod,
-    fchown, fsetxattr, fstat, futimens, lsetxattr, openat, utimensat,
+    fchown, flistxattr, fremovexattr, fsetxattr, fstat, futimens, lsetxattr, openat, utimensat,
 };
 use rustix::io::Errno;
 
 use crate::Refused;
+
+/// The longest list of attributes that the system gives.
+const LONGEST: usize = 64 * 1024;
 
 /// Dresses a file or folder that is open, and gives what the system refused of it.
 ///
@@ -23,6 +26,7 @@ pub fn dress_open(open: BorrowedFd<'_>, metadata: &Metadata) -> Result<Vec<Strin
     let (user, group) = (Uid::from_raw(metadata.user), Gid::from_raw(metadata.group));
     let owned = fchown(open, Some(user), Some(group));
     owner(owned, open, metadata, &mut shortfalls)?;
+    remove_others(open, metadata, &mut shortfalls);
     for (name, value) in &metadata.attributes {
         let set = fsetxattr(open, &name[..], value, XattrFlags::empty());
         attribute(set, name, &mut shortfalls);
@@ -83,6 +87,26 @@ fn owner(
             .push(format!("its owner {}:{} could not be set: {errno}", wanted.0, wanted.1)),
     }
     Ok(())
+}
+
+/// Removes what a new entry got from its folder, and an old one has besides: attributes of users and access
+/// control lists. Others are the system's own.
+fn remove_others(open: BorrowedFd<'_>, metadata: &Metadata, shortfalls: &mut Vec<String>) {
+    let mut names = vec![0; LONGEST];
+    // A file system without attributes has none to remove.
+    let Ok(length) = flistxattr(open, &mut names[..]) else { return };
+    names.truncate(length);
+    let is_ours =
+        |name: &&[u8]| name.starts_with(b"user.") || name.starts_with(b"system.posix_acl_");
+    let others = names.split(|byte| *byte == 0).filter(is_ours);
+    for name in others.filter(|name| !metadata.attributes.contains_key(*name)) {
+        if let Err(errno) = fremovexattr(open, name)
+            && errno != Errno::NODATA
+        {
+            let name = std::ffi::OsStr::from_bytes(name).display();
+            shortfalls.push(format!("its attribute {name} could not be removed: {errno}"));
+        }
+    }
 }
 
 fn attribute(outcome: Result<(), Errno>, name: &[u8], shortfalls: &mut Vec<String>) {

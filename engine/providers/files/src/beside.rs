@@ -44,7 +44,12 @@ impl Beside {
 
     /// What is whole and about to be exchanged, with the digest of what was written.
     pub(crate) fn ready(&self, written: Digest) -> Vec<u8> {
-        format!("{}.{}.ready", self.stem, short(written)).into_bytes()
+        self.ready_as(&short(written))
+    }
+
+    /// The same, by the beginning of the digest.
+    pub(crate) fn ready_as(&self, written: &str) -> Vec<u8> {
+        format!("{}.{written}.ready", self.stem).into_bytes()
     }
 
     /// What a name beside the place says; none if it is no name beside it.

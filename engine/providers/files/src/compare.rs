@@ -2,6 +2,7 @@
 //!
 //! A file that is as it should be is read and hashed; nothing of the set is read but its list of parts.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::iter::Peekable;
 use std::os::unix::ffi::OsStrExt as _;
@@ -9,10 +10,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use globset::GlobSet;
-use holdfast_contract::entry::{EntryKind, shown, tree_order};
+use holdfast_contract::entry::{EntryKind, TreePath, shown, tree_order, unshown};
 use holdfast_contract::list::ListOut;
 use holdfast_contract::plan::{Change, Risk, Sort};
-use holdfast_contract::provider::{Comparing, Extra, Kept, KeptEntry};
+use holdfast_contract::provider::{Comparing, Extra, Kept, KeptEntry, is_pattern};
 use holdfast_contract::unit::Range;
 use holdfast_kernel::failure::Failure;
 use holdfast_kernel::id::Digest;
@@ -30,11 +31,32 @@ const REMOVED_FOLDERS: i64 = 1_000_000;
 const FOLDERS: i64 = 2_000_000;
 const ENTRIES: i64 = 3_000_000;
 
+/// What was asked for: paths as they are, and patterns of paths.
+struct Names {
+    paths: BTreeSet<TreePath>,
+    patterns: GlobSet,
+}
+
+impl Names {
+    fn new(names: &[String]) -> Result<Self, Refused> {
+        let (patterns, paths): (Vec<String>, Vec<String>) =
+            names.iter().cloned().partition(|name| is_pattern(name));
+        let paths = paths
+            .iter()
+            .map(|path| unshown(path).ok_or_else(|| Refused::NoPath { path: path.clone() }));
+        Ok(Self { paths: paths.collect::<Result<_, _>>()?, patterns: glob::set(&patterns)? })
+    }
+
+    fn has(&self, path: &[u8]) -> bool {
+        self.paths.contains(path) || self.patterns.is_match(Path::new(OsStr::from_bytes(path)))
+    }
+}
+
 /// A comparison under way.
 pub(crate) struct Comparison<'a> {
     inner: &'a Arc<Inner>,
     kept: &'a dyn Kept,
-    selected: Option<GlobSet>,
+    selected: Option<Names>,
     extra: Extra,
     permitted: &'a dyn Fn() -> bool,
     changes: &'a mut dyn ListOut,
@@ -53,14 +75,30 @@ impl<'a> Comparison<'a> {
     ) -> Result<Self, Refused> {
         let selected = match how.names.as_slice() {
             [] => None,
-            names => Some(glob::set(names)?),
+            names => Some(Names::new(names)?),
         };
         let (extra, unchanged, leading) = (how.extra, 0, Vec::new());
         Ok(Self { inner, kept, selected, extra, permitted, changes, unchanged, leading })
     }
 
+    /// The folders on the way to a unit are entries of another one.
+    fn lead_to(&mut self, start: &[u8]) -> Result<(), Failure> {
+        if self.selected.is_none() {
+            return Ok(());
+        }
+        let ends = start.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+        for folder in ends.filter_map(|end| start.get(..end)) {
+            let is_there = live(self.inner, folder, None, self.permitted)?.is_some();
+            if let Some(entry) = self.kept.entry(folder)?.filter(|_| !is_there) {
+                self.leading.push(entry);
+            }
+        }
+        Ok(())
+    }
+
     /// Compares the paths of a range, and gives how many objects are as they should be.
     pub(crate) fn run(mut self, range: &Range) -> Result<u64, Failure> {
+        self.lead_to(&range.start)?;
         let mut live = Scan::new(self.inner, range).peekable();
         let mut kept = self.kept.entries(range)?.peekable();
         loop {
@@ -78,14 +116,8 @@ impl<'a> Comparison<'a> {
 
     fn is_selected(&self, path: &[u8]) -> bool {
         let Some(selected) = &self.selected else { return true };
-        let mut path = Some(Path::new(OsStr::from_bytes(path)));
-        while let Some(here) = path {
-            if selected.is_match(here) {
-                return true;
-            }
-            path = here.parent();
-        }
-        false
+        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+        ends.chain([path.len()]).filter_map(|end| path.get(..end)).any(|path| selected.has(path))
     }
 
     /// Something that the set does not have.
@@ -94,8 +126,15 @@ impl<'a> Comparison<'a> {
         if self.extra == Extra::Keep || seen.path.is_empty() || !self.is_selected(&seen.path) {
             return Ok(());
         }
-        let Some(found) = gone(looked(self.inner, seen, None, self.permitted).map(Some))? else {
-            return Ok(());
+        let found = match gone(looked(self.inner, seen, None, self.permitted).map(Some)) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(()),
+            Err(Refused::Cancelled) => return Err(Refused::Cancelled.into()),
+            Err(refused) => {
+                let mut change = line(&seen.path, "unreadable", Sort::Blocked, ENTRIES);
+                change.reason = refused.to_string();
+                return self.changes.push(change.to_value()?);
+            }
         };
         let is_folder = found.kind == EntryKind::Folder;
         let stage = if is_folder { REMOVED_FOLDERS - depth(&seen.path) } else { 0 };

@@ -14,6 +14,7 @@ pub mod glob;
 pub mod live;
 mod metadata;
 mod place;
+mod prepare;
 mod probe;
 pub mod provider;
 pub mod root;

@@ -40,7 +40,7 @@ pub struct Looked {
 pub enum Likeness {
     /// The same.
     Wanted,
-    /// The same but for what only root can set: owner, and attributes that are not the user's.
+    /// The same but for what may not be ours to set: owner, and attributes that are not the user's.
     Nearly,
     /// Something else, or nothing is wanted.
     Other,
@@ -123,10 +123,9 @@ fn likeness(
         settable.attributes.retain(|name, _| name.starts_with(b"user."));
         settable
     };
-    let is_root = rustix::process::geteuid().is_root();
     let (is, should) = (settable(metadata), settable(&wanted.metadata));
     let is_near = digest_of(kind, &is, content) == digest_of(&wanted.kind, &should, wanted_content);
-    if !is_root && is_near { Likeness::Nearly } else { Likeness::Other }
+    if is_near { Likeness::Nearly } else { Likeness::Other }
 }
 
 /// The digest of what a set has at a path.

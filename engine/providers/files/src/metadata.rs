@@ -1,10 +1,10 @@
 //! What the system says about an entry, as our metadata.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
 use holdfast_contract::entry::{EntryKind, FileTime, Metadata};
-use rustix::fs::{FileType, Stat, flistxattr, fremovexattr, lgetxattr, llistxattr, readlinkat};
+use rustix::fs::{FileType, Stat, lgetxattr, llistxattr, readlinkat};
 use rustix::io::Errno;
 
 /// The longest list of names, and the longest value, that the system has: 64 KiB.
@@ -98,26 +98,4 @@ pub(crate) fn attributes_of(
         }
     }
     Ok(attributes)
-}
-
-/// Removes every attribute of something open that is not among these.
-pub(crate) fn remove_other_attributes(
-    open: BorrowedFd<'_>,
-    wanted: &BTreeMap<Vec<u8>, Vec<u8>>,
-) -> Result<(), Errno> {
-    let mut names = vec![0; LONGEST];
-    let length = match flistxattr(open, &mut names[..]) {
-        // A file system without attributes.
-        Err(Errno::NOTSUP) => return Ok(()),
-        length => length?,
-    };
-    names.truncate(length);
-    let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-    for name in names.filter(|name| !wanted.contains_key(*name)) {
-        match fremovexattr(open, name) {
-            Ok(()) | Err(Errno::NODATA) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
 }

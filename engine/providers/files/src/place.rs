@@ -2,32 +2,52 @@
 //!
 //! Every move looks at what it moved, so that nothing is replaced or removed that the plan has not seen.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use holdfast_contract::entry::{EntryKind, Metadata, TreePath, shown};
 use holdfast_contract::provider::KeptEntry;
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{Digest, EffectKey};
-use rustix::fs::{AtFlags, RenameFlags, linkat, renameat_with, unlinkat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, RenameFlags, linkat, openat, renameat_with, statat, unlinkat,
+};
 use rustix::io::Errno;
 
-use crate::beneath::{FOLDER, open_beneath};
+use crate::beneath::FOLDER;
 use crate::beside::{Beside, Standing, short};
+use crate::folder::Folders;
 use crate::live::{Looked, live};
+use crate::prepare::Folder;
 use crate::root::{Fate, Fault, Inner};
 use crate::scan::names_in;
+
+/// How much of a name is kept in that of something that came out.
+const LONGEST_STEM: usize = 200;
+
+/// How many such names there may be.
+const MOST_KEPT: usize = 100;
 
 /// One place of a change.
 pub(crate) struct Place {
     pub(crate) path: TreePath,
     pub(crate) parent: TreePath,
     pub(crate) name: Vec<u8>,
-    pub(crate) folder: Arc<OwnedFd>,
+    pub(crate) folder: Folder,
     /// What the plan saw there; none: nothing.
     pub(crate) seen: Option<Digest>,
     pub(crate) beside: Beside,
     fault: Option<Fault>,
+}
+
+/// The digest of what was written beside a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Written(pub(crate) Digest);
+
+impl Written {
+    /// As it stands in the name.
+    pub(crate) fn short(self) -> String {
+        short(self.0)
+    }
 }
 
 /// How something came to its place, and what is still to be done about it.
@@ -45,6 +65,7 @@ impl Place {
     /// Opens the folder of a place.
     pub(crate) fn open(
         inner: &Inner,
+        folders: &mut Folders,
         path: &[u8],
         seen: Option<Digest>,
         (effect, number): (EffectKey, usize),
@@ -59,14 +80,12 @@ impl Place {
             let message = format!("{} is kept by holdfast for itself", inner.place(path));
             return Err(Failure::without_effect(Class::Invalid, message));
         }
-        let folder = open_beneath(inner.root(), parent, FOLDER).map_err(|errno| {
-            refused(errno, &format!("opening the folder {}", inner.place(parent)))
-        })?;
+        let folder = folders.open(inner, parent)?;
         Ok(Self {
             path: path.to_vec(),
             parent: parent.to_vec(),
             name: name.to_vec(),
-            folder: Arc::new(folder),
+            folder,
             seen,
             beside: Beside::of(effect, number),
             fault: inner.fault.clone(),
@@ -117,11 +136,12 @@ impl Place {
         &self,
         inner: &Arc<Inner>,
         name: &[u8],
+        wanted: Option<&KeptEntry>,
         permitted: &dyn Fn() -> bool,
     ) -> Result<Option<Looked>, Failure> {
         let parent = &self.parent[..];
         let path = if parent.is_empty() { name.to_vec() } else { [parent, b"/", name].concat() };
-        Ok(live(inner, &path, None, permitted)?)
+        Ok(live(inner, &path, wanted, permitted)?)
     }
 
     /// What stands beside the place, from an attempt that died.
@@ -130,11 +150,6 @@ impl Place {
         let found =
             names.into_iter().filter_map(|name| Some((name.clone(), self.beside.read(&name)?)));
         Ok(found.collect())
-    }
-
-    /// Whether what stands under a name like this is what was written there, not what came out.
-    pub(crate) fn is_written(written: &str, found: &Looked) -> bool {
-        short(found.digest) == written
     }
 
     /// Brings what was written beside to a place where there is nothing.
@@ -168,10 +183,10 @@ impl Place {
     pub(crate) fn exchange(
         &self,
         inner: &Arc<Inner>,
-        written: Digest,
+        written: Written,
         permitted: &dyn Fn() -> bool,
     ) -> Result<Placed, Failure> {
-        let (part, ready) = (self.beside.part(), self.beside.ready(written));
+        let (part, ready) = (self.beside.part(), self.beside.ready(written.0));
         self.rename(&part, &ready, RenameFlags::empty())
             .map_err(|errno| doubtful(errno, "getting it ready"))?;
         match self.swap(&ready) {
@@ -184,18 +199,12 @@ impl Place {
             }
             Err(errno) => return Err(doubtful(errno, "exchanging it")),
         }
-        let came_out = self.look_beside(inner, &ready, permitted);
-        let is_seen = match &came_out {
-            Ok(Some(found)) => {
-                Some(found.digest) == self.seen
-                    && (found.kind != EntryKind::Folder || self.is_empty(&ready))
-            }
-            Ok(None) | Err(_) => false,
-        };
-        if is_seen {
+        let came_out = self.look_beside(inner, &ready, None, permitted);
+        let is_seen = matches!(&came_out, Ok(Some(found)) if Some(found.digest) == self.seen);
+        if is_seen && self.is_empty_or_no_folder(&ready) {
             return Ok(Placed::Exchanged(ready));
         }
-        self.undo(&Placed::Exchanged(ready))?;
+        self.undo(inner, &Placed::Exchanged(ready), &written.short(), permitted)?;
         came_out?;
         Err(self.conflict())
     }
@@ -217,7 +226,7 @@ impl Place {
             return Err(self.conflict());
         }
         // A rename replaces a folder by no file, and a file by no folder.
-        let ours = self.look_beside(inner, ready, permitted)?;
+        let ours = self.look_beside(inner, ready, None, permitted)?;
         let is_folder = |found: Option<Looked>| found.map(|found| found.kind == EntryKind::Folder);
         let (was, comes) = (is_folder(found), is_folder(ours));
         if was != comes {
@@ -229,16 +238,55 @@ impl Place {
         Ok(Placed::Replaced)
     }
 
-    /// Takes back what [`Place::bring_new`] or [`Place::exchange`] did.
-    pub(crate) fn undo(&self, placed: &Placed) -> Result<(), Failure> {
+    /// Takes back what [`Place::bring_new`] or [`Place::exchange`] did. Only what we wrote ourselves is removed:
+    /// if somebody has changed the place since, what is there stays, and what came out stays beside it in sight.
+    pub(crate) fn undo(
+        &self,
+        inner: &Arc<Inner>,
+        placed: &Placed,
+        written: &str,
+        permitted: &dyn Fn() -> bool,
+    ) -> Result<(), Failure> {
+        let is_ours =
+            |found: Option<Looked>| found.is_some_and(|found| short(found.digest) == written);
         match placed {
-            Placed::New => self.remove(&self.name, &EntryKind::Pipe),
+            Placed::New => {
+                let aside = self.beside.ready_as(written);
+                self.rename(&self.name, &aside, RenameFlags::NOREPLACE)
+                    .map_err(|errno| doubtful(errno, "taking it back"))?;
+                if is_ours(self.look_beside(inner, &aside, None, permitted)?) {
+                    return self.remove(&aside, &EntryKind::Pipe);
+                }
+                self.put_back(&aside)
+            }
             Placed::Exchanged(ready) => {
+                if !is_ours(self.look(inner, None, permitted)?) {
+                    return self.keep_in_sight(ready);
+                }
                 self.swap(ready).map_err(|errno| doubtful(errno, "exchanging it back"))?;
-                self.remove(ready, &EntryKind::Pipe)
+                if is_ours(self.look_beside(inner, ready, None, permitted)?) {
+                    return self.remove(ready, &EntryKind::Pipe);
+                }
+                // Somebody was faster: theirs came out now.
+                self.keep_in_sight(ready)
             }
             Placed::Replaced => Ok(()),
         }
+    }
+
+    /// Gives something that is not ours a name that people and backups see.
+    fn keep_in_sight(&self, name: &[u8]) -> Result<(), Failure> {
+        let stem = self.name.get(..self.name.len().min(LONGEST_STEM)).unwrap_or_default();
+        for number in 0..MOST_KEPT {
+            let kept = [stem, format!(".kept-by-holdfast-{number}").as_bytes()].concat();
+            match self.rename(name, &kept, RenameFlags::NOREPLACE) {
+                Err(Errno::EXIST) => {}
+                renamed => {
+                    return renamed.map_err(|errno| doubtful(errno, "keeping what came out"));
+                }
+            }
+        }
+        Err(doubtful(Errno::EXIST, "keeping what came out"))
     }
 
     /// Takes something to a name beside its place and removes it if it is what the plan saw.
@@ -256,7 +304,7 @@ impl Place {
                 .map_err(|errno| doubtful(errno, "taking it away"))?,
             Err(errno) => return Err(doubtful(errno, "taking it away")),
         }
-        let found = self.look_beside(inner, &aside, permitted);
+        let found = self.look_beside(inner, &aside, None, permitted);
         if let Ok(Some(found)) = &found
             && Some(found.digest) == self.seen
         {
@@ -298,9 +346,14 @@ impl Place {
         }
     }
 
-    fn is_empty(&self, name: &[u8]) -> bool {
-        let opened = rustix::fs::openat(&*self.folder, name, FOLDER, rustix::fs::Mode::empty());
-        opened.and_then(|folder| names_in(&folder)).is_ok_and(|names| names.is_empty())
+    /// Whether what stands under a name is an empty folder, or none at all.
+    pub(crate) fn is_empty_or_no_folder(&self, name: &[u8]) -> bool {
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        let is_folder = statat(&*self.folder, name, flags)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
+        let opened = || openat(&*self.folder, name, FOLDER, Mode::empty());
+        !is_folder
+            || opened().and_then(|folder| names_in(&folder)).is_ok_and(|names| names.is_empty())
     }
 
     /// What is live is not what the plan saw.

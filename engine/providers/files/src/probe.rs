@@ -6,6 +6,7 @@
 //! | ready, as it was written | it was not exchanged | removed |
 //! | ready, what the plan saw | it was exchanged | removed |
 //! | ready, something else | it was exchanged with what the plan has not seen | exchanged back, ours removed |
+//! | the same, and its place was changed since | somebody came later still | both stay, in sight |
 //! | taken away, what the plan saw | it was on its way out | removed |
 //! | taken away, something else | it was not to be removed | put back |
 
@@ -14,14 +15,14 @@ use std::sync::Arc;
 use holdfast_contract::entry::EntryKind;
 use holdfast_contract::plan::Sort;
 use holdfast_contract::provider::{Applying, Found, Kept, KeptEntry};
-use holdfast_kernel::failure::{Class, Failure};
+use holdfast_kernel::failure::Failure;
 use holdfast_kernel::id::Digest;
 
-use crate::apply::places;
 use crate::beside::{Standing, short};
 use crate::folder::Folders;
 use crate::live::{Likeness, Looked};
 use crate::place::{Place, Placed};
+use crate::prepare::{is_gone, places, wanted};
 use crate::root::Inner;
 
 /// Looks at a change.
@@ -31,35 +32,38 @@ pub(crate) fn probe(
     change: &Applying,
     permitted: &dyn Fn() -> bool,
 ) -> Result<Found, Failure> {
-    let is_removal = change.change.sort == Sort::Delete;
-    let entry = if is_removal { None } else { kept.entry(&change.change.tree_path()?)? };
+    // Nothing is ever done about it.
+    if change.change.sort == Sort::Blocked {
+        return Ok(Found::Absent);
+    }
+    let entry = wanted(kept, change)?;
     let mut folders = Folders::default();
     let mut all_done = true;
     for (number, (path, seen)) in places(change)?.into_iter().enumerate() {
-        let opened = Place::open(inner, &path, seen, (change.effect, number));
+        let opened = Place::open(inner, &mut folders, &path, seen, (change.effect, number));
         // Without its folder there is nothing at a place, and nothing beside it.
-        if matches!(&opened, Err(failure) if matches!(failure.class, Class::NotFound | Class::Conflict))
-        {
-            all_done &= is_removal;
+        if is_gone(&opened) {
+            all_done &= entry.is_none();
             continue;
         }
         let place = opened?;
-        folders.enter(&place, kept)?;
+        folders.enter(&place)?;
         for (name, standing) in place.standing()? {
             clean(inner, &place, (&name, standing), permitted)?;
         }
         let found = place.look(inner, entry.as_ref(), permitted)?;
         all_done &= is_done(found.as_ref(), entry.as_ref());
     }
-    folders.settle(kept)?;
+    folders.shut_what_the_dead_opened(kept)?;
+    // What could not be set is said by the attempt that follows, or was said by the one that died.
+    folders.settle(kept);
     Ok(if all_done { Found::Done } else { Found::Absent })
 }
 
+/// Only what is whole is done: an attempt says what is missing of anything else.
 fn is_done(found: Option<&Looked>, entry: Option<&KeptEntry>) -> bool {
     match (found, entry) {
-        (Some(found), Some(_)) => {
-            matches!(found.likeness, Likeness::Wanted | Likeness::Nearly)
-        }
+        (Some(found), Some(_)) => found.likeness == Likeness::Wanted,
         (None, None) => true,
         (None | Some(_), None | Some(_)) => false,
     }
@@ -74,13 +78,18 @@ fn clean(
     let Standing::Ready(written) = standing else {
         return place.remove(name, &EntryKind::Pipe);
     };
-    let Some(found) = place.look_beside(inner, name, permitted)? else { return Ok(()) };
-    let is_seen = Some(found.digest) == place.seen;
-    if is_seen || Place::is_written(&written, &found) {
-        return place.remove(name, &found.kind);
+    // What cannot be read is nothing that we wrote or the plan saw.
+    let found = place.look_beside(inner, name, None, permitted).unwrap_or_default();
+    let is_written = found.as_ref().is_some_and(|found| short(found.digest) == written);
+    let is_seen = found.as_ref().is_some_and(|found| Some(found.digest) == place.seen);
+    let is_empty = place.is_empty_or_no_folder(name);
+    if is_written || (is_seen && is_empty) {
+        let kind = found.map_or(EntryKind::Pipe, |found| found.kind);
+        return place.remove(name, &kind);
     }
-    if written == short(Digest::from_bytes([0; 32])) {
+    let was_taken_away = written == short(Digest::from_bytes([0; 32]));
+    if was_taken_away || place.look(inner, None, permitted)?.is_none() {
         return place.put_back(name);
     }
-    place.undo(&Placed::Exchanged(name.to_vec()))
+    place.undo(inner, &Placed::Exchanged(name.to_vec()), &written, permitted)
 }

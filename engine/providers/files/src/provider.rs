@@ -1,12 +1,12 @@
 //! The verbs of the contract for a file tree: each is blocking work on the pool of the attempt.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use holdfast_contract::attempt::Attempt;
 use holdfast_contract::entry::EntryKind;
 use holdfast_contract::list::ListOut;
-use holdfast_contract::plan::{Change, Sort};
+use holdfast_contract::plan::Sort;
 use holdfast_contract::provider::{
     Applied, Applying, Captured, Comparing, Found, Inventoried, Kept, Provider, Selection,
 };
@@ -79,8 +79,26 @@ impl Provider for FilesTarget {
             .await
     }
 
-    fn is_in_place(&self, change: &Change) -> bool {
-        change.sort == Sort::Update && change.kind == EntryKind::Folder.name()
+    async fn begins_in_place(
+        &self,
+        attempt: &Attempt,
+        change: &Applying,
+        kept: Arc<dyn Kept>,
+    ) -> Result<bool, Failure> {
+        let of = &change.change;
+        if of.sort != Sort::Update || of.kind != EntryKind::Folder.name() {
+            return Ok(false);
+        }
+        let (target, at, change) = (self.clone(), attempt.clone(), change.clone());
+        attempt
+            .blocking(move || {
+                let permitted = || at.permit().is_ok();
+                let (inner, folders) = (&target.inner, Folders::default());
+                let (kept, say) = (&*kept, &|_: &str| ());
+                let mut batch = Batch { inner, kept, permitted: &permitted, folders, say };
+                batch.begins_in_place(change)
+            })
+            .await
     }
 
     async fn apply(
@@ -92,8 +110,7 @@ impl Provider for FilesTarget {
         let (target, at, count) = (self.clone(), attempt.clone(), changes.len());
         let ends = attempt
             .blocking(move || {
-                let alone = (!rustix::process::geteuid().is_root())
-                    .then(|| ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner));
+                let alone = alone();
                 let permitted = || at.permit().is_ok();
                 let (inner, folders) = (&target.inner, Folders::default());
                 let say = |line: &str| at.log(line);
@@ -116,10 +133,20 @@ impl Provider for FilesTarget {
         let (target, at) = (self.clone(), attempt.clone());
         attempt
             .blocking(move || {
-                crate::probe::probe(&target.inner, &*kept, &change, &|| at.permit().is_ok())
+                let alone = alone();
+                let found =
+                    crate::probe::probe(&target.inner, &*kept, &change, &|| at.permit().is_ok());
+                drop(alone);
+                found
             })
             .await
     }
+}
+
+/// Waits until nobody else opens and shuts folders.
+fn alone() -> Option<MutexGuard<'static, ()>> {
+    let is_root = rustix::process::geteuid().is_root();
+    (!is_root).then(|| ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// A tree is captured whole: include and exclude of the target say what belongs to it.

@@ -178,8 +178,8 @@ impl FilesTarget {
         };
         let device = fstat(&opened).map_err(|errno| failed(errno.into()))?.st_dev;
         let mut never = BTreeSet::new();
-        for one in &settings.never {
-            let one = canonical(one);
+        let never_paths = settings.never.iter().flat_map(|one| [canonical(one), as_named(one)]);
+        for one in never_paths {
             if path.starts_with(&one) {
                 let root = root.clone();
                 return Err(Refused::Ours { root, never: one });
@@ -235,6 +235,15 @@ impl Inner {
     /// The root, open.
     pub(crate) fn root(&self) -> std::os::fd::BorrowedFd<'_> {
         self.root.as_fd()
+    }
+}
+
+/// The path of something in its canonical folder, not following the last name: a link that leads to it.
+fn as_named(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    match (absolute.parent(), absolute.file_name()) {
+        (Some(parent), Some(name)) => canonical(parent).join(name),
+        _ => absolute,
     }
 }
 

@@ -9,8 +9,7 @@ use holdfast_kernel::failure::{Class, Failure};
 use holdfast_tree::{Refused as Refusal, dress_open, make};
 use rustix::fs::{Mode, mkdirat, openat};
 
-use crate::apply::open_folder;
-use crate::beneath::FOLDER;
+use crate::beneath::{FOLDER, open_beneath};
 use crate::place::{Place, refused};
 use crate::root::Inner;
 
@@ -64,9 +63,8 @@ pub(crate) fn dress_in_place(
     place: &Place,
     entry: &KeptEntry,
 ) -> Result<Vec<String>, Failure> {
-    let folder = open_folder(inner, &place.path)?;
-    crate::metadata::remove_other_attributes(folder.as_fd(), &entry.metadata.attributes)
-        .map_err(|errno| refused(errno, "removing an attribute"))?;
+    let folder = open_beneath(inner.root(), &place.path, FOLDER)
+        .map_err(|errno| refused(errno, "opening a folder"))?;
     dress_open(folder.as_fd(), &entry.metadata).map_err(|refusal| {
         let Unwritten(failure) = refusal.into();
         Failure::with_unknown_effect(failure.class, failure.message)

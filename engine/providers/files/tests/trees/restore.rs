@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use holdfast_actions::repositories::KeptSet;
 use holdfast_contract::plan::{Change, OtherName, Sort};
@@ -434,4 +434,123 @@ fn inv_15_a_disk_that_is_full_in_the_middle_of_a_restore_damages_nothing_and_it_
         recover(&kit.scene.target(), &kept, &changes);
         same(&kit.before, root);
     }
+}
+
+#[test]
+fn inv_08_of_two_who_write_around_a_kill_neither_loses_anything() {
+    let kit = Kit::new(many_files);
+    let root = &kit.scene.root;
+    fs::write(root.join("f1/g1"), "overwritten").unwrap();
+    let damaged = kit.scene.home.path().join("damaged");
+    copy(root, &damaged);
+    let kept = kit.kept();
+    let changes = compare(&kit.scene.target(), &kept, &everything_and(Extra::Keep));
+    let mut kept_in_sight = 0;
+    let cases = (0..6).flat_map(|write_at| (write_at + 1..8).map(move |die_at| (write_at, die_at)));
+    for (write_at, die_at) in cases {
+        kit.reset(&damaged);
+        let (calls, path) = (AtomicUsize::new(0), root.join("f1/g1"));
+        let wrote = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&wrote);
+        let fault = Fault(Arc::new(move || {
+            let call = calls.fetch_add(1, Ordering::SeqCst);
+            if call == write_at {
+                fs::write(&path, "the first one").unwrap();
+                told.store(true, Ordering::SeqCst);
+            }
+            if call < die_at { Fate::Alive } else { Fate::Dead }
+        }));
+        let dying = Settings { fault: Some(fault), ..kit.scene.settings() };
+        apply(&FilesTarget::open(&dying).unwrap(), &kept, &changes, Begun::No);
+        let found = fs::read_to_string(root.join("f1/g1")).unwrap();
+        fs::write(root.join("f1/g1"), "the second one").unwrap();
+        recover(&kit.scene.target(), &kept, &changes);
+        nothing_beside(root);
+        let place = (write_at, die_at);
+        assert_eq!(fs::read_to_string(root.join("f1/g1")).unwrap(), "the second one", "{place:?}");
+        if found == "file 1" && wrote.load(Ordering::SeqCst) {
+            // The kill came while ours stood at the place: what had come out is in sight.
+            let text = fs::read_to_string(root.join("f1/g1.kept-by-holdfast-0")).unwrap();
+            assert_eq!(text, "the first one", "{place:?}");
+            kept_in_sight += 1;
+        }
+    }
+    assert!(kept_in_sight > 0);
+}
+
+#[test]
+fn inv_08_a_folder_that_somebody_puts_something_into_does_not_give_way_to_a_file() {
+    let kit = Kit::new(many_files);
+    let root = &kit.scene.root;
+    fs::remove_file(root.join("f1/g1")).unwrap();
+    fs::create_dir(root.join("f1/g1")).unwrap();
+    fs::create_dir(root.join("f2/extra")).unwrap();
+    let late = |root: &Path| {
+        for folder in ["f1/g1", "f2/extra"] {
+            if root.join(folder).is_dir() {
+                fs::write(root.join(folder).join("late"), "precious").unwrap();
+            }
+        }
+    };
+    let (target, kept) = (kit.scene.target(), kit.kept());
+    let changes = compare(&target, &kept, &everything_and(Extra::Delete));
+    late(root);
+    let (ends, _) = apply(&target, &kept, &changes, Begun::No);
+    for end in &ends {
+        assert_eq!(end.as_ref().unwrap_err().class, Class::Conflict, "{ends:#?}");
+    }
+    assert_eq!(fs::read_to_string(root.join("f1/g1/late")).unwrap(), "precious");
+    assert_eq!(fs::read_to_string(root.join("f2/extra/late")).unwrap(), "precious");
+    nothing_beside(root);
+}
+
+/// A default access control list that gives the user 1234 everything.
+fn default_list() -> Vec<u8> {
+    let entry = |tag: u16, permissions: u16, id: u32| {
+        [&tag.to_le_bytes()[..], &permissions.to_le_bytes(), &id.to_le_bytes()].concat()
+    };
+    let nobody = u32::MAX;
+    let entries = [
+        entry(1, 7, nobody),
+        entry(2, 7, 1234),
+        entry(4, 5, nobody),
+        entry(16, 7, nobody),
+        entry(32, 5, nobody),
+    ];
+    [&2_u32.to_le_bytes()[..], &entries.concat()].concat()
+}
+
+#[test]
+fn a_restored_file_inherits_no_access_from_its_folder() {
+    let kit = Kit::new(many_files);
+    let root = &kit.scene.root;
+    fs::remove_file(root.join("f1/g1")).unwrap();
+    let (target, kept) = (kit.scene.target(), kit.kept());
+    let changes = compare(&target, &kept, &everything_and(Extra::Keep));
+    let flags = rustix::fs::XattrFlags::empty();
+    let name = "system.posix_acl_default";
+    if rustix::fs::setxattr(root.join("f1"), name, &default_list(), flags).is_err() {
+        // A file system without access control lists has none to inherit.
+        return;
+    }
+    let (ends, _) = apply(&target, &kept, &changes, Begun::No);
+    made(&ends, Made::Changed);
+    rustix::fs::removexattr(root.join("f1"), name).unwrap();
+    same(&kit.before, root);
+}
+
+#[test]
+fn lost_names_of_one_file_come_back_as_names_of_one_file() {
+    let kit = Kit::new(|scene| {
+        scene.write("unit/a", b"one state");
+        fs::hard_link(scene.root.join("unit/a"), scene.root.join("unit/b")).unwrap();
+    });
+    fs::remove_dir_all(kit.scene.root.join("unit")).unwrap();
+    let (target, kept) = (kit.scene.target(), kit.kept());
+    let changes = compare(&target, &kept, &everything_and(Extra::Keep));
+    let (ends, _) = apply(&target, &kept, &changes, Begun::No);
+    made(&ends, Made::Changed);
+    let ino = |path: &str| fs::metadata(kit.scene.root.join(path)).unwrap().ino();
+    assert_eq!(ino("unit/a"), ino("unit/b"));
+    same(&kit.before, &kit.scene.root);
 }

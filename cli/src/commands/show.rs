@@ -279,6 +279,15 @@ fn for_programs<'a>(
     Ok(ShownRun { run: Shown::of(record), outputs, steps })
 }
 
+/// Whether a backup set was made, which never changes.
+fn has_sealed(loaded: &Loaded) -> bool {
+    loaded.definition.numbered().any(|(index, step)| {
+        let seals = step.action().is_some_and(|used| used.action == "backup_set.seal");
+        let end = loaded.state.step(index).and_then(|step| step.phase.end());
+        seals && matches!(end, Some(StepEnd::Succeeded | StepEnd::Partial))
+    })
+}
+
 /// What failed is followed by the command that goes on.
 fn what_next(record: &RunRecord, loaded: &Loaded, output: Output) {
     let run = record.run;
@@ -297,6 +306,11 @@ fn what_next(record: &RunRecord, loaded: &Loaded, output: Output) {
     match record.status {
         RunStatus::Failed | RunStatus::Partial if in_doubt => {
             output.talk(format!("Then: holdfast retry {run} && holdfast resume"));
+        }
+        RunStatus::Failed | RunStatus::Partial if has_sealed(loaded) => {
+            output.talk(format!(
+                "What the attempts said: holdfast logs {run}\nThe backup set that it sealed stays as it is. To make another one, start the workflow again."
+            ));
         }
         RunStatus::Failed | RunStatus::Partial => {
             output.talk(format!(

@@ -6,6 +6,7 @@ use holdfast_journal::items::Show as Which;
 use holdfast_journal::query::{Loaded, Page, Reader};
 use holdfast_journal::record::{ItemStatus, ItemView, RunRecord, WaitsFor};
 use holdfast_kernel::definition::Step;
+use holdfast_kernel::failure::Class;
 use holdfast_kernel::id::{RunId, StepIndex};
 use holdfast_kernel::state::{StepPhase, StepState};
 use holdfast_kernel::status::{RunStatus, StepEnd};
@@ -302,6 +303,9 @@ fn what_next(record: &RunRecord, loaded: &Loaded, output: Output) {
                 definition.id, definition.id
             ));
         }
+    }
+    if record.errors.iter().any(|error| error.class == Class::Conflict) {
+        output.talk("What was changed since the preview was left as it is. To change it too, make another preview.");
     }
     match record.status {
         RunStatus::Failed | RunStatus::Partial if in_doubt => {

@@ -1,4 +1,4 @@
-//! Measures the engine: `cargo run --release -p holdfast-bench -- [chain|throughput|fan_out|memory|all]`.
+//! Measures the engine: `cargo run --release -p holdfast-bench -- [chain|throughput|fan_out|memory|tree|all]`.
 //!
 //! Every figure is a ratio to a plain sync of the same disk, measured right before and after in the same
 //! round; the median of the rounds counts. `docs/bench.md` says what each figure means. It judges nothing:
@@ -8,6 +8,7 @@ mod figures;
 mod memory;
 mod programs;
 mod raw;
+mod tree;
 
 use std::path::PathBuf;
 
@@ -24,9 +25,9 @@ struct Asked {
 }
 
 const USAGE: &str =
-    "holdfast-bench [chain|throughput|fan_out|memory|all] [--rounds N] [--folder FOLDER]";
+    "holdfast-bench [chain|throughput|fan_out|memory|tree|all] [--rounds N] [--folder FOLDER]";
 
-const ALL: [&str; 4] = ["chain", "throughput", "fan_out", "memory"];
+const ALL: [&str; 5] = ["chain", "throughput", "fan_out", "memory", "tree"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -45,6 +46,7 @@ fn main() {
                 "chain" => programs::chain(&asked.folder, &mut figures),
                 "throughput" => programs::throughput(&asked.folder, &mut figures),
                 "fan_out" => programs::fan_out(&asked.folder, &mut figures),
+                "tree" => tree::measure(&asked.folder, &mut figures),
                 _ => memory::measure(&asked.folder, &mut figures),
             }
         }

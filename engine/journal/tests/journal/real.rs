@@ -6,7 +6,9 @@ use std::sync::Arc;
 use holdfast_journal::database::{Check, DatabaseError};
 use holdfast_journal::disk::Disk as _;
 use holdfast_journal::disk::local::Local;
+use holdfast_journal::migrate::FORMAT;
 use holdfast_journal::resume::{OpenError, open};
+use holdfast_kernel::id::Digest;
 
 use crate::host::{Host, Ledger, everything, run_id, verify};
 
@@ -60,4 +62,31 @@ fn files_do_what_they_promise() {
     files.remove(Path::new("f/g/b")).unwrap();
     assert!(files.remove(Path::new("f/g/b")).is_err());
     assert!(files.free_space().unwrap() > 0);
+}
+
+/// Gives a database file the format of a later version.
+fn make_newer(path: &Path) {
+    const META: redb::TableDefinition<'static, &'static [u8], &'static [u8]> =
+        redb::TableDefinition::new("meta");
+    let number = (FORMAT + 1).to_be_bytes();
+    let sum = Digest::of_parts(&[b"format", &number]).leading().to_be_bytes();
+    let row = [&number[..], &sum].concat();
+    let database = redb::Database::open(path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(META).unwrap().insert(&b"format"[..], &row[..]).unwrap();
+    transaction.commit().unwrap();
+}
+
+#[test]
+fn inv_17_a_newer_file_is_refused_with_what_to_do() {
+    for name in ["journal.redb", "store.redb"] {
+        let home = folder(&format!("newer-{name}"));
+        let local = || Arc::new(Local::new(&home).unwrap());
+        drop(open(local(), "instance-1", Check::Quick).unwrap());
+        make_newer(&home.join(name));
+        let error = open(local(), "instance-1", Check::Quick).err().unwrap();
+        assert!(matches!(error, OpenError::Newer(_)), "{error:?}");
+        assert!(error.to_string().contains(name), "{error}");
+        assert!(error.remedy().contains("at least as new"), "{}", error.remedy());
+    }
 }

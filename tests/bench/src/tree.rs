@@ -1,0 +1,102 @@
+//! Backing up a tree, first and again unchanged, beside restic on the same tree in the same round.
+//!
+//! Both are whole processes: opening the repository, deriving the key and every sync count. The caches of the
+//! system are warm for both, since the tree was just written or read.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::figures::{Figures, Goal};
+
+/// How many files the tree has.
+const FILES: u64 = 50_000;
+
+/// How many files a folder has.
+const IN_A_FOLDER: u64 = 20;
+
+/// Measures both, and adds how many times faster than restic we are.
+pub(crate) fn measure(folder: &Path, figures: &mut Figures) {
+    let home = folder.join("tree-home");
+    let tree = folder.join("tree");
+    if !tree.join("whole").exists() {
+        make(&tree);
+    }
+    if home.exists() {
+        fs::remove_dir_all(&home).expect("the last round can be removed");
+    }
+    fs::create_dir_all(&home).expect("a folder can be made");
+    fs::write(home.join("password"), "measured").expect("a file can be written");
+    timed(&mut restic(&home, &["init"]));
+    let tree_name = tree.to_str().expect("the path is text");
+    let restic_first = timed(&mut restic(&home, &["backup", tree_name]));
+    let first = timed(&mut holdfast(&home, tree_name));
+    let restic_again = timed(&mut restic(&home, &["backup", tree_name]));
+    let again = timed(&mut holdfast(&home, tree_name));
+    let ratio = |theirs: Duration, ours: Duration| theirs.as_secs_f64() / ours.as_secs_f64();
+    let goal = Goal::AtLeast(1.0);
+    figures.add("tree, first backup: restic's time over ours", goal, ratio(restic_first, first));
+    figures.add("tree, unchanged: restic's time over ours", goal, ratio(restic_again, again));
+    figures.add("tree, first backup: seconds", Goal::None, first.as_secs_f64());
+}
+
+/// The program that stands beside this one, as `cargo build --release` leaves it.
+fn holdfast(home: &Path, tree: &str) -> Command {
+    let program = std::env::current_exe().expect("the program knows where it is");
+    let mut command = Command::new(program.with_file_name("holdfast"));
+    command.args(["run", "files/backup", "--input", &format!("target={tree}")]);
+    command.current_dir(home).env_clear();
+    for (variable, folder) in
+        [("HOME", "."), ("XDG_STATE_HOME", "state"), ("XDG_DATA_HOME", "data")]
+    {
+        command.env(variable, home.join(folder));
+    }
+    command
+}
+
+fn restic(home: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new("restic");
+    command.args(["--quiet", "--no-cache", "--repo"]).arg(home.join("restic"));
+    command.arg("--password-file").arg(home.join("password")).args(arguments);
+    command
+}
+
+fn timed(command: &mut Command) -> Duration {
+    let start = Instant::now();
+    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let status = status.expect("the program starts: build holdfast and install restic first");
+    assert!(status.success(), "{command:?}: {status}");
+    start.elapsed()
+}
+
+/// Files of all sizes up to a quarter of a megabyte, 1.2 GB together, whose content does not compress.
+fn make(tree: &Path) {
+    let mut noise = Noise(1);
+    let pool: Vec<u8> = (0..8 << 20).flat_map(|_| noise.next().to_le_bytes()).collect();
+    for number in 0..FILES {
+        let folder: PathBuf = tree.join(format!("{:04}", number / IN_A_FOLDER));
+        if number % IN_A_FOLDER == 0 {
+            fs::create_dir_all(&folder).expect("a folder can be made");
+        }
+        // Most are small: the square of an even draw.
+        let draw = noise.next() % 512;
+        let length = usize::try_from(draw * draw / 4 + 1_000).expect("it is small");
+        let places = u64::try_from(pool.len() - length).expect("it is not large");
+        let start = usize::try_from(noise.next() % places).expect("it fits");
+        let content = [&number.to_le_bytes()[..], &pool[start..start + length]].concat();
+        fs::write(folder.join(format!("{number}")), content).expect("a file can be written");
+    }
+    fs::write(tree.join("whole"), "").expect("a file can be written");
+}
+
+/// Numbers without a pattern, the same each time.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed ^ (mixed >> 27)
+    }
+}

@@ -1,7 +1,9 @@
-//! The two threads that wait for the disk: one commits, one files.
+//! Who waits for the disk: one commits, one files, each on a thread of its own.
 //!
 //! The journal's calls block and return; what they say comes back as a [`Wake`]. The filer is told when there is
-//! something to file again and when there is much, so that a burst is filed in few transactions.
+//! something to file again and when there is much, so that a burst is filed in few transactions. Where the
+//! executor has one thread for everything it commits on that one: nothing else could be decided meanwhile, and
+//! handing a batch over and back costs about as much as half a sync of a fast disk.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +13,7 @@ use std::thread::JoinHandle;
 use holdfast_journal::commit::{Batch, CommitError, Writer};
 use holdfast_journal::filer::Filer;
 use holdfast_kernel::id::Millis;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::clock;
@@ -28,36 +31,71 @@ const ENOUGH: u64 = 512;
 /// The threads of an executor; they end when this is dropped.
 #[derive(Debug)]
 pub struct DiskThreads {
-    batches: Option<Sender<Batch>>,
+    /// None only while it is dropped.
+    commits: Option<Commits>,
     threads: Vec<JoinHandle<()>>,
+}
+
+/// Where batches are committed.
+#[derive(Debug)]
+enum Commits {
+    /// By whoever hands them over.
+    Here(Box<Committer>),
+    /// On a thread of its own.
+    There(Sender<Batch>),
+}
+
+/// Commits batches, and tells whoever waits for it.
+#[derive(Debug)]
+struct Committer {
+    writer: Writer,
+    committed: Committed,
+    wake: UnboundedSender<Wake>,
 }
 
 impl DiskThreads {
     /// Starts both.
     pub fn start(writer: Writer, filer: Filer, wake: &UnboundedSender<Wake>) -> Self {
-        let (batches, to_commit) = channel();
         let (enough, to_file) = channel();
-        let (commits, files) = (wake.clone(), wake.clone());
+        let files = wake.clone();
         let last = writer.next_sequence() - 1;
         let filed = last - writer.unfiled();
         let committed = Committed { last: Arc::new(AtomicU64::new(last)), enough };
         let last = Arc::clone(&committed.last);
-        let threads = vec![
-            std::thread::spawn(move || commit(writer, &to_commit, &committed, &commits)),
-            std::thread::spawn(move || file(filer, filed, (&last, &to_file), &files)),
-        ];
-        Self { batches: Some(batches), threads }
+        let mut threads =
+            vec![std::thread::spawn(move || file(filer, filed, (&last, &to_file), &files))];
+        let mut committer = Box::new(Committer { writer, committed, wake: wake.clone() });
+        let flavor = Handle::try_current().map(|handle| handle.runtime_flavor());
+        let commits = if matches!(flavor, Ok(RuntimeFlavor::CurrentThread)) {
+            Commits::Here(committer)
+        } else {
+            let (batches, to_commit) = channel();
+            threads.push(std::thread::spawn(move || {
+                let mut batches = to_commit.into_iter();
+                batches.any(|batch| committer.commit(batch) == Health::Failed);
+            }));
+            Commits::There(batches)
+        };
+        Self { commits: Some(commits), threads }
     }
 
-    /// Hands a batch to the committing thread. Whether it is still there.
-    pub fn commit(&self, batch: Batch) -> bool {
-        self.batches.as_ref().is_some_and(|batches| batches.send(batch).is_ok())
+    /// Commits a batch, or hands it to the committing thread. Whether that is still there.
+    pub fn commit(&mut self, batch: Batch) -> bool {
+        match &mut self.commits {
+            Some(Commits::Here(committer)) => {
+                // A failure is told like every other end of a commit.
+                committer.commit(batch);
+                true
+            }
+            Some(Commits::There(batches)) => batches.send(batch).is_ok(),
+            None => false,
+        }
     }
 }
 
 impl Drop for DiskThreads {
     fn drop(&mut self) {
-        self.batches = None;
+        self.commits = None;
         for thread in self.threads.drain(..) {
             // A thread that panicked has told so already: its channel closed.
             thread.join().unwrap_or_default();
@@ -78,26 +116,27 @@ struct Committed {
     enough: Sender<()>,
 }
 
-fn commit(
-    mut writer: Writer,
-    batches: &Receiver<Batch>,
-    committed: &Committed,
-    wake: &UnboundedSender<Wake>,
-) {
-    for batch in batches {
+/// Whether anything more can be committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Health {
+    Sound,
+    Failed,
+}
+
+impl Committer {
+    fn commit(&mut self, batch: Batch) -> Health {
         let sequence = batch.sequence;
-        let result = writer.commit(batch).map(|()| sequence).map_err(|error| told(&error));
+        let result = self.writer.commit(batch).map(|()| sequence).map_err(|error| told(&error));
         let failed = result.is_err();
         if !failed {
-            committed.last.store(sequence, Ordering::SeqCst);
+            self.committed.last.store(sequence, Ordering::SeqCst);
         }
-        if matches!(writer.unfiled(), 1 | ENOUGH) {
+        if matches!(self.writer.unfiled(), 1 | ENOUGH) {
             // The filer may have ended on a fault of its own; that is told by itself.
-            committed.enough.send(()).unwrap_or_default();
+            self.committed.enough.send(()).unwrap_or_default();
         }
-        if wake.send(Wake::Committed(result)).is_err() || failed {
-            return;
-        }
+        let is_heard = self.wake.send(Wake::Committed(result)).is_ok();
+        if is_heard && !failed { Health::Sound } else { Health::Failed }
     }
 }
 

@@ -1,12 +1,14 @@
 //! The real disk: a folder of this machine.
 //!
-//! Folders are made for their owner alone, files too. Nothing is kept open between calls but the
-//! database files. It makes nothing durable by itself.
+//! Folders are made for their owner alone, files too. The database files and the files that were appended to
+//! lately stay open between calls. It makes nothing durable by itself.
 
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::StorageBackend;
 use redb::backends::FileBackend;
@@ -18,7 +20,12 @@ use super::{Disk, Files};
 #[derive(Clone, Debug)]
 pub struct Local {
     root: PathBuf,
+    /// The files that were appended to lately.
+    appending: Arc<Mutex<BTreeMap<PathBuf, Arc<File>>>>,
 }
+
+/// How many files stay open for appending.
+const KEPT_OPEN: usize = 32;
 
 impl Local {
     /// The disk whose state directory is `root`; it is made if it is not there.
@@ -26,9 +33,29 @@ impl Local {
     /// # Errors
     /// The folder cannot be made.
     pub fn new(root: impl Into<PathBuf>) -> io::Result<Self> {
-        let local = Self { root: root.into() };
+        let local = Self { root: root.into(), appending: Arc::default() };
         local.create_folder(Path::new(""))?;
         Ok(local)
+    }
+
+    fn appending(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Arc<File>>> {
+        self.appending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A file that is open for appending, made if it is not there.
+    fn appended(&self, path: &Path) -> io::Result<Arc<File>> {
+        let mut appending = self.appending();
+        if let Some(file) = appending.get(path) {
+            return Ok(Arc::clone(file));
+        }
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(0o600);
+        let file = Arc::new(options.open(self.place(path))?);
+        if appending.len() >= KEPT_OPEN {
+            appending.clear();
+        }
+        appending.insert(path.to_owned(), Arc::clone(&file));
+        Ok(file)
     }
 
     fn open(&self, path: &Path) -> io::Result<File> {
@@ -68,12 +95,7 @@ impl Files for Local {
     }
 
     fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(self.place(path))?
-            .write_all(bytes)
+        (&*self.appended(path)?).write_all(bytes)
     }
 
     fn read(&self, path: &Path, offset: u64, into: &mut [u8]) -> io::Result<usize> {
@@ -95,14 +117,20 @@ impl Files for Local {
     }
 
     fn sync(&self, path: &Path) -> io::Result<()> {
-        self.open(path)?.sync_data()
+        let appended = self.appending().get(path).cloned();
+        match appended {
+            Some(file) => file.sync_data(),
+            None => self.open(path)?.sync_data(),
+        }
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.appending().clear();
         std::fs::rename(self.place(from), self.place(to))
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
+        self.appending().clear();
         std::fs::remove_file(self.place(path))
     }
 

@@ -19,6 +19,7 @@ pub mod disk;
 pub mod filer;
 mod frame;
 pub mod items;
+mod kept;
 pub mod lists;
 mod live;
 mod mark;

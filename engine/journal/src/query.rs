@@ -7,8 +7,6 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use holdfast_contract::list::ListedItem;
-use holdfast_contract::plan::{Plan, PlanId};
-use holdfast_contract::records::Verification;
 use holdfast_kernel::definition::Definition;
 use holdfast_kernel::id::{Digest, Instant, RunId};
 use holdfast_kernel::state::RunState;
@@ -28,9 +26,6 @@ pub const LONGEST_PAGE: usize = 1_000;
 
 /// How many rows a page may look at to find those that fit its filter.
 const LOOKED_AT: usize = 2_000;
-
-/// The shortest beginning of a plan's id that names one: an empty variable must not name the only plan there is.
-const SHORTEST_PREFIX: usize = 4;
 
 /// How many runs a prefix is shown with if it names several.
 const SEVERAL: usize = 10;
@@ -276,44 +271,6 @@ impl Reader {
             let next = last.filter(|_| rows.len() == limit);
             let rows = rows.iter().map(|(_, row)| view.decode(Table::Audit, row));
             Ok(Paged { rows: rows.collect::<Result<_, _>>()?, next })
-        })
-    }
-
-    /// The plan with this id.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn plan(&self, id: &PlanId) -> Result<Option<Plan>, ReadError> {
-        self.look(|core, source| Ok(core.view(source).get(Table::Plans, id.as_str().as_bytes())?))
-    }
-
-    /// What verifications of a set have found, the oldest first; at most a thousand.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn verifications(&self, backup_set: &str) -> Result<Vec<Verification>, ReadError> {
-        let keys = Keys::starting_with(backup_set.as_bytes());
-        self.look(|core, source| {
-            let (view, table) = (core.view(source), Table::Verifications);
-            let rows = view.scan(table, &keys, Order::Ascending, LONGEST_PAGE)?;
-            rows.iter().map(|(_, row)| Ok(view.decode(table, row)?)).collect()
-        })
-    }
-
-    /// The plans whose ids start with a text, with or without `plan_`; at most ten.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub fn plans_starting_with(&self, text: &str) -> Result<Vec<Plan>, ReadError> {
-        let digits = text.strip_prefix("plan_").unwrap_or(text);
-        if digits.len() < SHORTEST_PREFIX {
-            return Ok(Vec::new());
-        }
-        let keys = Keys::starting_with(format!("plan_{digits}").as_bytes());
-        self.look(|core, source| {
-            let view = core.view(source);
-            let rows = view.scan(Table::Plans, &keys, Order::Ascending, SEVERAL)?;
-            rows.iter().map(|(_, row)| Ok(view.decode(Table::Plans, row)?)).collect()
         })
     }
 

@@ -77,7 +77,6 @@ impl Action for OpenPlan {
             .blocking(move || {
                 let open = plans.get(&at, &id)?;
                 let plan = &open.plan;
-                Plans::check_expiry(&at, plan)?;
                 let mut digest = PlanDigest::new(&plan.target.identity, &plan.backup_set);
                 let mut items = at.records().list();
                 for place in 0..open.changes.count() {

@@ -10,6 +10,7 @@ use holdfast_contract::list::ListIn;
 use holdfast_contract::plan::{Change, Plan, PlanId};
 use holdfast_contract::time::written;
 use holdfast_kernel::failure::{Class, Failure};
+use holdfast_kernel::id::{Instant, RunId};
 use holdfast_kernel::value::Value;
 
 /// How many plans are kept open.
@@ -46,6 +47,11 @@ impl Plans {
             let message = format!("there is no plan `{id}` in this state directory");
             Failure::without_effect(Class::NotFound, message)
         })?;
+        // Asked of the moment the run was made: one that was killed goes on to its end, whatever the date.
+        if plan.expires_at < made_at(attempt.facts().run) {
+            let until = written(plan.expires_at);
+            return Err(invalid(format!("{id} has expired on {until}: make a new preview")));
+        }
         let target = attempt.target()?;
         if target.identity != plan.target.identity {
             let message = format!(
@@ -55,17 +61,6 @@ impl Plans {
             return Err(Failure::without_effect(Class::Conflict, message));
         }
         self.open(attempt, plan)
-    }
-
-    /// Whether a plan may still be applied. It is asked once, when a restore begins: one that was killed goes
-    /// on to its end, whatever the date.
-    pub(crate) fn check_expiry(attempt: &Attempt, plan: &Plan) -> Result<(), Failure> {
-        if plan.expires_at >= attempt.facts().started_at {
-            return Ok(());
-        }
-        let until = written(plan.expires_at);
-        let message = format!("{} has expired on {until}: make a new preview", plan.id);
-        Err(Failure::without_effect(Class::Invalid, message))
     }
 
     fn open(&self, attempt: &Attempt, plan: Plan) -> Result<Arc<OpenPlan>, Failure> {
@@ -103,6 +98,13 @@ impl OpenPlan {
         let change = Change::from_value(&self.changes.get(place)?)?;
         if change.key == key { Ok(change) } else { Err(foreign()) }
     }
+}
+
+/// When a run was made: its id begins with the milliseconds since 1970.
+fn made_at(run: RunId) -> Instant {
+    let milliseconds =
+        run.bytes().iter().take(6).fold(0_i64, |time, &byte| (time << 8) | i64::from(byte));
+    Instant(milliseconds.saturating_mul(1_000))
 }
 
 /// A plan as a value in expressions.

@@ -96,7 +96,8 @@ impl Unit {
             let text = value.as_text()?.strip_prefix('/')?;
             unshown(text)
         };
-        let start = item.get("start").and_then(path).ok_or_else(no_unit)?;
+        let start =
+            item.get("start").or_else(|| item.get("key")).and_then(path).ok_or_else(no_unit)?;
         let end = match item.get("end") {
             None | Some(Value::None) => None,
             Some(end) => Some(path(end).ok_or_else(no_unit)?),

@@ -7,8 +7,9 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use holdfast_contract::entry::{EntryKind, FileTime, Metadata};
 use rustix::fs::{
-    AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, fchmod,
-    fchown, flistxattr, fremovexattr, fsetxattr, fstat, futimens, lsetxattr, openat, utimensat,
+    AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags, chmod, chownat,
+    fchmod, fchown, flistxattr, fremovexattr, fsetxattr, fstat, futimens, lsetxattr, openat,
+    utimensat,
 };
 use rustix::io::Errno;
 
@@ -63,8 +64,14 @@ pub fn dress_at(
     }
     // The mode of a symbolic link means nothing, and the system has no call for it.
     if !matches!(kind, EntryKind::Symlink { .. }) {
+        let stat = fstat(&itself).map_err(Refused::doing("looking at an entry"))?;
+        if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
+            // Somebody has put a link in its place: what it leads to is not ours.
+            return Err(Refused::doing("setting a mode")(Errno::LOOP));
+        }
+        let path = format!("/proc/self/fd/{}", itself.as_raw_fd());
         let mode = Mode::from_raw_mode(metadata.mode);
-        chmodat(folder, name, mode, AtFlags::empty()).map_err(Refused::doing("setting a mode"))?;
+        chmod(path, mode).map_err(Refused::doing("setting a mode"))?;
     }
     let times = times(metadata.modified);
     utimensat(folder, name, &times, AtFlags::SYMLINK_NOFOLLOW)

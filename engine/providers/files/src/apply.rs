@@ -8,8 +8,9 @@ use holdfast_contract::provider::{Applied, Applying, Begun, Kept, KeptEntry, Mad
 use holdfast_kernel::failure::{Class, Failure};
 
 use crate::folder::Folders;
+use crate::live::Likeness;
 use crate::place::{Place, Placed, Written, doubtful};
-use crate::prepare::{How, Work};
+use crate::prepare::{How, NEARLY, Work};
 use crate::root::Inner;
 use crate::write::dress_in_place;
 
@@ -102,7 +103,13 @@ impl Batch<'_> {
             return Err(place.conflict());
         }
         place.moment().map_err(|errno| doubtful(errno, "changing a folder"))?;
-        dress_in_place(self.inner, place, entry)
+        let mut shortfalls = dress_in_place(self.inner, place, entry)?;
+        let found = place.look(self.inner, Some(entry), self.permitted)?;
+        let is_wanted = found.is_some_and(|found| found.likeness == Likeness::Wanted);
+        if !is_wanted && shortfalls.is_empty() {
+            shortfalls.push(NEARLY.to_owned());
+        }
+        Ok(shortfalls)
     }
 
     fn bring_all(&self, places: &[Place], written: &[Written]) -> Result<(), Failure> {
@@ -149,9 +156,16 @@ impl Batch<'_> {
         placed: &[(&Place, Placed, Written)],
         failure: Failure,
     ) -> Failure {
+        // Taking back goes on when the permit is withdrawn: half of a change is no end of it.
         let undone = placed.iter().try_for_each(|(place, how, written)| {
-            place.undo(self.inner, how, &written.short(), self.permitted)
+            place.undo(self.inner, how, &written.short(), &|| true)
         });
+        let is_lost = placed.iter().any(|(_, how, _)| *how == Placed::Replaced);
+        let failure = if is_lost {
+            Failure::with_unknown_effect(failure.class, failure.message)
+        } else {
+            failure
+        };
         // What could not be taken back is found by the probe.
         undone.and(remove_parts(all)).err().unwrap_or(failure)
     }

@@ -3,10 +3,10 @@
 //! Whatever is made, moved or removed in a folder changes its time. One that the set has gets the time of
 //! the set; any other gets the time it had. A folder that we own and may not write is opened for the batch.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use holdfast_contract::entry::{FileTime, TreePath, shown};
+use holdfast_contract::entry::{FileTime, Metadata, TreePath, shown};
 use holdfast_contract::provider::Kept;
 use holdfast_kernel::failure::Failure;
 use rustix::fs::{Mode, Timespec, Timestamps, fchmod, fstat, futimens, syncfs};
@@ -25,12 +25,13 @@ const OPEN: u32 = 0o300;
 pub(crate) struct Folders {
     opened: BTreeMap<TreePath, Folder>,
     entered: BTreeMap<TreePath, Entered>,
+    /// One folder of each file system that is to be made durable.
+    syncing: BTreeMap<u64, Folder>,
 }
 
 struct Entered {
     folder: Folder,
     modified: FileTime,
-    device: u64,
     owner: u32,
     mode: u32,
     /// Whether it was opened for writing and is to be shut again.
@@ -63,8 +64,7 @@ impl Folders {
         if self.entered.contains_key(&place.parent) {
             return Ok(());
         }
-        let stat = fstat(&*place.folder).map_err(|errno| refused(errno, "looking at a folder"))?;
-        let before = metadata_of(&stat);
+        let before = self.touch(place)?;
         let us = rustix::process::geteuid();
         let is_shut = !us.is_root() && before.user == us.as_raw() && before.mode & OPEN != OPEN;
         if is_shut {
@@ -74,13 +74,20 @@ impl Folders {
         let entered = Entered {
             folder: Arc::clone(&place.folder),
             modified: before.modified,
-            device: before.device,
             owner: before.user,
             mode: before.mode,
             door: if is_shut { Door::Opened } else { Door::Left },
         };
         self.entered.insert(place.parent.clone(), entered);
         Ok(())
+    }
+
+    /// Remembers that what stands in the folder of a place is to be durable in the end.
+    pub(crate) fn touch(&mut self, place: &Place) -> Result<Metadata, Failure> {
+        let stat = fstat(&*place.folder).map_err(|errno| refused(errno, "looking at a folder"))?;
+        let before = metadata_of(&stat);
+        self.syncing.entry(before.device).or_insert_with(|| Arc::clone(&place.folder));
+        Ok(before)
     }
 
     /// After a death: a folder that differs from the set only by being open was opened by the dead, and is
@@ -101,13 +108,9 @@ impl Folders {
 
     /// Makes durable what was done: one sync for each file system that the folders stand on.
     pub(crate) fn sync(&self) -> Result<(), Failure> {
-        let mut synced = BTreeSet::new();
-        for entered in self.entered.values() {
-            if synced.insert(entered.device) {
-                syncfs(&*entered.folder).map_err(|errno| doubtful(errno, "making it durable"))?;
-            }
-        }
-        Ok(())
+        self.syncing.values().try_for_each(|folder| {
+            syncfs(&**folder).map_err(|errno| doubtful(errno, "making it durable"))
+        })
     }
 
     /// Gives every folder its time and mode, and says of each what could not be set.

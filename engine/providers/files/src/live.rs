@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::sync::Arc;
 
-use holdfast_contract::entry::{EntryKind, Metadata};
+use holdfast_contract::entry::{EntryKind, FileTime, Metadata};
 use holdfast_contract::provider::{KeptEntry, Part};
 use holdfast_kernel::id::Digest;
 use rustix::io::Errno;
@@ -40,7 +40,8 @@ pub struct Looked {
 pub enum Likeness {
     /// The same.
     Wanted,
-    /// The same but for what may not be ours to set: owner, and attributes that are not the user's.
+    /// The same but for what may not be ours to set: owner, attributes that are not the user's, and parts of a
+    /// second.
     Nearly,
     /// Something else, or nothing is wanted.
     Other,
@@ -118,8 +119,12 @@ fn likeness(
     if digest_of(kind, metadata, content) == wanted_digest(wanted) {
         return Likeness::Wanted;
     }
+    // Some file systems keep times by the second or two.
+    let apart = metadata.modified.seconds.abs_diff(wanted.metadata.modified.seconds);
+    let time = |own: FileTime| if apart < 2 { FileTime::default() } else { own };
     let settable = |metadata: &Metadata| {
-        let mut settable = Metadata { user: 0, group: 0, ..metadata.clone() };
+        let modified = time(metadata.modified);
+        let mut settable = Metadata { user: 0, group: 0, modified, ..metadata.clone() };
         settable.attributes.retain(|name, _| name.starts_with(b"user."));
         settable
     };

@@ -171,8 +171,13 @@ impl Place {
         self.moment()?;
         match linkat(&*self.folder, part, &*self.folder, &self.name[..], AtFlags::empty()) {
             Ok(()) => self.unlink(part, AtFlags::empty()),
-            // A folder cannot be linked, and renaming one replaces nothing but an empty folder.
+            // A folder cannot be linked, and renaming one replaces nothing but an empty folder. Where no file
+            // can be either, this look is all there is.
             Err(Errno::PERM | Errno::OPNOTSUPP) => {
+                let flags = AtFlags::SYMLINK_NOFOLLOW;
+                if statat(&*self.folder, &self.name[..], flags).is_ok() {
+                    return Err(Errno::EXIST);
+                }
                 self.rename(part, &self.name, RenameFlags::empty())
             }
             Err(errno) => Err(errno),
@@ -204,7 +209,7 @@ impl Place {
         if is_seen && self.is_empty_or_no_folder(&ready) {
             return Ok(Placed::Exchanged(ready));
         }
-        self.undo(inner, &Placed::Exchanged(ready), &written.short(), permitted)?;
+        self.undo(inner, &Placed::Exchanged(ready), &written.short(), &|| true)?;
         came_out?;
         Err(self.conflict())
     }
@@ -252,19 +257,24 @@ impl Place {
         match placed {
             Placed::New => {
                 let aside = self.beside.ready_as(written);
-                self.rename(&self.name, &aside, RenameFlags::NOREPLACE)
-                    .map_err(|errno| doubtful(errno, "taking it back"))?;
-                if is_ours(self.look_beside(inner, &aside, None, permitted)?) {
+                let taken = match self.rename(&self.name, &aside, RenameFlags::NOREPLACE) {
+                    Err(Errno::INVAL | Errno::NOSYS) => {
+                        self.rename(&self.name, &aside, RenameFlags::empty())
+                    }
+                    taken => taken,
+                };
+                taken.map_err(|errno| doubtful(errno, "taking it back"))?;
+                if is_ours(self.look_beside(inner, &aside, None, permitted).map_err(in_doubt)?) {
                     return self.remove(&aside, &EntryKind::Pipe);
                 }
                 self.put_back(&aside)
             }
             Placed::Exchanged(ready) => {
-                if !is_ours(self.look(inner, None, permitted)?) {
+                if !is_ours(self.look(inner, None, permitted).map_err(in_doubt)?) {
                     return self.keep_in_sight(ready);
                 }
                 self.swap(ready).map_err(|errno| doubtful(errno, "exchanging it back"))?;
-                if is_ours(self.look_beside(inner, ready, None, permitted)?) {
+                if is_ours(self.look_beside(inner, ready, None, permitted).map_err(in_doubt)?) {
                     return self.remove(ready, &EntryKind::Pipe);
                 }
                 // Somebody was faster: theirs came out now.
@@ -321,7 +331,11 @@ impl Place {
             Err(Errno::INVAL | Errno::NOSYS) => self.bring_new_plainly(aside),
             put => put,
         };
-        put.map_err(|errno| doubtful(errno, "putting it back"))
+        match put {
+            // Somebody has made it anew: both stay.
+            Err(Errno::EXIST) => self.keep_in_sight(aside),
+            put => put.map_err(|errno| doubtful(errno, "putting it back")),
+        }
     }
 
     /// Removes a folder if it is empty.
@@ -369,6 +383,11 @@ impl Place {
 /// What a folder is to be like again after something in it was changed.
 pub(crate) fn folder_metadata(entry: Option<&KeptEntry>) -> Option<&Metadata> {
     entry.filter(|entry| entry.kind == EntryKind::Folder).map(|entry| &entry.metadata)
+}
+
+/// The failure of a look in the middle of a change.
+fn in_doubt(failure: Failure) -> Failure {
+    Failure::with_unknown_effect(failure.class, failure.message)
 }
 
 /// The failure of a call before which nothing was changed.

@@ -17,7 +17,8 @@ use crate::place::{Place, Written, refused};
 use crate::write::write_beside;
 
 /// What is said of a result that is not the same as the set's and as near as it can be.
-const NEARLY: &str = "its owner or an attribute is not as it was, and could not be set";
+pub(crate) const NEARLY: &str =
+    "its owner, an attribute or its time is not quite as it was, and could not be set";
 
 /// A change with its places.
 pub(crate) struct Work {
@@ -78,13 +79,19 @@ impl Batch<'_> {
                     work.todo.push(place);
                 }
                 Standing::Done(shortfalls) => {
+                    // Whoever made it may have died before it was durable.
+                    self.folders.touch(&place)?;
                     work.shortfalls.extend(shortfalls);
                     source = Some(place);
                 }
             }
         }
         for place in &work.todo {
-            self.folders.enter(place)?;
+            // Changing a folder where it stands changes nothing in the one it stands in.
+            match work.how {
+                How::InPlace => self.folders.touch(place).map(drop)?,
+                How::Beside | How::Remove | How::RemoveFolder => self.folders.enter(place)?,
+            }
         }
         if work.how == How::Beside
             && let Err(failure) = self.write(&mut work, source.as_ref())
@@ -153,8 +160,13 @@ impl Batch<'_> {
     fn written(&self, place: &Place, entry: &KeptEntry) -> Result<(Written, Vec<String>), Failure> {
         let mut shortfalls = write_beside(place, entry, self.kept, self.permitted)?;
         let found = self.beside(place, entry)?;
-        if found.likeness != Likeness::Wanted && shortfalls.is_empty() {
-            shortfalls.push(NEARLY.to_owned());
+        match found.likeness {
+            Likeness::Nearly if shortfalls.is_empty() => shortfalls.push(NEARLY.to_owned()),
+            Likeness::Wanted | Likeness::Nearly => {}
+            Likeness::Other => {
+                let message = "what was written beside its place reads back as something else";
+                return Err(Failure::with_unknown_effect(Class::Permanent, message));
+            }
         }
         Ok((Written(found.digest), shortfalls))
     }

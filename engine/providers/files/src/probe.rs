@@ -15,7 +15,7 @@ use std::sync::Arc;
 use holdfast_contract::entry::EntryKind;
 use holdfast_contract::plan::Sort;
 use holdfast_contract::provider::{Applying, Found, Kept, KeptEntry};
-use holdfast_kernel::failure::Failure;
+use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::Digest;
 
 use crate::beside::{Standing, short};
@@ -55,8 +55,11 @@ pub(crate) fn probe(
         all_done &= is_done(found.as_ref(), entry.as_ref());
     }
     folders.shut_what_the_dead_opened(kept)?;
-    // What could not be set is said by the attempt that follows, or was said by the one that died.
-    folders.settle(kept);
+    let unsettled = folders.settle(kept);
+    // Whoever made it may have died before it was durable.
+    folders.sync()?;
+    // What could not be set is for the attempt that follows to say.
+    all_done &= unsettled.is_empty() || entry.is_none();
     Ok(if all_done { Found::Done } else { Found::Absent })
 }
 
@@ -79,11 +82,14 @@ fn clean(
         return place.remove(name, &EntryKind::Pipe);
     };
     // What cannot be read is nothing that we wrote or the plan saw.
-    let found = place.look_beside(inner, name, None, permitted).unwrap_or_default();
+    let found = match place.look_beside(inner, name, None, permitted) {
+        Err(failure) if failure.class == Class::Cancelled => return Err(failure),
+        found => found.unwrap_or_default(),
+    };
     let is_written = found.as_ref().is_some_and(|found| short(found.digest) == written);
     let is_seen = found.as_ref().is_some_and(|found| Some(found.digest) == place.seen);
     let is_empty = place.is_empty_or_no_folder(name);
-    if is_written || (is_seen && is_empty) {
+    if (is_written || is_seen) && is_empty {
         let kind = found.map_or(EntryKind::Pipe, |found| found.kind);
         return place.remove(name, &kind);
     }

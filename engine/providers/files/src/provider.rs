@@ -133,7 +133,8 @@ impl Provider for FilesTarget {
         let (target, at) = (self.clone(), attempt.clone());
         attempt
             .blocking(move || {
-                let alone = alone();
+                // One that was given up may still go on.
+                let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
                 let found =
                     crate::probe::probe(&target.inner, &*kept, &change, &|| at.permit().is_ok());
                 drop(alone);

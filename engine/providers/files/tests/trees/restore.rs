@@ -305,6 +305,25 @@ fn dying_at(nth: usize) -> (Fault, Arc<AtomicUsize>) {
     (fault, calls)
 }
 
+/// Somebody writes a file before the call `write_at`, if they can, and holdfast dies at the call `die_at`: the fault, and
+/// whether they could.
+fn written_around(
+    (write_at, die_at): (usize, usize),
+    path: PathBuf,
+    text: &'static str,
+) -> (Fault, Arc<AtomicBool>) {
+    let (calls, wrote) = (AtomicUsize::new(0), Arc::new(AtomicBool::new(false)));
+    let told = Arc::clone(&wrote);
+    let fault = Fault(Arc::new(move || {
+        let call = calls.fetch_add(1, Ordering::SeqCst);
+        if call == write_at {
+            told.store(fs::write(&path, text).is_ok(), Ordering::SeqCst);
+        }
+        if call < die_at { Fate::Alive } else { Fate::Dead }
+    }));
+    (fault, wrote)
+}
+
 /// After a death: asks about every change, and applies those that are not made.
 fn recover(target: &FilesTarget, kept: &Arc<dyn Kept>, changes: &[Change]) {
     let said = Arc::<Said>::default();
@@ -447,26 +466,15 @@ fn inv_08_of_two_who_write_around_a_kill_neither_loses_anything() {
     let changes = compare(&kit.scene.target(), &kept, &everything_and(Extra::Keep));
     let mut kept_in_sight = 0;
     let cases = (0..6).flat_map(|write_at| (write_at + 1..8).map(move |die_at| (write_at, die_at)));
-    for (write_at, die_at) in cases {
+    for place in cases {
         kit.reset(&damaged);
-        let (calls, path) = (AtomicUsize::new(0), root.join("f1/g1"));
-        let wrote = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&wrote);
-        let fault = Fault(Arc::new(move || {
-            let call = calls.fetch_add(1, Ordering::SeqCst);
-            if call == write_at {
-                fs::write(&path, "the first one").unwrap();
-                told.store(true, Ordering::SeqCst);
-            }
-            if call < die_at { Fate::Alive } else { Fate::Dead }
-        }));
+        let (fault, wrote) = written_around(place, root.join("f1/g1"), "the first one");
         let dying = Settings { fault: Some(fault), ..kit.scene.settings() };
         apply(&FilesTarget::open(&dying).unwrap(), &kept, &changes, Begun::No);
         let found = fs::read_to_string(root.join("f1/g1")).unwrap();
         fs::write(root.join("f1/g1"), "the second one").unwrap();
         recover(&kit.scene.target(), &kept, &changes);
         nothing_beside(root);
-        let place = (write_at, die_at);
         assert_eq!(fs::read_to_string(root.join("f1/g1")).unwrap(), "the second one", "{place:?}");
         if found == "file 1" && wrote.load(Ordering::SeqCst) {
             // The kill came while ours stood at the place: what had come out is in sight.
@@ -502,6 +510,46 @@ fn inv_08_a_folder_that_somebody_puts_something_into_does_not_give_way_to_a_file
     assert_eq!(fs::read_to_string(root.join("f1/g1/late")).unwrap(), "precious");
     assert_eq!(fs::read_to_string(root.join("f2/extra/late")).unwrap(), "precious");
     nothing_beside(root);
+}
+
+#[test]
+fn inv_08_what_somebody_puts_into_a_folder_while_it_gives_way_stays_also_around_a_kill() {
+    let kit = Kit::new(many_files);
+    let root = &kit.scene.root;
+    fs::remove_file(root.join("f1/g1")).unwrap();
+    fs::create_dir(root.join("f1/g1")).unwrap();
+    fs::create_dir(root.join("f2/extra")).unwrap();
+    let damaged = kit.scene.home.path().join("damaged");
+    copy(root, &damaged);
+    let kept = kit.kept();
+    let changes = compare(&kit.scene.target(), &kept, &everything_and(Extra::Delete));
+    let never = usize::MAX;
+    let deaths = |write_at| (write_at + 1..12).chain([never]);
+    let cases = (0..8).flat_map(|write_at| deaths(write_at).map(move |die_at| (write_at, die_at)));
+    let cases = cases.flat_map(|place| ["f1/g1", "f2/extra"].map(|folder| (place, folder)));
+    let mut written = 0;
+    for (place, folder) in cases {
+        kit.reset(&damaged);
+        let late = root.join(folder).join("late");
+        let (fault, wrote) = written_around(place, late.clone(), "precious");
+        let dying = Settings { fault: Some(fault), ..kit.scene.settings() };
+        let (ends, _) = apply(&FilesTarget::open(&dying).unwrap(), &kept, &changes, Begun::No);
+        recover(&kit.scene.target(), &kept, &changes);
+        nothing_beside(root);
+        // Nobody writes into a folder that has given way already.
+        if !wrote.load(Ordering::SeqCst) {
+            continue;
+        }
+        let text = fs::read_to_string(late).unwrap_or_default();
+        assert_eq!(text, "precious", "{folder}, {place:?}");
+        if place.1 == never {
+            let failures = ends.iter().filter_map(|end| end.as_ref().err());
+            let classes: Vec<_> = failures.map(|failure| failure.class).collect();
+            assert_eq!(classes, [Class::Conflict], "{folder}, {place:?}");
+        }
+        written += 1;
+    }
+    assert!(written > 0);
 }
 
 /// A default access control list that gives the user 1234 everything.

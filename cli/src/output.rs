@@ -121,6 +121,11 @@ fn clean(text: &str) -> String {
     })
 }
 
+/// A number of things, in words: `1 error`, `2 errors`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

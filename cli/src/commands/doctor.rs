@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::arguments::Shared;
 use crate::compose::{Parts, parts, undriven};
 use crate::error::Error;
-use crate::output::Output;
+use crate::output::{Output, counted};
 use crate::repository::{Kind, place};
 use crate::settings::Settings;
 
@@ -118,7 +118,8 @@ fn repository(settings: &Settings, parts: &Parts) -> Finding {
     match parts.repositories.get() {
         Ok(repository) => match repository.sets() {
             Ok(sets) => {
-                Finding::good(what, format!("{}, {} backup sets", place.path.display(), sets.len()))
+                let sets = counted(sets.len(), "backup set");
+                Finding::good(what, format!("{}, {sets}", place.path.display()))
             }
             Err(refused) => Finding::bad(what, refused.to_string(), "holdfast repository status"),
         },

@@ -8,7 +8,7 @@ use crate::arguments::Validate;
 use crate::compose::parts;
 use crate::error::Error;
 use crate::find;
-use crate::output::Output;
+use crate::output::{Output, counted};
 use crate::settings::Settings;
 
 /// Checks the files.
@@ -57,8 +57,4 @@ pub(crate) fn perform(
     }
     output.talk(format!("{files} checked: {refused} not valid, {}.", counted(errors, "error")));
     Ok(ExitCode::from(2))
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }

@@ -9,7 +9,8 @@ use holdfast_kernel::failure::{Class, Failure};
 
 use crate::folder::Folders;
 use crate::live::Likeness;
-use crate::place::{Place, Placed, Written, doubtful};
+use crate::moves::Placed;
+use crate::place::{Place, Written, doubtful};
 use crate::prepare::{How, NEARLY, Work};
 use crate::root::Inner;
 use crate::write::dress_in_place;

@@ -13,6 +13,7 @@ mod folder;
 pub mod glob;
 pub mod live;
 mod metadata;
+mod moves;
 mod place;
 mod prepare;
 mod probe;

@@ -21,7 +21,8 @@ use holdfast_kernel::id::Digest;
 use crate::beside::{Standing, short};
 use crate::folder::Folders;
 use crate::live::{Likeness, Looked};
-use crate::place::{Place, Placed};
+use crate::moves::Placed;
+use crate::place::Place;
 use crate::prepare::{is_gone, places, wanted};
 use crate::root::Inner;
 

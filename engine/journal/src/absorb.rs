@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::codec::encode;
 use crate::commit::Batch;
-use crate::database::{Database, DatabaseError};
+use crate::database::Database;
+use crate::fault::FileFault;
 use crate::filer::FilingError;
 use crate::live::{Ended, Live, RunRow, Snapshot, corrupt};
 use crate::project::{
@@ -56,7 +57,7 @@ pub(crate) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    pub(crate) fn begin(database: &'a Database) -> Result<Self, DatabaseError> {
+    pub(crate) fn begin(database: &'a Database) -> Result<Self, FileFault> {
         Ok(Self { database, filed: database.read()? })
     }
 }

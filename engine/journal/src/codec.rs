@@ -57,6 +57,14 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Unwritable> {
     Ok(record)
 }
 
+/// Whether a record is what was written, of whichever version.
+pub(crate) fn is_sound(record: &[u8]) -> bool {
+    record.split_at_checked(HEADER).is_some_and(|(header, content)| match header.split_first() {
+        Some((version, sum)) => sum == checksum(&[&[*version], content]),
+        None => false,
+    })
+}
+
 /// The value of a record.
 ///
 /// # Errors

@@ -10,21 +10,17 @@ use holdfast_contract::records::Keep;
 use holdfast_kernel::definition::Definition;
 use holdfast_kernel::event::Event;
 use holdfast_kernel::id::{Digest, Instant, RunId};
-use redb::TableDefinition;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::codec::{Unwritable, encode};
-use crate::database::{Database, DatabaseError};
 use crate::disk::Disk;
+use crate::fault::FileFault;
 use crate::filer::{FilingError, Shared};
 use crate::mark::Mark;
 use crate::payloads::{PayloadError, Payloads};
 use crate::record::{AuditEntry, StoredDefinition};
-
-/// The journal's records: sequence number → record.
-pub(crate) const RECORDS: TableDefinition<'static, u64, &'static [u8]> =
-    TableDefinition::new("records");
+use crate::ring::Ring;
 
 /// How many definitions the writer remembers to be kept.
 const REMEMBERED_DEFINITIONS: usize = 1_000;
@@ -97,7 +93,7 @@ pub enum CommitError {
         moment: Moment,
         /// How.
         #[source]
-        cause: DatabaseError,
+        cause: FileFault,
     },
     /// The payloads it refers to could not be made durable.
     #[error(transparent)]
@@ -182,14 +178,13 @@ enum Health {
 #[derive(Debug)]
 pub struct Writer {
     disk: Arc<dyn Disk>,
-    journal: Database,
+    journal: Ring,
     payloads: Arc<Payloads>,
     bodies: Arc<Payloads>,
     shared: Arc<Shared>,
     mark: Mark,
     next: u64,
     last_at: Instant,
-    removed: u64,
     /// Definitions that are known to be kept; they are not written again.
     kept: BTreeSet<Digest>,
     health: Health,
@@ -198,7 +193,7 @@ pub struct Writer {
 impl Writer {
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
-        journal: Database,
+        journal: Ring,
         (payloads, bodies): (Arc<Payloads>, Arc<Payloads>),
         shared: Arc<Shared>,
         (last, last_at): (u64, Instant),
@@ -207,8 +202,8 @@ impl Writer {
         if last > 0 {
             mark.note(disk.files(), last);
         }
-        let (next, removed, health, kept) = (last + 1, 0, Health::Sound, BTreeSet::new());
-        Self { disk, journal, payloads, bodies, shared, mark, next, last_at, removed, kept, health }
+        let (next, health, kept) = (last + 1, Health::Sound, BTreeSet::new());
+        Self { disk, journal, payloads, bodies, shared, mark, next, last_at, kept, health }
     }
 
     /// The number of the next record.
@@ -296,29 +291,8 @@ impl Writer {
     fn make_durable(&mut self, sequence: u64, record: &[u8]) -> Result<(), CommitError> {
         self.payloads.sync().map_err(CommitError::Payload)?;
         self.bodies.sync().map_err(CommitError::Payload)?;
-        // What is filed goes with this commit; this record stays until a later one, so that the journal
-        // always knows its last number.
-        let filed = self.shared.filed().min(sequence - 1);
-        self.write(sequence, record, filed).map_err(|cause| {
-            let moment = if self.journal.sync_failed() { Moment::Sync } else { Moment::BeforeSync };
-            CommitError::Journal { moment, cause }
-        })?;
-        self.removed = filed;
-        Ok(())
-    }
-
-    fn write(&self, sequence: u64, record: &[u8], filed: u64) -> Result<(), DatabaseError> {
-        let transaction = self.journal.write()?;
-        {
-            let mut records =
-                transaction.open_table(RECORDS).map_err(|error| self.journal.fault(error))?;
-            records.insert(sequence, record).map_err(|error| self.journal.fault(error))?;
-            if filed > self.removed {
-                records
-                    .retain_in(..=filed, |_, _| false)
-                    .map_err(|error| self.journal.fault(error))?;
-            }
-        }
-        transaction.commit().map_err(|error| self.journal.fault(error))
+        self.journal
+            .append(sequence, record, self.shared.filed())
+            .map_err(|(moment, cause)| CommitError::Journal { moment, cause })
     }
 }

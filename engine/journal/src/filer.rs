@@ -14,14 +14,15 @@ use thiserror::Error;
 use crate::absorb::{Core, Source};
 use crate::codec::Unwritable;
 use crate::commit::Batch;
-use crate::database::{Database, DatabaseError};
+use crate::database::Database;
+use crate::fault::FileFault;
 
 /// Why records cannot be taken in or filed.
 #[derive(Debug, Error)]
 pub enum FilingError {
     /// The store failed.
     #[error(transparent)]
-    Database(#[from] DatabaseError),
+    Database(#[from] FileFault),
     /// The events of a run are not what the kernel writes.
     #[error("the journal is corrupt at {run}, record {sequence}: {reason}")]
     Corrupt {

@@ -1,7 +1,7 @@
 //! The journal remembers: every event of every run, and what people read of them.
 //!
-//! Two database files and one append file for each run. `journal.redb` takes one record for each commit
-//! and is small; the filer carries records on into `store.redb`, which is what people read. The crate
+//! `journal.ring` takes one record for each commit and is small; the filer carries records on into
+//! `store.redb`, which is what people read; beside them are the payload files of each run. The crate
 //! owns no thread, reads no clock and decides nothing: it hears from `drive`, which hands it batches of
 //! events, and is asked by whoever shows them. It is the only crate that names redb.
 //! Start reading at [`resume::open`].
@@ -16,6 +16,7 @@ pub mod codec;
 pub mod commit;
 pub mod database;
 pub mod disk;
+pub mod fault;
 pub mod filer;
 mod frame;
 pub mod items;
@@ -29,5 +30,6 @@ mod project;
 pub mod query;
 pub mod record;
 pub mod resume;
+mod ring;
 pub mod sealing;
 mod store;

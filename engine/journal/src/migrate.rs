@@ -1,6 +1,6 @@
 //! The format version of a state directory: what this program can read, and what it must refuse.
 //!
-//! Both database files say their version and the instance they belong to. There is one version yet, so
+//! Journal and store say their version and the instance they belong to. There is one version yet, so
 //! there is nothing to migrate; a newer one is refused, never guessed at.
 
 use std::path::{Path, PathBuf};
@@ -30,6 +30,9 @@ pub struct NewerFormat {
     /// Its format.
     pub found: u32,
 }
+
+/// The bytes of the version's row.
+pub(crate) const ROW: usize = 12;
 
 /// The row of this program's version. Its form is the same in all versions.
 pub(crate) fn row() -> Vec<u8> {

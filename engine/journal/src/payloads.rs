@@ -15,8 +15,8 @@ use holdfast_kernel::value::Value;
 use thiserror::Error;
 
 use crate::codec::checksum;
-use crate::database::is_full;
 use crate::disk::Disk;
+use crate::fault::is_full;
 use crate::frame::{COMPRESSED, HEADER, PLAIN, Packed, SEALED, frame};
 use crate::sealing::{KeySource, Sealing, Unsealed};
 

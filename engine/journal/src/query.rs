@@ -44,8 +44,8 @@ pub enum ReadError {
     List(#[from] ListError),
 }
 
-impl From<crate::database::DatabaseError> for ReadError {
-    fn from(error: crate::database::DatabaseError) -> Self {
+impl From<crate::fault::FileFault> for ReadError {
+    fn from(error: crate::fault::FileFault) -> Self {
         Self::Store(error.into())
     }
 }

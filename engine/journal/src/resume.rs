@@ -4,6 +4,7 @@
 //! path, what is wrong and what to do; nothing is repaired by dropping records. The one thing that is cut
 //! off is the end of a payload file that no record refers to.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,26 +12,26 @@ use std::sync::Arc;
 use holdfast_kernel::definition::Definition;
 use holdfast_kernel::id::{Instant, RunId};
 use holdfast_kernel::state::RunState;
-use redb::{ReadableTable as _, TableDefinition};
+use redb::TableDefinition;
 use thiserror::Error;
 
 use crate::codec::{Damaged, decode, encode};
-use crate::commit::{Batch, RECORDS, Writer};
-use crate::database::{Check, Database, DatabaseError, Growth};
+use crate::commit::{Batch, Writer};
+use crate::database::{Check, Database};
 use crate::disk::Disk;
+use crate::fault::FileFault;
 use crate::filer::{Filer, FilingError, Shared};
 use crate::mark;
 use crate::migrate::{self, FORMAT_KEY, INSTANCE_KEY, NewerFormat};
 use crate::payloads::{BODIES, FOLDER, PayloadError, Payloads};
 use crate::query::Reader;
+use crate::ring::{self, Found, Ring};
 use crate::store::Table;
 
-const JOURNAL: &str = "journal.redb";
 const STORE: &str = "store.redb";
 
-/// The bytes of each file that are kept in memory, and how it grows.
-const JOURNAL_FORM: (usize, Growth) = (16 * 1024 * 1024, Growth::Filled);
-const STORE_FORM: (usize, Growth) = (64 * 1024 * 1024, Growth::Sparse);
+/// How much of the store is kept in memory.
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
 
 /// How many records are filed in one transaction while opening.
 const FILED_AT_ONCE: usize = 1_000;
@@ -40,9 +41,9 @@ const META: TableDefinition<'static, &'static [u8], &'static [u8]> = TableDefini
 /// Why a state directory cannot be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// A database file cannot be used.
+    /// The journal or the store cannot be used.
     #[error(transparent)]
-    Database(#[from] DatabaseError),
+    File(#[from] FileFault),
     /// A payload file cannot be used.
     #[error(transparent)]
     Payload(#[from] PayloadError),
@@ -60,13 +61,13 @@ pub enum OpenError {
     /// It is of a newer version.
     #[error(transparent)]
     Newer(#[from] NewerFormat),
-    /// One of the two database files is not there, the other is.
+    /// One of journal and store is not there, the other is.
     #[error("{} is missing", path.display())]
     Missing {
         /// The file.
         path: PathBuf,
     },
-    /// The two database files are of different state directories.
+    /// Journal and store are of different state directories.
     #[error("{} belongs to another state directory", path.display())]
     Foreign {
         /// The journal.
@@ -86,7 +87,7 @@ impl OpenError {
     /// What to do about it.
     pub const fn remedy(&self) -> &'static str {
         match self {
-            Self::Database(error) | Self::Filing(FilingError::Database(error)) => error.remedy(),
+            Self::File(error) | Self::Filing(FilingError::Database(error)) => error.remedy(),
             Self::Newer(_) => "Use a holdfast at least as new as the one that wrote it.",
             Self::Folder { .. }
             | Self::Payload(PayloadError::Disk { .. } | PayloadError::Sync { .. }) => {
@@ -106,11 +107,9 @@ impl OpenError {
     /// Whether the disk is full.
     pub fn is_disk_full(&self) -> bool {
         match self {
-            Self::Database(error) | Self::Filing(FilingError::Database(error)) => {
-                error.is_disk_full()
-            }
+            Self::File(error) | Self::Filing(FilingError::Database(error)) => error.is_disk_full(),
             Self::Payload(error) => error.is_disk_full(),
-            Self::Folder { cause, .. } => crate::database::is_full(cause),
+            Self::Folder { cause, .. } => crate::fault::is_full(cause),
             Self::Filing(_)
             | Self::Newer(_)
             | Self::Missing { .. }
@@ -164,27 +163,29 @@ pub struct ActiveRun {
 
 /// Opens a state directory. An empty one becomes a new state with the id `instance`.
 ///
-/// The journal is always verified whole; `check` says how much of the store is. A full check costs its
-/// whole length: it is for after a failed sync and for suspected damage.
+/// Every record of the journal is verified each time; `check` says how much of the store is. A full check
+/// costs its whole length: it is for after a failed sync and for suspected damage.
 ///
 /// # Errors
 /// Something in it cannot be used or trusted.
 pub fn open(disk: Arc<dyn Disk>, instance: &str, check: Check) -> Result<Opened, OpenError> {
     prepare(&*disk, instance)?;
     if check == Check::Full {
-        forget_cached(&*disk)?;
+        // After a failed sync the system's memory of the file may be better than the disk's.
+        let folder = |cause| OpenError::Folder { path: disk.place(Path::new(STORE)), cause };
+        disk.files().drop_cached(Path::new(STORE)).map_err(folder)?;
     }
-    let store = Database::open(&*disk, Path::new(STORE), STORE_FORM, check)?;
+    let store = Database::open(&*disk, Path::new(STORE), CACHE_BYTES, check)?;
     let instance = identity(&*disk, STORE, &store)?;
-    // The journal is small, so every page of it is verified each time.
-    let journal = Database::open(&*disk, Path::new(JOURNAL), JOURNAL_FORM, Check::Full)?;
-    if identity(&*disk, JOURNAL, &journal)? != instance {
-        return Err(OpenError::Foreign { path: disk.place(Path::new(JOURNAL)) });
+    let mut journal = Ring::open(&*disk)?;
+    if journal.instance() != instance {
+        return Err(OpenError::Foreign { path: disk.place(Path::new(ring::NAME)) });
     }
     let shared = Arc::new(Shared::open(store)?);
-    let last = take_over(&*disk, &journal, &shared)?;
+    let last = take_over(&*disk, &mut journal, &shared)?;
     let mut filer = Filer::new(Arc::clone(&shared));
     while filer.file(FILED_AT_ONCE)?.left > 0 {}
+    let journal = journal.shortened(&*disk)?;
     let payloads = Arc::new(Payloads::new(Arc::clone(&disk), FOLDER));
     let bodies = Arc::new(Payloads::new(Arc::clone(&disk), BODIES));
     let (active, ends, at) = shared.with_core(0, |core, _| {
@@ -209,55 +210,62 @@ pub fn open(disk: Arc<dyn Disk>, instance: &str, check: Check) -> Result<Opened,
     Ok(Opened { writer, filer, reader, payloads, bodies, recovered })
 }
 
-/// After a failed sync the system's memory of a file may be better than the disk's.
-fn forget_cached(disk: &dyn Disk) -> Result<(), OpenError> {
-    for name in [JOURNAL, STORE].map(Path::new) {
-        let folder = |cause| OpenError::Folder { path: disk.place(name), cause };
-        disk.files().drop_cached(name).map_err(folder)?;
-    }
-    Ok(())
-}
-
 /// Hands the journal's records on to the filer, and says which is the last.
-fn take_over(disk: &dyn Disk, journal: &Database, shared: &Shared) -> Result<u64, OpenError> {
+fn take_over(disk: &dyn Disk, journal: &mut Ring, shared: &Shared) -> Result<u64, OpenError> {
     let filed = shared.filed();
-    let path = disk.place(Path::new(JOURNAL));
-    let mut next = None;
-    for batch in journal.guarded(|| records(journal))? {
-        let expected = next.unwrap_or(batch.sequence.min(filed + 1));
-        if batch.sequence != expected {
+    let path = disk.place(Path::new(ring::NAME));
+    let Unfiled { newest, batches } = unfiled(&path, journal, filed)?;
+    let last = newest.as_ref().map_or(0, |newest| newest.sequence);
+    let mut expected = filed + 1;
+    for (sequence, batch) in batches {
+        if sequence != expected {
             return Err(OpenError::Gap { path, expected });
         }
-        next = Some(batch.sequence + 1);
-        if batch.sequence > filed {
-            shared.offer(Arc::new(batch));
-        }
+        expected += 1;
+        shared.offer(Arc::new(batch));
     }
-    let last = next.map_or(0, |next| next - 1);
     let folder = |cause| OpenError::Folder { path: disk.place(Path::new(mark::NAME)), cause };
     let acknowledged = mark::last_acknowledged(disk.files()).map_err(folder)?.unwrap_or(0);
     if last < filed.max(acknowledged) {
         return Err(OpenError::Gap { path, expected: last + 1 });
     }
+    if let Some(newest) = newest {
+        journal.begin_after(&newest);
+    }
     Ok(last)
 }
 
-fn records(journal: &Database) -> Result<Vec<Batch>, OpenError> {
-    let transaction = journal.read()?;
-    let table = transaction.open_table(RECORDS).map_err(|error| journal.fault(error))?;
-    let mut batches = Vec::new();
-    for row in table.iter().map_err(|error| journal.fault(error))? {
-        let (sequence, record) = row.map_err(|error| journal.fault(error))?;
-        let sequence = sequence.value();
-        let damaged = |damage: &Damaged| journal.damaged(&format!("record {sequence}"), damage);
-        let batch: Batch = decode(record.value()).map_err(|damage| damaged(&damage))?;
-        if batch.sequence != sequence {
-            let what = format!("it is record {}", batch.sequence);
-            return Err(damaged(&Damaged::Content(what)).into());
+/// What is in the journal and not yet in the store.
+#[derive(Default)]
+struct Unfiled {
+    /// The newest record, filed or not.
+    newest: Option<Found>,
+    batches: BTreeMap<u64, Batch>,
+}
+
+/// Those that are filed are only looked at: what they say is in the store.
+fn unfiled(path: &Path, journal: &Ring, filed: u64) -> Result<Unfiled, OpenError> {
+    let mut unfiled = Unfiled::default();
+    journal.visit(|found: Found| {
+        let sequence = found.sequence;
+        if sequence > filed {
+            let damaged =
+                |damage: &Damaged| FileFault::damaged(path, &format!("record {sequence}"), damage);
+            let batch: Batch = decode(&found.record).map_err(|damage| damaged(&damage))?;
+            if batch.sequence != sequence {
+                let what = format!("it is record {}", batch.sequence);
+                return Err(damaged(&Damaged::Content(what)).into());
+            }
+            if unfiled.batches.insert(sequence, batch).is_some() {
+                return Err(damaged(&Damaged::Content("it is there twice".to_owned())).into());
+            }
         }
-        batches.push(batch);
-    }
-    Ok(batches)
+        if unfiled.newest.as_ref().is_none_or(|newest| newest.sequence < sequence) {
+            unfiled.newest = Some(found);
+        }
+        Ok::<(), OpenError>(())
+    })?;
+    Ok(unfiled)
 }
 
 /// The instance a database file belongs to, its format checked.
@@ -281,7 +289,7 @@ fn read_identity(disk: &dyn Disk, name: &str, database: &Database) -> Result<Str
     Ok(instance)
 }
 
-/// Sees to it that both database files and the payload folder are there, or that none ever was.
+/// Sees to it that journal, store and the folder of payloads are there, or that none ever was.
 fn prepare(disk: &dyn Disk, instance: &str) -> Result<(), OpenError> {
     let folder = |path: &str| {
         let path = disk.place(Path::new(path));
@@ -291,7 +299,7 @@ fn prepare(disk: &dyn Disk, instance: &str) -> Result<(), OpenError> {
     let is_there = |name: &str| {
         files.length(Path::new(name)).map(|length| length.is_some()).map_err(folder(name))
     };
-    let (store, journal) = (is_there(STORE)?, is_there(JOURNAL)?);
+    let (store, journal) = (is_there(STORE)?, is_there(ring::NAME)?);
     if store && journal {
         return Ok(());
     }
@@ -302,10 +310,10 @@ fn prepare(disk: &dyn Disk, instance: &str) -> Result<(), OpenError> {
     let acknowledged = mark::last_acknowledged(files).map_err(folder(mark::NAME))?;
     let mut instance = instance.to_owned();
     if store {
-        let database = Database::open(disk, Path::new(STORE), STORE_FORM, Check::Quick)?;
+        let database = Database::open(disk, Path::new(STORE), CACHE_BYTES, Check::Quick)?;
         instance = identity(disk, STORE, &database)?;
         if Shared::open(database)?.filed() > 0 || acknowledged.is_some() {
-            return Err(OpenError::Missing { path: disk.place(Path::new(JOURNAL)) });
+            return Err(OpenError::Missing { path: disk.place(Path::new(ring::NAME)) });
         }
     } else if acknowledged.is_some() {
         return Err(OpenError::Missing { path: disk.place(Path::new(STORE)) });
@@ -313,30 +321,24 @@ fn prepare(disk: &dyn Disk, instance: &str) -> Result<(), OpenError> {
     files.create_folder(Path::new(FOLDER)).map_err(folder(FOLDER))?;
     files.sync_folder(Path::new("")).map_err(folder(""))?;
     if !store {
-        let tables = Table::ALL.map(Table::definition);
-        make(disk, STORE, &instance, |transaction| {
-            tables.iter().try_for_each(|table| transaction.open_table(*table).map(drop))
-        })?;
+        make_store(disk, &instance)?;
     }
-    make(disk, JOURNAL, &instance, |transaction| transaction.open_table(RECORDS).map(drop))
+    Ring::make(disk, &instance, None)
 }
 
-/// Makes a database file beside its place, and puts it there when it is whole.
-fn make(
-    disk: &dyn Disk,
-    name: &str,
-    instance: &str,
-    tables: impl FnOnce(&redb::WriteTransaction) -> Result<(), redb::TableError>,
-) -> Result<(), OpenError> {
+/// Makes the store beside its place, and puts it there when it is whole.
+fn make_store(disk: &dyn Disk, instance: &str) -> Result<(), OpenError> {
     let files = disk.files();
-    let beside = PathBuf::from(format!("{name}.new"));
+    let beside = PathBuf::from(format!("{STORE}.new"));
     let folder = |cause| OpenError::Folder { path: disk.place(&beside), cause };
     if files.length(&beside).map_err(folder)?.is_some() {
         files.remove(&beside).map_err(folder)?;
     }
-    let database = Database::open(disk, &beside, JOURNAL_FORM, Check::Quick)?;
+    let database = Database::open(disk, &beside, CACHE_BYTES, Check::Quick)?;
     let transaction = database.write()?;
-    tables(&transaction).map_err(|error| database.fault(error))?;
+    for table in Table::ALL.map(Table::definition) {
+        transaction.open_table(table).map_err(|error| database.fault(error))?;
+    }
     {
         let mut meta = transaction.open_table(META).map_err(|error| database.fault(error))?;
         let instance = encode(&instance).map_err(FilingError::from)?;
@@ -347,6 +349,6 @@ fn make(
     transaction.commit().map_err(|error| database.fault(error))?;
     drop(database);
     files.sync(&beside).map_err(folder)?;
-    files.rename(&beside, Path::new(name)).map_err(folder)?;
+    files.rename(&beside, Path::new(STORE)).map_err(folder)?;
     files.sync_folder(Path::new("")).map_err(folder)
 }

@@ -12,7 +12,8 @@ use redb::{ReadOnlyTable, ReadTransaction, TableDefinition, TableError, WriteTra
 use serde::de::DeserializeOwned;
 
 use crate::codec::decode;
-use crate::database::{Database, DatabaseError};
+use crate::database::Database;
+use crate::fault::FileFault;
 
 /// A table of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,7 +124,7 @@ impl Rows {
         &self,
         database: &Database,
         transaction: &WriteTransaction,
-    ) -> Result<(), DatabaseError> {
+    ) -> Result<(), FileFault> {
         for (table, rows) in &self.tables {
             let mut table = transaction
                 .open_table(table.definition())
@@ -210,7 +211,7 @@ fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
 
 type Row = (Vec<u8>, Vec<u8>);
 type Filed = ReadOnlyTable<&'static [u8], &'static [u8]>;
-type Layer<'a> = Box<dyn Iterator<Item = Result<(Vec<u8>, Option<Vec<u8>>), DatabaseError>> + 'a>;
+type Layer<'a> = Box<dyn Iterator<Item = Result<(Vec<u8>, Option<Vec<u8>>), FileFault>> + 'a>;
 
 /// The store at one point of time, unfiled rows laid over it.
 pub(crate) struct View<'a> {
@@ -222,7 +223,7 @@ pub(crate) struct View<'a> {
 
 impl View<'_> {
     /// A row as it is kept.
-    pub(crate) fn bytes(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, DatabaseError> {
+    pub(crate) fn bytes(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, FileFault> {
         let unfiled = self.unfiled.iter().flatten();
         if let Some(row) = unfiled.into_iter().find_map(|rows| rows.get(table, key)) {
             return Ok(row.clone());
@@ -235,7 +236,7 @@ impl View<'_> {
     }
 
     /// A table as it is filed; none if it is younger than the file.
-    fn filed(&self, table: Table) -> Result<Option<Filed>, DatabaseError> {
+    fn filed(&self, table: Table) -> Result<Option<Filed>, FileFault> {
         match self.filed.open_table(table.definition()) {
             Ok(opened) => Ok(Some(opened)),
             Err(TableError::TableDoesNotExist(_)) if table.is_young() => Ok(None),
@@ -248,7 +249,7 @@ impl View<'_> {
         &self,
         table: Table,
         key: &[u8],
-    ) -> Result<Option<T>, DatabaseError> {
+    ) -> Result<Option<T>, FileFault> {
         let row = self.bytes(table, key)?;
         row.map(|row| self.decode(table, &row)).transpose()
     }
@@ -258,7 +259,7 @@ impl View<'_> {
         &self,
         table: Table,
         row: &[u8],
-    ) -> Result<T, DatabaseError> {
+    ) -> Result<T, FileFault> {
         decode(row).map_err(|damage| {
             let what = format!("a row of the table `{}`", table.name());
             self.database.damaged(&what, &damage)
@@ -272,7 +273,7 @@ impl View<'_> {
         keys: &Keys,
         order: Order,
         limit: usize,
-    ) -> Result<Vec<Row>, DatabaseError> {
+    ) -> Result<Vec<Row>, FileFault> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
@@ -309,7 +310,7 @@ fn ordered<'a, I: DoubleEndedIterator + 'a>(
 }
 
 /// The first `limit` rows of all layers together; of equal keys the first layer's row counts.
-fn merge(layers: Vec<Layer<'_>>, order: Order, limit: usize) -> Result<Vec<Row>, DatabaseError> {
+fn merge(layers: Vec<Layer<'_>>, order: Order, limit: usize) -> Result<Vec<Row>, FileFault> {
     let mut layers: Vec<_> = layers.into_iter().map(Iterator::peekable).collect();
     let mut rows = Vec::new();
     while rows.len() < limit {

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use holdfast_journal::commit::Batch;
 use holdfast_journal::database::Check;
 use holdfast_journal::items::Show;
 use holdfast_journal::query::Filter;
 use holdfast_journal::resume::{OpenError, open};
+use holdfast_kernel::id::Instant;
 
 use crate::host::{FAN_OUT, Host, Ledger, everything, first_page, run_id, verify};
 use crate::memory::{Fault, Memory, draw};
@@ -44,7 +46,7 @@ fn refused_or_same(disk: Memory, ledger: &Ledger, name: &str, what: &str) -> boo
 #[test]
 fn inv_14_a_flipped_bit_in_the_journal_is_refused_or_harmless() {
     let (disk, ledger) = state();
-    let content = disk.content("journal.redb");
+    let content = disk.content("journal.ring");
     let used: Vec<usize> = (0..content.len()).filter(|place| content[*place] != 0).collect();
     let mut refused = 0;
     let step = (used.len() / 3_000).max(1);
@@ -53,9 +55,9 @@ fn inv_14_a_flipped_bit_in_the_journal_is_refused_or_harmless() {
         let mut damaged = content.clone();
         damaged[place] ^= 1 << bit;
         let disk = disk.after_kill();
-        disk.set_content("journal.redb", damaged);
+        disk.set_content("journal.ring", damaged);
         let what = format!("bit {bit} of byte {place}");
-        refused += usize::from(refused_or_same(disk, &ledger, "journal.redb", &what));
+        refused += usize::from(refused_or_same(disk, &ledger, "journal.ring", &what));
     }
     assert!(refused > 100, "only {refused} were refused");
 }
@@ -63,11 +65,11 @@ fn inv_14_a_flipped_bit_in_the_journal_is_refused_or_harmless() {
 #[test]
 fn inv_14_a_shortened_journal_is_refused_or_harmless() {
     let (disk, ledger) = state();
-    let content = disk.content("journal.redb");
+    let content = disk.content("journal.ring");
     for length in (0..content.len()).step_by(509) {
         let disk = disk.after_kill();
-        disk.set_content("journal.redb", content[..length].to_vec());
-        refused_or_same(disk, &ledger, "journal.redb", &format!("{length} bytes"));
+        disk.set_content("journal.ring", content[..length].to_vec());
+        refused_or_same(disk, &ledger, "journal.ring", &format!("{length} bytes"));
     }
 }
 
@@ -82,7 +84,7 @@ fn inv_14_a_missing_foreign_or_older_file_is_refused() {
         assert!(error.to_string().contains(name), "{error}");
     };
     let missing = |error: &OpenError| matches!(error, OpenError::Missing { .. });
-    check(&|disk| disk.forget("journal.redb"), "journal.redb", missing);
+    check(&|disk| disk.forget("journal.ring"), "journal.ring", missing);
     check(&|disk| disk.forget("store.redb"), "store.redb", missing);
     let payload = format!("payloads/{}", run_id(1));
     let damaged = |error: &OpenError| matches!(error, OpenError::Payload(_));
@@ -100,12 +102,36 @@ fn inv_14_a_missing_foreign_or_older_file_is_refused() {
     check(&flipped, &payload, damaged);
     let other = Memory::new(Fault::None);
     drop(open(Arc::new(other.clone()), "another", Check::Quick));
-    let foreign = |disk: &Memory| disk.set_content("journal.redb", other.content("journal.redb"));
-    check(&foreign, "journal.redb", |error| matches!(error, OpenError::Foreign { .. }));
+    let foreign = |disk: &Memory| disk.set_content("journal.ring", other.content("journal.ring"));
+    check(&foreign, "journal.ring", |error| matches!(error, OpenError::Foreign { .. }));
     let new = Memory::new(Fault::None);
     drop(Host::open(Arc::new(new.clone()), 3));
-    let older = |disk: &Memory| disk.set_content("journal.redb", new.content("journal.redb"));
-    check(&older, "journal.redb", |error| matches!(error, OpenError::Gap { .. }));
+    let older = |disk: &Memory| disk.set_content("journal.ring", new.content("journal.ring"));
+    check(&older, "journal.ring", |error| matches!(error, OpenError::Gap { .. }));
+}
+
+#[test]
+fn inv_14_a_record_of_another_state_is_no_record_and_one_that_is_there_twice_is_refused() {
+    let (disk, ledger) = state();
+    let ours = disk.content("journal.ring");
+    let with = |more: &[u8]| {
+        let disk = disk.after_kill();
+        disk.set_content("journal.ring", [ours.as_slice(), more].concat());
+        disk
+    };
+    let other = Memory::new(Fault::None);
+    let mut opened = open(Arc::new(other.clone()), "another", Check::Quick).unwrap();
+    let mut last = 0;
+    while last <= ledger.acknowledged.values().map(Vec::len).sum::<usize>() {
+        let next = opened.writer.next_sequence();
+        opened.writer.commit(Batch::new(next, Instant(0))).unwrap();
+        last += 1;
+    }
+    let theirs = &other.content("journal.ring")[4_096..];
+    let host = Host::open(Arc::new(with(theirs)), 3).unwrap();
+    verify(&host.opened, &ledger).unwrap();
+    let text = Host::open(Arc::new(with(&ours[4_096..])), 3).err().unwrap().to_string();
+    assert!(text.contains("journal.ring") && text.contains("there twice"), "{text}");
 }
 
 #[test]

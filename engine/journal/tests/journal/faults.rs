@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use holdfast_journal::commit::CommitError;
+use holdfast_journal::commit::{Batch, CommitError};
+use holdfast_journal::database::Check;
+use holdfast_journal::record::AuditEntry;
+use holdfast_journal::resume::open;
+use holdfast_kernel::id::Instant;
 
 use crate::host::{Broken, Host, Ledger, run_id, verify};
 use crate::memory::{Fault, Left, Memory};
@@ -121,4 +125,82 @@ fn a_payload_that_did_not_fit_leaves_nothing_behind() {
         }
     }
     assert_eq!(payloads.read(run_id(1), &first).unwrap(), b"first");
+}
+
+/// Commits records of two pages each and files every one, and says which was the last acknowledged.
+fn large_records(disk: &Memory) -> u64 {
+    let mut acknowledged = 0;
+    let Ok(mut opened) = open(Arc::new(disk.clone()), "instance-1", Check::Quick) else {
+        return acknowledged;
+    };
+    for _ in 0..6 {
+        let next = opened.writer.next_sequence();
+        let mut batch = Batch::new(next, Instant(0));
+        batch.audit.push(AuditEntry {
+            by: "test".into(),
+            what: next.to_string().repeat(5_000),
+            run: None,
+        });
+        if opened.writer.commit(batch).is_err() || opened.filer.file(usize::MAX).is_err() {
+            break;
+        }
+        acknowledged = next;
+    }
+    acknowledged
+}
+
+#[test]
+fn inv_14_a_record_that_is_torn_takes_none_along_that_was_filed_before_it() {
+    let whole = Memory::new(Fault::None);
+    assert_eq!(large_records(&whole), 6);
+    assert!(whole.content("journal.ring").len() < 12 * 4_096, "they lie over each other");
+    for operation in 0..whole.operations() {
+        for left in (0..12).map(Left::Some) {
+            let disk = Memory::new(Fault::DeadFrom(operation));
+            let acknowledged = large_records(&disk);
+            let disk = disk.after_power_loss(left);
+            let what = format!("power loss at {operation}, {left:?} left");
+            let opened = open(Arc::new(disk), "instance-1", Check::Quick);
+            let opened = opened.unwrap_or_else(|error| panic!("{what}: {error}"));
+            let next = opened.recovered.next_sequence;
+            assert!((acknowledged + 1..=acknowledged + 2).contains(&next), "{what}: {next}");
+        }
+    }
+}
+
+#[test]
+fn a_journal_that_has_become_long_is_made_anew_at_any_opening_and_loses_nothing() {
+    let long = Memory::new(Fault::None);
+    let mut opened = open(Arc::new(long.clone()), "instance-1", Check::Quick).unwrap();
+    for length in [5 << 20, 5_000] {
+        let mut batch = Batch::new(opened.writer.next_sequence(), Instant(0));
+        batch.audit.push(AuditEntry { by: "test".into(), what: "x".repeat(length), run: None });
+        opened.writer.commit(batch).unwrap();
+    }
+    opened.filer.file(usize::MAX).unwrap();
+    assert!(long.content("journal.ring").len() > 4 << 20);
+    let opening = long.after_kill();
+    let opened = open(Arc::new(opening.clone()), "instance-1", Check::Quick).unwrap();
+    assert_eq!(opened.recovered.next_sequence, 3);
+    assert!(opening.content("journal.ring").len() <= 4 * 4_096);
+    let length = opening.operations();
+    drop(opened);
+    for operation in length - 20..length {
+        let disk = long.after_kill();
+        disk.set_fault(Fault::DeadFrom(operation));
+        open(Arc::new(disk.clone()), "instance-1", Check::Quick).err();
+        for disk in [disk.after_kill(), disk.after_power_loss(Left::Some(operation))] {
+            let mut opened = open(Arc::new(disk), "instance-1", Check::Quick).unwrap();
+            assert_eq!(opened.recovered.next_sequence, 3, "power loss at {operation}");
+            opened.writer.commit(Batch::new(3, Instant(0))).unwrap();
+        }
+    }
+    let mut stayed = 0;
+    for operation in length - 20..length {
+        let full = long.after_kill();
+        full.set_fault(Fault::FullFrom(operation));
+        open(Arc::new(full.clone()), "instance-1", Check::Quick).unwrap();
+        stayed += usize::from(full.content("journal.ring").len() > 4 << 20);
+    }
+    assert!(stayed > 3, "it stays as it is where nothing fits: {stayed}");
 }

@@ -85,13 +85,13 @@ fn filing_twice_or_in_other_portions_gives_the_same() {
 fn the_journal_holds_only_what_is_not_filed() {
     let (disk, mut host, mut ledger) = finished(1);
     host.opened.filer.file(usize::MAX).unwrap();
-    let length = disk.content("journal.redb").len();
+    let length = disk.content("journal.ring").len();
     for number in 1..60 {
         host.submit(run_id(number), &mut ledger).unwrap();
         host.finish(&mut ledger).unwrap();
         host.opened.filer.file(usize::MAX).unwrap();
     }
-    assert_eq!(disk.content("journal.redb").len(), length, "it does not grow with history");
+    assert_eq!(disk.content("journal.ring").len(), length, "it does not grow with history");
     let operations = |disk: &Memory| {
         let again = disk.after_kill();
         drop(Host::open(Arc::new(again.clone()), 5).unwrap());

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use holdfast_journal::database::{Check, DatabaseError};
+use holdfast_journal::database::Check;
 use holdfast_journal::disk::Disk as _;
 use holdfast_journal::disk::local::Local;
+use holdfast_journal::fault::FileFault;
 use holdfast_journal::migrate::FORMAT;
 use holdfast_journal::resume::{OpenError, open};
 use holdfast_kernel::id::Digest;
@@ -30,8 +31,7 @@ fn a_history_in_a_folder_is_there_when_it_is_opened_again() {
     host.finish(&mut ledger).unwrap();
     let before = everything(&host.opened);
     let second = open(Arc::<Local>::clone(&disk), "instance-1", Check::Quick);
-    let in_use =
-        |error: &OpenError| matches!(error, OpenError::Database(DatabaseError::InUse { .. }));
+    let in_use = |error: &OpenError| matches!(error, OpenError::File(FileFault::InUse { .. }));
     assert!(second.as_ref().is_err_and(in_use), "{second:?}");
     drop((second, host));
     let host = Host::open(disk, 5).unwrap();
@@ -64,22 +64,37 @@ fn files_do_what_they_promise() {
     assert!(files.free_space().unwrap() > 0);
 }
 
-/// Gives a database file the format of a later version.
-fn make_newer(path: &Path) {
+/// The row of a version: its number and its checksum.
+fn version_row(version: u32) -> Vec<u8> {
+    let number = version.to_be_bytes();
+    let sum = Digest::of_parts(&[b"format", &number]).leading().to_be_bytes();
+    [&number[..], &sum].concat()
+}
+
+/// Gives the store the format of a later version.
+fn make_store_newer(path: &Path) {
     const META: redb::TableDefinition<'static, &'static [u8], &'static [u8]> =
         redb::TableDefinition::new("meta");
-    let number = (FORMAT + 1).to_be_bytes();
-    let sum = Digest::of_parts(&[b"format", &number]).leading().to_be_bytes();
-    let row = [&number[..], &sum].concat();
     let database = redb::Database::open(path).unwrap();
     let transaction = database.begin_write().unwrap();
+    let row = version_row(FORMAT + 1);
     transaction.open_table(META).unwrap().insert(&b"format"[..], &row[..]).unwrap();
     transaction.commit().unwrap();
 }
 
+/// Gives the journal the format of a later version: the row stands behind the first sixteen bytes.
+fn make_journal_newer(path: &Path) {
+    let mut content = std::fs::read(path).unwrap();
+    assert_eq!(content[16..28], version_row(FORMAT));
+    content[16..28].copy_from_slice(&version_row(FORMAT + 1));
+    std::fs::write(path, content).unwrap();
+}
+
 #[test]
 fn inv_17_a_newer_file_is_refused_with_what_to_do() {
-    for name in ["journal.redb", "store.redb"] {
+    let files: [(&str, fn(&Path)); 2] =
+        [("journal.ring", make_journal_newer), ("store.redb", make_store_newer)];
+    for (name, make_newer) in files {
         let home = folder(&format!("newer-{name}"));
         let local = || Arc::new(Local::new(&home).unwrap());
         drop(open(local(), "instance-1", Check::Quick).unwrap());

@@ -33,13 +33,6 @@ pub enum Output {
         /// What they are told.
         reply: Reply,
     },
-    /// Events of a run are durable: for progress and for those who watch.
-    Happened {
-        /// The run.
-        run: RunId,
-        /// What happened.
-        events: Vec<Event>,
-    },
     /// A run has ended.
     Ended {
         /// The run.

@@ -32,7 +32,7 @@ impl Drive {
     pub fn take_over(&mut self, recovered: ActiveRun, program: Program, now: Instant) {
         self.begin(now);
         let run = recovered.run;
-        self.keep(Active { program, state: recovered.state });
+        self.keep(Active::new(program, recovered.state));
         // First what the last process had asked: what the interruptions ask for would be asked twice otherwise.
         let at = self.stamp(Places::default()).at;
         self.kernel(run, |definition, state, _| {
@@ -47,7 +47,7 @@ impl Drive {
 
     /// Knows of a run that is active without driving it: for a process that only stores.
     pub fn know(&mut self, recovered: ActiveRun, program: Program) {
-        self.keep(Active { program, state: recovered.state });
+        self.keep(Active::new(program, recovered.state));
     }
 
     /// Gives out places after all runs of the last process were taken over.

@@ -45,6 +45,14 @@ pub struct Drive {
 pub(crate) struct Active {
     pub(crate) program: Program,
     pub(crate) state: RunState,
+    /// The phase as which the indexes know it; none until they do.
+    indexed: Option<Phase>,
+}
+
+impl Active {
+    pub(crate) const fn new(program: Program, state: RunState) -> Self {
+        Self { program, state, indexed: None }
+    }
 }
 
 /// Whether new work is taken.
@@ -211,7 +219,7 @@ impl Drive {
         if !self.open.definitions.iter().any(|other| other.digest == stored.digest) {
             self.open.definitions.push(stored);
         }
-        self.keep(Active { program, state });
+        self.keep(Active::new(program, state));
         self.absorb(run, decision);
         self.reply(token, Reply::Queued(run));
     }
@@ -240,7 +248,7 @@ impl Drive {
         );
         match plan {
             Ok(redo) => {
-                self.runs.insert(run, Active { program: ended.program, state: ended.state });
+                self.runs.insert(run, Active::new(ended.program, ended.state));
                 self.audit(run, &by, "Let the run go on with what was not ok.".to_owned());
                 self.step(run, Event::RunReopened { by, redo });
                 self.reindex(run);
@@ -252,7 +260,7 @@ impl Drive {
 
     fn resolve(&mut self, run: RunId, ended: Option<Ended>, event: Event, token: Token) {
         if let (false, Some(Ended { program, state })) = (self.runs.contains_key(&run), ended) {
-            self.runs.insert(run, Active { program, state });
+            self.runs.insert(run, Active::new(program, state));
         }
         let admitted = self.admits(run, &event);
         if admitted {
@@ -304,10 +312,14 @@ impl Drive {
 
     /// Brings the indexes in line with the state of a run.
     pub(crate) fn reindex(&mut self, run: RunId) {
-        let Some(active) = self.runs.get(&run) else { return };
+        let Some(active) = self.runs.get_mut(&run) else { return };
         let state = &active.state;
+        if active.indexed.as_ref() == Some(&state.phase) {
+            return;
+        }
         let place = (state.queued_at, run);
         let (key, phase) = (state.request.dedupe_key, state.phase.clone());
+        active.indexed = Some(phase.clone());
         if matches!(phase, Phase::Queued) {
             self.queued.insert(place);
         } else {
@@ -337,10 +349,9 @@ impl Drive {
             return;
         }
         match self.open.entries.last_mut() {
-            Some((last, earlier)) if *last == run => earlier.extend(events.iter().cloned()),
-            _ => self.open.entries.push((run, events.clone())),
+            Some((last, earlier)) if *last == run => earlier.extend(events),
+            _ => self.open.entries.push((run, events)),
         }
-        self.output(Output::Happened { run, events });
     }
 
     /// The kernel cannot go on with a run. It is ended from outside once its attempts are over.

@@ -216,12 +216,13 @@ impl Writer {
         (self.next - 1).saturating_sub(self.shared.filed())
     }
 
-    /// Makes a batch durable, with everything it refers to.
+    /// Makes a batch durable, with everything it refers to, and gives it back as it was recorded: one entry for
+    /// each run.
     ///
     /// # Errors
     /// It is refused, or could not be made durable; then nothing more is taken, and only opening the
     /// state anew shows whether it is there.
-    pub fn commit(&mut self, mut batch: Batch) -> Result<(), CommitError> {
+    pub fn commit(&mut self, mut batch: Batch) -> Result<Arc<Batch>, CommitError> {
         if self.health == Health::Poisoned {
             return Err(CommitError::Poisoned);
         }
@@ -241,8 +242,9 @@ impl Writer {
                 self.bodies.forget(*run);
             }
         }
-        self.shared.offer(Arc::new(batch));
-        Ok(())
+        let batch = Arc::new(batch);
+        self.shared.offer(Arc::clone(&batch));
+        Ok(batch)
     }
 
     fn remember(&mut self, batch: &Batch) {

@@ -170,11 +170,7 @@ pub struct ActiveRun {
 /// Something in it cannot be used or trusted.
 pub fn open(disk: Arc<dyn Disk>, instance: &str, check: Check) -> Result<Opened, OpenError> {
     prepare(&*disk, instance)?;
-    if check == Check::Full {
-        // After a failed sync the system's memory of the file may be better than the disk's.
-        let folder = |cause| OpenError::Folder { path: disk.place(Path::new(STORE)), cause };
-        disk.files().drop_cached(Path::new(STORE)).map_err(folder)?;
-    }
+    believe_the_disk(&*disk)?;
     let store = Database::open(&*disk, Path::new(STORE), CACHE_BYTES, check)?;
     let instance = identity(&*disk, STORE, &store)?;
     let mut journal = Ring::open(&*disk)?;
@@ -210,18 +206,27 @@ pub fn open(disk: Arc<dyn Disk>, instance: &str, check: Check) -> Result<Opened,
     Ok(Opened { writer, filer, reader, payloads, bodies, recovered })
 }
 
+/// After a kill the system remembers what the disk may not have yet: it is made durable before it is believed.
+/// After a failed sync it remembers what the disk never took: it forgets it.
+fn believe_the_disk(disk: &dyn Disk) -> Result<(), OpenError> {
+    for name in [ring::NAME, STORE].map(Path::new) {
+        let folder = |cause| OpenError::Folder { path: disk.place(name), cause };
+        disk.files().sync(name).map_err(folder)?;
+        disk.files().drop_cached(name).map_err(folder)?;
+    }
+    Ok(())
+}
+
 /// Hands the journal's records on to the filer, and says which is the last.
 fn take_over(disk: &dyn Disk, journal: &mut Ring, shared: &Shared) -> Result<u64, OpenError> {
     let filed = shared.filed();
     let path = disk.place(Path::new(ring::NAME));
     let Unfiled { newest, batches } = unfiled(&path, journal, filed)?;
     let last = newest.as_ref().map_or(0, |newest| newest.sequence);
-    let mut expected = filed + 1;
-    for (sequence, batch) in batches {
+    for (expected, (sequence, batch)) in (filed + 1..).zip(batches) {
         if sequence != expected {
             return Err(OpenError::Gap { path, expected });
         }
-        expected += 1;
         shared.offer(Arc::new(batch));
     }
     let folder = |cause| OpenError::Folder { path: disk.place(Path::new(mark::NAME)), cause };

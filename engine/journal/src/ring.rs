@@ -105,15 +105,11 @@ impl Ring {
         Ok(())
     }
 
-    /// Opens the file as the disk has it, not as the system remembers it: after a kill what was written is
-    /// made durable before it is believed, and after a failed sync the system may remember what the disk never
-    /// took.
+    /// Opens the file. What the system remembers of it has to be what the disk has.
     pub(crate) fn open(disk: &dyn Disk) -> Result<Self, OpenError> {
         let path = disk.place(Path::new(NAME));
         let fault = |cause| FileFault::Disk { path: path.clone(), cause };
         let pages = disk.database(Path::new(NAME)).map_err(fault)?;
-        pages.sync_data().map_err(fault)?;
-        disk.files().drop_cached(Path::new(NAME)).map_err(fault)?;
         let file_pages = pages.len().map_err(fault)? / PAGE as u64;
         let places = Places::new(file_pages);
         let instance = String::new();

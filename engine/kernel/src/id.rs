@@ -25,6 +25,9 @@ impl fmt::Display for InvalidId {
 
 impl core::error::Error for InvalidId {}
 
+/// Each record names runs and digests, so they are written in one piece.
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 /// A run's id: `run_` and a UUID of version 7 in its usual form, 40 characters.
 ///
 /// The order of ids is the order in which the runs were made.
@@ -45,8 +48,6 @@ impl RunId {
 
 impl fmt::Display for RunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Each record names its runs, so this is done in one piece.
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = *b"run_------------------------------------";
         let places = text.iter_mut().enumerate().skip(4);
         let places = places.filter(|(place, _)| !matches!(place, 12 | 17 | 22 | 27));
@@ -122,7 +123,12 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let mut text = [0; 64];
+        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+        for (place, digit) in text.iter_mut().zip(digits) {
+            *place = DIGITS[usize::from(digit)];
+        }
+        core::str::from_utf8(&text).map_or(Err(fmt::Error), |text| f.write_str(text))
     }
 }
 

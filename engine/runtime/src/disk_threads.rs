@@ -126,7 +126,7 @@ enum Health {
 impl Committer {
     fn commit(&mut self, batch: Batch) -> Health {
         let sequence = batch.sequence;
-        let result = self.writer.commit(batch).map(|()| sequence).map_err(|error| told(&error));
+        let result = self.writer.commit(batch).map_err(|error| told(&error));
         let failed = result.is_err();
         if !failed {
             self.committed.last.store(sequence, Ordering::SeqCst);

@@ -259,9 +259,12 @@ impl Executor {
                 self.tell(News::Progress { run, step, progress });
             }
             Wake::AttemptOver(run, attempt) => drop(self.cancels.remove(&(run, attempt))),
-            Wake::Committed(Ok(sequence)) => {
+            Wake::Committed(Ok(batch)) => {
                 self.committing = false;
-                let released = self.drive.committed(sequence);
+                for (run, events) in &batch.entries {
+                    self.happened(*run, events);
+                }
+                let released = self.drive.committed(batch.sequence);
                 self.release(released);
             }
             Wake::Committed(Err(reason)) | Wake::Filed(Err(reason)) => self.fail(reason),

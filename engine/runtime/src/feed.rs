@@ -21,7 +21,7 @@ pub enum News {
         /// The run.
         run: RunId,
         /// What happened.
-        events: Arc<Vec<Event>>,
+        events: Arc<[Event]>,
     },
     /// A step is where it was not before, or its counts changed.
     Step {

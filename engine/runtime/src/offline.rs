@@ -65,7 +65,6 @@ impl Offline {
             Output::Reply { reply, .. } => Some(reply),
             Output::Command { .. }
             | Output::Evaluate { .. }
-            | Output::Happened { .. }
             | Output::Ended { .. }
             | Output::Stale { .. }
             | Output::Quarantined { .. } => None,

@@ -33,7 +33,6 @@ impl Executor {
                 Output::Command { run, program, command } => self.carry_out(run, &program, command),
                 Output::Evaluate { run, question } => self.evaluate(run, question),
                 Output::Reply { token, reply } => self.reply(token, reply),
-                Output::Happened { run, events } => self.happened(run, events),
                 Output::Ended { run, outcome } => {
                     self.timers.forget(run);
                     self.told.remove(&run);
@@ -243,8 +242,9 @@ impl Executor {
         self.accept(DriveInput::Event { run, event });
     }
 
-    fn happened(&mut self, run: RunId, events: Vec<Event>) {
-        for event in &events {
+    /// Events of a run are durable: whoever waits for them or watches is told.
+    pub(crate) fn happened(&mut self, run: RunId, events: &[Event]) {
+        for event in events {
             if let Event::AttemptNoted { attempt, item, .. } = event
                 && let Some(done) = self.notes.remove(&(run, *attempt, *item))
             {
@@ -254,7 +254,7 @@ impl Executor {
         if self.feed.receiver_count() == 0 {
             return;
         }
-        self.tell(News::Happened { run, events: Arc::new(events) });
+        self.tell(News::Happened { run, events: Arc::from(events) });
         let Some((state, program)) = self.drive.run(run) else { return };
         let told = self.told.entry(run).or_default();
         for ((step, _), of) in program.definition.numbered().zip(&state.steps) {

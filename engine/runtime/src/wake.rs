@@ -1,9 +1,12 @@
 //! What can happen to the executor: one closed list.
 
+use std::sync::Arc;
+
 use holdfast_contract::attempt::Progress;
 use holdfast_contract::records::Keep;
 use holdfast_drive::input::{Submit, Token};
 use holdfast_drive::output::Reply;
+use holdfast_journal::commit::Batch;
 use holdfast_kernel::event::{Event, Verdict};
 use holdfast_kernel::failure::Failure;
 use holdfast_kernel::id::{AttemptId, ItemIndex, RunId, StepIndex};
@@ -40,7 +43,7 @@ pub enum Wake {
     /// An attempt's task has ended, whatever it told.
     AttemptOver(RunId, AttemptId),
     /// A batch is durable, or could not be made so.
-    Committed(Result<u64, String>),
+    Committed(Result<Arc<Batch>, String>),
     /// Records were filed, or could not be.
     Filed(Result<u64, String>),
     /// Take no new work, and end once what runs is done or the grace is over.

@@ -249,7 +249,7 @@ impl Driver {
                 Output::Reply { reply: Reply::Queued(run) | Reply::Deduplicated(run), token } => {
                     self.acknowledged.insert(token, run);
                 }
-                Output::Reply { .. } | Output::Happened { .. } | Output::Stale { .. } => {}
+                Output::Reply { .. } | Output::Stale { .. } => {}
                 Output::Ended { run, outcome } => self.ended(run, outcome)?,
                 Output::Evaluate { run, .. } => {
                     return Err(Stop::Fault(format!(

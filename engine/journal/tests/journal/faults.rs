@@ -87,6 +87,21 @@ fn inv_15_a_disk_that_is_full_at_any_operation_corrupts_nothing() {
 }
 
 #[test]
+fn inv_15_what_a_failed_sync_left_in_memory_alone_is_not_believed() {
+    for operation in 0..length_of_history() {
+        let disk = Memory::new(Fault::SyncFailsFrom(operation));
+        let mut ledger = Ledger::default();
+        history(&disk, &mut ledger).err();
+        disk.set_fault(Fault::None);
+        let what = format!("syncs fail from {operation}");
+        drop(
+            Host::open(Arc::new(disk.clone()), 3).unwrap_or_else(|error| panic!("{what}: {error}")),
+        );
+        go_on(disk.after_power_loss(Left::Nothing), &ledger, &what);
+    }
+}
+
+#[test]
 fn a_failed_commit_says_when_it_failed_and_ends_the_writer() {
     let check = |fault: fn(u64) -> Fault, is_sync: bool, is_full: bool| {
         let disk = Memory::new(Fault::None);

@@ -218,13 +218,20 @@ impl Memory {
     }
 
     fn sync_place(&self, place: usize) -> io::Result<()> {
-        self.act(Kind::Syncs, |inside| {
+        let synced = self.act(Kind::Syncs, |inside| {
             inside.syncs += 1;
             let content = &mut inside.contents[place];
-            content.durable = content.now.clone();
-            content.unsynced.clear();
+            for write in content.unsynced.drain(..) {
+                apply(&mut content.durable, &write);
+            }
             Ok(())
-        })
+        });
+        let (inside, fault) = &mut *self.lock();
+        if synced.is_err() && matches!(fault, Fault::SyncFailsFrom(_)) {
+            // As Linux does: the disk never takes it, and the system goes on remembering it.
+            inside.contents[place].unsynced.clear();
+        }
+        synced
     }
 }
 
@@ -331,8 +338,15 @@ impl Files for Memory {
         Ok(1 << 30)
     }
 
-    fn drop_cached(&self, _path: &Path) -> io::Result<()> {
-        Ok(())
+    fn drop_cached(&self, path: &Path) -> io::Result<()> {
+        let place = self.place_of(path)?;
+        self.act(Kind::Reads, |inside| {
+            let content = &mut inside.contents[place];
+            let mut bytes = content.durable.clone();
+            content.unsynced.iter().for_each(|write| apply(&mut bytes, write));
+            content.now = bytes;
+            Ok(())
+        })
     }
 }
 

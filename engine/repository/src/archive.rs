@@ -1,17 +1,22 @@
-//! The two calls that write: a source into a tree, and a checked tree into a snapshot.
+//! The three calls that write: a source into a tree, trees into one, and a checked tree into a snapshot.
 //!
 //! The library writes its snapshot at the end of every archive; the gate holds it back, so that nothing
 //! refers to a tree that was not checked.
 
+use std::num::NonZero;
+
 use holdfast_kernel::id::Instant;
 use rustic_core::jiff::{Timestamp, Zoned, tz::TimeZone};
-use rustic_core::repofile::{SnapshotFile, SnapshotId, StringList};
+use rustic_core::repofile::{Node, SnapshotFile, SnapshotId, SnapshotSummary, StringList};
 use rustic_core::{
-    BackupOptions, ParentOptions, ReadSource, ReadSourceOpen, SnapshotGroupCriterion,
+    BackupOptions, ParentOptions, ReadSource, ReadSourceOpen, SnapshotGroupCriterion, TreeId,
 };
 
 use crate::open::{Full, Session};
 use crate::refused::Refused;
+
+/// How many packs are read back at once, at most: each reader has one in memory.
+const MOST_READERS: usize = 4;
 
 /// What a checked tree is called in the repository.
 pub(crate) struct Naming {
@@ -48,13 +53,35 @@ where
     let snapshot = index
         .archive(&options, source, SnapshotFile::default(), &["/".into()])
         .map_err(|error| session.refuse(error))?;
+    permitted(session)?;
+    Ok(snapshot)
+}
+
+/// Lays trees over each other that meet plainly; the snapshot that comes back is written nowhere.
+pub(crate) fn merge_trees(
+    session: &Session,
+    index: &Full,
+    trees: &[TreeId],
+) -> Result<SnapshotFile, Refused> {
+    // A folder that a tree only passes through has no times.
+    let dated =
+        |one: &Node, other: &Node| one.meta.mtime.is_some().cmp(&other.meta.mtime.is_some());
+    let tree = index
+        .merge_trees(trees, &dated, &mut SnapshotSummary::default())
+        .map_err(|error| session.refuse(error))?;
+    permitted(session)?;
+    Ok(SnapshotFile { tree, ..SnapshotFile::default() })
+}
+
+/// Refuses what was written while something went wrong, or after the permit was withdrawn.
+fn permitted(session: &Session) -> Result<(), Refused> {
     if let Some(trouble) = session.gate.trouble() {
         return Err(trouble);
     }
     if !session.gate.permitted() {
         return Err(Refused::Cancelled);
     }
-    Ok(snapshot)
+    Ok(())
 }
 
 /// Writes the snapshot of a checked tree, and gives its id in hexadecimal.
@@ -63,9 +90,7 @@ pub(crate) fn keep(
     checked: &SnapshotFile,
     naming: Naming,
 ) -> Result<String, Refused> {
-    for pack in session.gate.packs() {
-        session.gate.read_back(&pack)?;
-    }
+    read_back(session)?;
     let snapshot = SnapshotFile {
         time: zoned(naming.at)?,
         tree: checked.tree,
@@ -82,6 +107,23 @@ pub(crate) fn keep(
     let id = session.gate.last_snapshot();
     id.map(|id| id.to_hex().to_string())
         .ok_or_else(|| Refused::Below("the snapshot was not written".to_owned()))
+}
+
+/// Reads back every pack that was written, by as many readers as there are processors.
+fn read_back(session: &Session) -> Result<(), Refused> {
+    let packs = session.gate.packs();
+    let readers = std::thread::available_parallelism().map_or(1, NonZero::get).min(MOST_READERS);
+    let share = packs.len().div_ceil(readers).max(1);
+    std::thread::scope(|scope| {
+        let reading: Vec<_> = packs
+            .chunks(share)
+            .map(|packs| scope.spawn(move || session.gate.read_back(packs)))
+            .collect();
+        reading.into_iter().try_for_each(|reader| {
+            let unknown = || Refused::Below("reading back what was written ended early".to_owned());
+            reader.join().unwrap_or_else(|_panic| Err(unknown()))
+        })
+    })
 }
 
 /// Removes snapshots; what only they refer to stays until the repository is pruned.

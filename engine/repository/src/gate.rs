@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -136,18 +136,23 @@ impl Gate {
         Arc::clone(&self.permit)
     }
 
-    /// Reads back a pack that was written, every byte of it.
-    pub(crate) fn read_back(&self, pack: &Id) -> Result<(), Refused> {
-        let path = self.path_of(FileType::Pack, pack);
-        let bytes = std::fs::read(&path)
-            .map_err(Refused::doing(format!("reading back {}", path.display())))?;
-        if Digest::of_bytes(&bytes).to_string() == *pack.to_hex() {
-            return Ok(());
+    /// Reads back packs that were written, every byte of them.
+    pub(crate) fn read_back(&self, packs: &[Id]) -> Result<(), Refused> {
+        let mut bytes = Vec::new();
+        for pack in packs {
+            let path = self.path_of(FileType::Pack, pack);
+            bytes.clear();
+            File::open(&path)
+                .and_then(|mut file| file.read_to_end(&mut bytes))
+                .map_err(Refused::doing(format!("reading back {}", path.display())))?;
+            if Digest::of_bytes(&bytes).to_string() != *pack.to_hex() {
+                return Err(Refused::Damaged {
+                    what: path.display().to_string(),
+                    reason: "it does not hold what was written".to_owned(),
+                });
+            }
         }
-        Err(Refused::Damaged {
-            what: path.display().to_string(),
-            reason: "it does not hold what was written".to_owned(),
-        })
+        Ok(())
     }
 
     fn folder_of(&self, kind: FileType, id: &Id) -> PathBuf {

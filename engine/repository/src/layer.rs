@@ -11,10 +11,10 @@ use holdfast_contract::entry::{
 };
 use rustic_core::repofile::SnapshotFile;
 
-use crate::archive::archive;
+use crate::archive::{archive, merge_trees};
 use crate::check::{Counts, check};
 use crate::feed::{Feed, place_in};
-use crate::layers::Layers;
+use crate::layers::{Layers, meet_plainly};
 use crate::ledger::{Before, Ledger, Record, Standing, lost};
 use crate::open::{Full, Session};
 use crate::previous::Previous;
@@ -214,11 +214,15 @@ fn merge(
     without: BTreeSet<TreePath>,
 ) -> Result<SnapshotFile, Refused> {
     let index = session.indexed()?;
-    let roots = parts.iter().map(|part| index.get_tree(&part.tree));
-    let roots = roots.collect::<Result<_, _>>();
+    let trees: Vec<_> = parts.iter().map(|part| part.tree).collect();
+    let damaged = || Refused::damaged("the tree of a unit");
+    if without.is_empty() && meet_plainly(&index, trees.clone()).map_err(damaged())? {
+        return merge_trees(session, &index, &trees);
+    }
+    let roots = trees.iter().map(|tree| index.get_tree(tree));
     let source = Layers {
         repository: Arc::clone(&index),
-        roots: roots.map_err(Refused::damaged("the tree of a unit"))?,
+        roots: roots.collect::<Result<_, _>>().map_err(damaged())?,
         without: Arc::new(without),
     };
     let parents: Vec<_> = parts.iter().map(|part| part.id).collect();

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_kernel::decide::Places;
+use holdfast_kernel::definition::Definition;
 use holdfast_kernel::id::RunId;
 use holdfast_kernel::state::RunState;
 
@@ -26,6 +27,38 @@ impl Default for Limits {
     }
 }
 
+/// How many attempts of a run are in flight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InFlight {
+    /// All of them.
+    pub all: u32,
+    /// Those of steps that work on the run's target.
+    pub on_target: u32,
+}
+
+impl InFlight {
+    /// Those of this run.
+    pub fn of(definition: &Definition, state: &RunState) -> Self {
+        let on_target = |step| {
+            let action = definition.step(step).and_then(|step| step.action());
+            action.is_some_and(|action| action.on_target)
+        };
+        state.in_flight.values().fold(Self::default(), |count, attempt| Self {
+            all: count.all.saturating_add(1),
+            on_target: count.on_target.saturating_add(u32::from(on_target(attempt.step))),
+        })
+    }
+
+    /// Those that came since there were `before`.
+    #[must_use]
+    pub const fn since(self, before: Self) -> Self {
+        Self {
+            all: self.all.saturating_sub(before.all),
+            on_target: self.on_target.saturating_sub(before.on_target),
+        }
+    }
+}
+
 /// The places that are in use.
 #[derive(Clone, Debug, Default)]
 pub struct Used {
@@ -34,22 +67,12 @@ pub struct Used {
 }
 
 impl Used {
-    /// What the started runs use.
-    pub fn by<'a>(started: impl Iterator<Item = &'a RunState>) -> Self {
-        let mut used = Self::default();
-        for state in started {
-            used.add(state, state.in_flight.len());
-        }
-        used
-    }
-
     /// Adds attempts of a run.
-    pub fn add(&mut self, state: &RunState, attempts: usize) {
-        let attempts = u32::try_from(attempts).unwrap_or(u32::MAX);
-        self.process = self.process.saturating_add(attempts);
-        if let Some(target) = &state.request.target {
+    pub fn add(&mut self, state: &RunState, attempts: InFlight) {
+        self.process = self.process.saturating_add(attempts.all);
+        if let Some(target) = state.request.target.as_ref().filter(|_| attempts.on_target > 0) {
             let of_target = self.targets.entry(target.identity.clone()).or_default();
-            *of_target = of_target.saturating_add(attempts);
+            *of_target = of_target.saturating_add(attempts.on_target);
         }
     }
 

@@ -107,8 +107,10 @@ impl Drive {
         if wanting.is_empty() {
             return;
         }
-        let started = self.started.iter().filter_map(|run| self.runs.get(run));
-        let mut used = Used::by(started.map(|active| &active.state));
+        let mut used = Used::default();
+        for active in self.started.iter().filter_map(|run| self.runs.get(run)) {
+            used.add(&active.state, active.in_flight());
+        }
         while !wanting.is_empty() {
             let alone = wanting.len() == 1;
             let turn = in_turn(&wanting, self.served_last);
@@ -127,11 +129,11 @@ impl Drive {
             return false;
         }
         self.served_last = Some(run);
-        let before = active.state.in_flight.len();
+        let before = active.in_flight();
         let stamp = self.stamp(free);
         let served = self.kernel(run, |definition, state, _| grant(definition, state, stamp));
         if let Some(active) = self.runs.get(&run) {
-            used.add(&active.state, active.state.in_flight.len().saturating_sub(before));
+            used.add(&active.state, active.in_flight().since(before));
         }
         served && !alone
     }

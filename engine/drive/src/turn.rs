@@ -18,7 +18,7 @@ use holdfast_kernel::id::{AttemptId, DedupeKey, Instant, RunId};
 use holdfast_kernel::reopen;
 use holdfast_kernel::state::{Phase, RunState};
 
-use crate::grants::Limits;
+use crate::grants::{InFlight, Limits};
 use crate::input::{Ended, Input, Program, Submit, Token};
 use crate::output::{Output, Refusal, Reply};
 
@@ -52,6 +52,10 @@ pub(crate) struct Active {
 impl Active {
     pub(crate) const fn new(program: Program, state: RunState) -> Self {
         Self { program, state, indexed: None }
+    }
+
+    pub(crate) fn in_flight(&self) -> InFlight {
+        InFlight::of(&self.program.definition, &self.state)
     }
 }
 

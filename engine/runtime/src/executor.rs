@@ -19,7 +19,7 @@ use holdfast_journal::resume::Opened;
 use holdfast_kernel::definition::Definition;
 use holdfast_kernel::event::{Death, Event, Timer};
 use holdfast_kernel::failure::Failure;
-use holdfast_kernel::id::{AttemptId, ItemIndex, Millis, RunId, StepIndex};
+use holdfast_kernel::id::{AttemptId, ItemIndex, Millis, RunId};
 use holdfast_kernel::state::StepPhase;
 use holdfast_kernel::status::Counts;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -96,8 +96,8 @@ pub struct Executor {
     pub(crate) feed: broadcast::Sender<News>,
     pub(crate) replies: BTreeMap<Token, oneshot::Sender<Reply>>,
     pub(crate) notes: BTreeMap<(RunId, AttemptId, ItemIndex), oneshot::Sender<Result<(), Failure>>>,
-    /// Where each step was when it was last told.
-    pub(crate) told: BTreeMap<RunId, BTreeMap<StepIndex, (StepPhase, Counts)>>,
+    /// Where each step was when it was last told, in the order of the definition.
+    pub(crate) told: BTreeMap<RunId, Vec<Option<(StepPhase, Counts)>>>,
     pub(crate) grace: Millis,
     compile: Compile,
     wakes: UnboundedReceiver<Wake>,

@@ -257,9 +257,11 @@ impl Executor {
         self.tell(News::Happened { run, events: Arc::from(events) });
         let Some((state, program)) = self.drive.run(run) else { return };
         let told = self.told.entry(run).or_default();
-        for ((step, _), of) in program.definition.numbered().zip(&state.steps) {
+        told.resize(state.steps.len(), None);
+        let steps = program.definition.numbered().map(|(step, _)| step);
+        for ((step, of), told) in steps.zip(&state.steps).zip(told) {
             let now = (of.phase, of.items.counts);
-            if told.insert(step, now) != Some(now) {
+            if told.replace(now) != Some(now) {
                 let definition = Arc::clone(&program.definition);
                 let (phase, counts) = now;
                 let news = News::Step { run, definition, step, phase, counts };

@@ -71,13 +71,36 @@ impl Scenario {
     /// # Errors
     /// It does not even go well when it is not cut.
     pub fn points(&self, report: &mut Report) -> Result<Vec<Point>, String> {
-        let driver = self.rehearse(Point::Nowhere, report)?;
+        let mut driver = self.rehearse(Point::Nowhere, report)?;
         let disk = (1..=driver.disk.operations())
             .flat_map(|number| [Cut::Kill, Cut::PowerLoss].map(|cut| Point::Disk(number, cut)));
         let effects = (1..=driver.effects).flat_map(|number| {
             [Boundary::BeforeEffect, Boundary::AfterEffect].map(|side| Point::Effect(number, side))
         });
-        Ok(disk.chain(effects).collect())
+        let points = disk.chain(effects).collect();
+        self.ask_again(&mut driver).map_err(|what| format!("seed {}: {what}", self.seed))?;
+        Ok(points)
+    }
+
+    /// No claim outlives its run: who asks for the same once more gets new runs, and they end too.
+    fn ask_again(&self, driver: &mut Driver) -> Result<(), String> {
+        for (number, (definition, request)) in (1_000_u64..).zip(&self.requests) {
+            driver.submit(definition, request_again(request, 100), Token(number));
+        }
+        match driver.finish() {
+            Ok(()) => {}
+            Err(Stop::Cut) => return Err("the disk was cut".to_owned()),
+            Err(Stop::Fault(what)) => return Err(what),
+        }
+        for number in 0..self.requests.len() as u64 {
+            let [first, again] =
+                [number, number + 1_000].map(|token| driver.acknowledged.get(&Token(token)));
+            if first == again || again.is_none() {
+                return Err(format!("{first:?} has ended, and who asks again gets {again:?}"));
+            }
+        }
+        driver.outside.settle_world();
+        self.judge_all(driver)
     }
 
     /// Rehearses the scenario with a cut at `point`, and judges it.

@@ -24,6 +24,7 @@ use holdfast_kernel::status::Outcome;
 
 use crate::chance::Chance;
 use crate::disk::{Cut, SimulatedDisk};
+use crate::occupancy::{Leaving, Occupancy, Place};
 use crate::outside::Outside;
 use crate::script::Script;
 
@@ -61,6 +62,7 @@ pub struct Driver {
     pub effects: u64,
     /// How many commits were made.
     pub commits: u64,
+    occupancy: Occupancy,
     limits: Limits,
     script: Script,
     chance: Chance,
@@ -111,6 +113,7 @@ impl Driver {
             reader: opened.reader,
             effects: 0,
             commits: 0,
+            occupancy: Occupancy::new(limits),
             limits,
             script,
             chance,
@@ -137,6 +140,7 @@ impl Driver {
             told,
             effects,
             commits,
+            mut occupancy,
             limits,
             script,
             mut chance,
@@ -152,6 +156,8 @@ impl Driver {
         let mut next = Self::on(disk, outside, script, limits, chance)?;
         (next.acknowledged, next.told) = (acknowledged, told);
         (next.effects, next.commits) = (effects, commits);
+        occupancy.died();
+        next.occupancy = occupancy;
         Ok(next)
     }
 
@@ -166,6 +172,8 @@ impl Driver {
         let digest = Definition::digest_of(lowered.as_bytes());
         let request = Request { definition: digest, ..request };
         let stored = StoredDefinition { digest, text: String::new(), lowered };
+        let target = request.target.as_ref().map(|target| target.identity.clone());
+        self.occupancy.submitted(request.run, definition.operation, target);
         let program = program(definition, self.script);
         let submit = Submit { request, stored, program, token };
         self.drive.accept(Input::Submit(Box::new(submit)), self.outside.now);
@@ -206,6 +214,7 @@ impl Driver {
             if let Event::EffectProbed { step, item, .. } = &event {
                 self.asking.remove(&(run, *step, *item));
             }
+            self.occupancy.hears(run, &event);
             self.drive.accept(Input::Event { run, event }, self.outside.now);
             return Ok(true);
         }
@@ -266,7 +275,7 @@ impl Driver {
 
     fn ended(&mut self, run: RunId, outcome: Outcome) -> Result<(), Stop> {
         match self.told.insert(run, outcome) {
-            None => Ok(()),
+            None => self.occupancy.ended(run).map_err(Stop::Fault),
             Some(earlier) => {
                 Err(Stop::Fault(format!("{run} ended twice: {earlier:?}, {outcome:?}")))
             }
@@ -288,6 +297,15 @@ impl Driver {
         if before {
             return Err(Stop::Cut);
         }
+        if let Command::StartAttempt { attempt, step, items, .. } = command {
+            let (step, attempt) = (*step, *attempt);
+            let at_once = self.at_once(definition, step);
+            let action = definition.step(step).and_then(|step| step.action());
+            let is_there = action.is_some_and(|action| action.on_target);
+            let place = if is_there { Place::Target } else { Place::Elsewhere };
+            let leaving = Leaving { run, step, attempt, items, at_once, place };
+            self.occupancy.starts(leaving).map_err(Stop::Fault)?;
+        }
         // A probe may clean up after an attempt that died, so it must not run beside a second one, which
         // would clean up after the attempt that follows the first.
         if let Command::Probe { step, item } = command
@@ -300,6 +318,15 @@ impl Driver {
         }
         self.outside.carry_out(run, definition, command);
         if after { Err(Stop::Cut) } else { Ok(()) }
+    }
+}
+
+impl Driver {
+    /// How many attempts of a step may be in flight.
+    fn at_once(&self, definition: &Definition, step: StepIndex) -> u32 {
+        let is_fan_out = definition.step(step).is_some_and(|step| step.for_each.is_some());
+        let listed = self.script.list(step).ok().filter(|_| is_fan_out);
+        listed.map_or(1, |listed| listed.max_parallel)
     }
 }
 

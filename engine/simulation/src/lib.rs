@@ -10,6 +10,7 @@ pub mod disk;
 pub mod driver;
 pub mod graph;
 pub mod host;
+pub mod occupancy;
 pub mod outside;
 pub mod report;
 pub mod script;

@@ -39,7 +39,7 @@ fn rehearse(seed: u64, report: &mut Report) -> Result<(), String> {
 }
 
 #[test]
-fn inv_01_02_03_06_hold_at_every_crash_point() {
+fn inv_01_02_03_06_07_hold_at_every_crash_point() {
     let next = AtomicU64::new(seeds().start);
     let total = Mutex::new(Report::default());
     let work = || {

@@ -21,7 +21,6 @@ use holdfast_runtime::handle::Handle;
 use holdfast_runtime::lock::{LockError, StateLock, Use};
 use holdfast_runtime::logs::Logs;
 use holdfast_runtime::offline::Offline;
-use holdfast_runtime::space::RESERVE;
 use holdfast_runtime::unreadable::Unreadable;
 
 use crate::error::Error;
@@ -139,7 +138,7 @@ pub(crate) fn engine(state: State, settings: &Settings, parts: &Parts) -> Engine
     let setup = Setup {
         opened,
         disk: Arc::clone(&disk),
-        reserve: RESERVE,
+        reserve: settings.reserve(),
         logs: Logs::new(disk),
         actions: parts.registry.clone(),
         compile: compile(&parts.actions),

@@ -73,6 +73,11 @@ impl Settings {
         }
     }
 
+    /// How many bytes must be free on the disk with the state directory for an attempt to start.
+    pub(crate) fn reserve(&self) -> u64 {
+        u64::from(self.configuration.limits.reserve_mib) * 1024 * 1024
+    }
+
     /// What is left out of every tree and written by no restore: the state, the repositories, their keys.
     pub(crate) fn kept_for_ourselves(&self) -> Vec<PathBuf> {
         let mut kept = vec![self.state.clone()];

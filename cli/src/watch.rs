@@ -110,7 +110,7 @@ impl Watch {
                 self.line(*run, outcome.status().word());
             }
             News::Space(SpaceChange::Low) => self.output.talk(
-                "paused: disk full. The disk with the state directory has too little free space; no attempt starts until there is more.",
+                "paused: disk full. The disk with the state directory has too little free space; no attempt starts until there is more than `limits.reserve_mib` of the configuration asks for.",
             ),
             News::Space(SpaceChange::Enough) => self.output.talk("There is space again: going on."),
             News::Quarantined { run, reason } => {

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use holdfast_journal::query::Page;
 use holdfast_journal::record::Notification;
+use holdfast_kernel::event::Initiator;
 use serde::Serialize;
 
 use crate::arguments::Limit;
@@ -20,6 +21,7 @@ struct Shown<'a> {
     workflow: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<&'a str>,
+    asked_by: Vec<&'a str>,
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -45,7 +47,7 @@ pub(crate) fn perform(
         output.json(&found.rows.iter().map(shown).collect::<Vec<_>>())?;
     } else {
         for notification in &found.rows {
-            output.line(format!("{}  {}", time::local(notification.at), notification.text));
+            output.line(line(notification));
         }
         if found.rows.is_empty() {
             output.talk("There are no notifications.");
@@ -55,12 +57,24 @@ pub(crate) fn perform(
     Ok(ExitCode::SUCCESS)
 }
 
+fn line(notification: &Notification) -> String {
+    let line = format!("{}  {}", time::local(notification.at), notification.text);
+    match notification.asked_by.as_slice() {
+        [] | [_] => line,
+        several => {
+            let names: Vec<_> = several.iter().map(Initiator::name).collect();
+            format!("{line} Asked for by {}.", names.join(", "))
+        }
+    }
+}
+
 fn shown(notification: &Notification) -> Shown<'_> {
     Shown {
         id: notification.id,
         run: notification.run.to_string(),
         workflow: &notification.workflow,
         target: notification.target.as_deref(),
+        asked_by: notification.asked_by.iter().map(Initiator::name).collect(),
         status: notification.status.word(),
         reason: notification.reason.map(holdfast_kernel::status::Reason::word),
         text: &notification.text,

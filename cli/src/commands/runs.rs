@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use holdfast_contract::duration;
 use holdfast_journal::query::{Filter, Page};
 use holdfast_journal::record::RunRecord;
+use holdfast_kernel::event::Initiator;
 use holdfast_kernel::id::Instant;
 use holdfast_kernel::status::RunStatus;
 use holdfast_runtime::clock;
@@ -99,6 +100,7 @@ pub(super) struct Shown<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<&'a str>,
     object: &'a [String],
+    asked_by: Vec<&'a str>,
     inputs: &'a holdfast_kernel::value::Value,
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -122,6 +124,7 @@ impl<'a> Shown<'a> {
             operation: record.operation.word(),
             target: record.target.as_ref().map(|target| target.name.as_str()),
             object: &record.object,
+            asked_by: record.asked_by().map(Initiator::name).collect(),
             inputs: &record.inputs,
             status: record.status.word(),
             reason: record.reason.map(holdfast_kernel::status::Reason::word),

@@ -6,6 +6,7 @@ use holdfast_journal::items::Show as Which;
 use holdfast_journal::query::{Loaded, Page, Reader};
 use holdfast_journal::record::{ItemStatus, ItemView, RunRecord, WaitsFor};
 use holdfast_kernel::definition::Step;
+use holdfast_kernel::event::Initiator;
 use holdfast_kernel::failure::Class;
 use holdfast_kernel::id::{RunId, StepIndex};
 use holdfast_kernel::state::{StepPhase, StepState};
@@ -132,6 +133,8 @@ fn head(record: &RunRecord, output: Output) {
         output.line(format!("target     {} ({})", target.name, target.identity));
     }
     output.line(format!("inputs     {}", record.inputs.canonical()));
+    let names: Vec<_> = record.asked_by().map(Initiator::name).collect();
+    output.line(format!("asked by   {}", names.join(", ")));
     let instants = [
         ("created", Some(record.created_at)),
         ("started", record.started_at),

@@ -1,5 +1,7 @@
 //! Running a workflow in the foreground: exit codes, what is printed, what is stored.
 
+use rustix::process::Signal;
+
 use crate::home::Home;
 
 const GREETING: &str = r#"
@@ -100,4 +102,44 @@ fn a_change_of_status_is_a_stored_notification() {
     let statuses: Vec<&str> =
         told.as_array().unwrap().iter().map(|told| told["status"].as_str().unwrap()).collect();
     assert_eq!(statuses, ["succeeded", "running", "queued"]);
+}
+
+#[test]
+fn whoever_asked_for_a_run_is_named_in_its_notifications() {
+    let home = Home::new();
+    home.write("workflows/greeting.yaml", GREETING);
+    for user in ["anna", "bert", "anna", "bert"] {
+        let mut submit = home.command(&["submit", "greeting"]);
+        assert!(submit.env("USER", user).output().unwrap().status.success());
+    }
+    home.holdfast(&["resume"]).with_code(0);
+    let told = home.holdfast(&["notifications", "--output", "json"]).with_code(0).json();
+    assert_eq!(told[0]["status"], "succeeded");
+    assert_eq!(told[0]["asked_by"], serde_json::json!(["anna", "bert"]));
+    assert_eq!(told[2]["asked_by"], serde_json::json!(["anna"]), "when it was queued");
+    let people = home.holdfast(&["notifications"]).with_code(0);
+    assert!(people.out.contains("has succeeded. Asked for by anna, bert."), "{people:#?}");
+    let shown = home.holdfast(&["show", "run_"]).with_code(0);
+    assert!(shown.out.contains("asked by   anna, bert"), "{shown:#?}");
+}
+
+#[test]
+fn inv_15_nothing_starts_below_the_reserve_that_the_configuration_asks_for() {
+    let home = Home::new();
+    home.write("workflows/greeting.yaml", GREETING);
+    let configuration = |reserve: u32| {
+        let allow = "allow: { commands: [/bin/sh] }";
+        let text = format!("holdfast_config: 1\n{allow}\nlimits: {{ reserve_mib: {reserve} }}\n");
+        home.write("holdfast.yaml", &text);
+    };
+    configuration(1 << 30);
+    let mut started = home.start(&["run", "greeting"]);
+    started.wait_for_talk("too little free space");
+    started.signal(Signal::INT);
+    let said = started.end();
+    assert!(said.talk.contains("holdfast resume"), "{said:#?}");
+    configuration(0);
+    home.holdfast(&["resume"]).with_code(0);
+    let shown = home.holdfast(&["show", "run_", "--output", "json"]).with_code(0).json();
+    assert_eq!(shown["status"], "succeeded");
 }

@@ -8,6 +8,7 @@ pub mod answer;
 pub mod grants;
 pub mod input;
 pub mod output;
+mod quarantine;
 pub mod scope;
 mod step;
 pub mod turn;

@@ -14,7 +14,6 @@ use holdfast_kernel::fold::Corrupt;
 use holdfast_kernel::id::{Instant, RunId};
 use holdfast_kernel::queue::{Holder, hold_of, startable};
 use holdfast_kernel::state::RunState;
-use holdfast_kernel::status::{Outcome, Reason};
 
 use crate::answer::answer;
 use crate::grants::{Used, in_turn};
@@ -230,17 +229,6 @@ impl Drive {
         }
         let scope = TurnScope { definition, state: &active.state, payloads: &self.payloads };
         Some(answer(active.program.language.as_ref(), &scope, &self.payloads, question))
-    }
-
-    /// Ends a quarantined run whose attempts are over.
-    pub(crate) fn end_quarantined(&mut self, run: RunId) {
-        if !self.quarantined_is_idle(run) {
-            return;
-        }
-        let outcome = Outcome::Failed(Reason::Internal);
-        let event = Event::RunFinished { outcome };
-        self.record(run, vec![event]);
-        self.drop_quarantined(run, outcome);
     }
 }
 

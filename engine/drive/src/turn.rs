@@ -33,8 +33,8 @@ pub struct Drive {
     pub(crate) queued: BTreeSet<(Instant, RunId)>,
     pub(crate) served_last: Option<RunId>,
     pub(crate) intake: Intake,
-    claims: BTreeMap<DedupeKey, RunId>,
-    quarantined: BTreeMap<RunId, BTreeSet<AttemptId>>,
+    pub(crate) claims: BTreeMap<DedupeKey, RunId>,
+    pub(crate) quarantined: BTreeMap<RunId, BTreeSet<AttemptId>>,
     at: Instant,
     open: Open,
     sequence: u64,
@@ -356,49 +356,5 @@ impl Drive {
             Some((last, earlier)) if *last == run => earlier.extend(events),
             _ => self.open.entries.push((run, events)),
         }
-    }
-
-    /// The kernel cannot go on with a run. It is ended from outside once its attempts are over.
-    pub(crate) fn quarantine(&mut self, run: RunId, reason: String) {
-        let Some(active) = self.runs.get(&run) else { return };
-        let in_flight: BTreeSet<AttemptId> = active.state.in_flight.keys().copied().collect();
-        self.output(Output::Quarantined { run, reason });
-        self.quarantined.insert(run, in_flight);
-        self.end_quarantined(run);
-    }
-
-    fn quarantined_happened(&mut self, run: RunId, event: &Event) {
-        let over = match event {
-            Event::AttemptSucceeded { attempt, .. }
-            | Event::AttemptFailed { attempt, .. }
-            | Event::AttemptLost { attempt, .. }
-            | Event::AttemptInterrupted { attempt, .. } => *attempt,
-            _ => return,
-        };
-        if let Some(open) = self.quarantined.get_mut(&run) {
-            open.remove(&over);
-        }
-        self.end_quarantined(run);
-    }
-}
-
-impl Drive {
-    pub(crate) fn quarantined_is_idle(&self, run: RunId) -> bool {
-        self.quarantined.get(&run).is_some_and(BTreeSet::is_empty)
-    }
-
-    /// Forgets a quarantined run that was ended.
-    pub(crate) fn drop_quarantined(
-        &mut self,
-        run: RunId,
-        outcome: holdfast_kernel::status::Outcome,
-    ) {
-        self.quarantined.remove(&run);
-        if let Some(active) = self.runs.remove(&run) {
-            self.claims.remove(&active.state.request.dedupe_key);
-            self.queued.remove(&(active.state.queued_at, run));
-        }
-        self.started.remove(&run);
-        self.output(Output::Ended { run, outcome });
     }
 }

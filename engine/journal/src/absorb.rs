@@ -229,6 +229,7 @@ impl Core {
         let record = &mut live.row.record;
         if let Event::RunJoined { by } = event
             && record.joined.len() < LISTED_JOINERS
+            && !record.joined.contains(by)
         {
             record.joined.push(by.clone());
         }
@@ -282,6 +283,7 @@ impl Core {
             run: record.run,
             workflow: record.workflow.clone(),
             target: record.target.as_ref().map(|target| target.name.clone()),
+            asked_by: record.asked_by().cloned().collect(),
             status: record.status,
             reason: record.reason,
             text,

@@ -67,6 +67,13 @@ pub struct RunRecord {
     pub errors: Vec<ErrorSummary>,
 }
 
+impl RunRecord {
+    /// Everybody who asked for it, the first one first.
+    pub fn asked_by(&self) -> impl Iterator<Item = &Initiator> {
+        std::iter::once(&self.initiator).chain(&self.joined)
+    }
+}
+
 /// What a run waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -103,6 +110,8 @@ pub struct Notification {
     /// The name of its target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// Everybody who asked for the run until then, the first one first: whom it concerns.
+    pub asked_by: Vec<Initiator>,
     /// The status it has now.
     pub status: RunStatus,
     /// Why it failed.

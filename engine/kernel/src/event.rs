@@ -213,6 +213,15 @@ pub enum Initiator {
     User(String),
 }
 
+impl Initiator {
+    /// The name it is shown by.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::User(name) => name,
+        }
+    }
+}
+
 /// Something the kernel needs to know and cannot evaluate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -121,11 +121,13 @@ pub struct Limits {
     pub attempts: u32,
     /// Attempts that work on one target.
     pub attempts_for_a_target: u32,
+    /// How many MiB must be free on the disk with the state directory for an attempt to start.
+    pub reserve_mib: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { runs: 32, attempts: 64, attempts_for_a_target: 16 }
+        Self { runs: 32, attempts: 64, attempts_for_a_target: 16, reserve_mib: 256 }
     }
 }
 
@@ -241,5 +243,6 @@ fn limits(node: &Node) -> Limits {
         attempts: integer(node, "attempts").unwrap_or(default.attempts),
         attempts_for_a_target: integer(node, "attempts_for_a_target")
             .unwrap_or(default.attempts_for_a_target),
+        reserve_mib: integer(node, "reserve_mib").unwrap_or(default.reserve_mib),
     }
 }

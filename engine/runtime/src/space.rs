@@ -11,9 +11,6 @@ use tokio::time::Instant;
 
 use crate::clock;
 
-/// The bytes that must be free for an attempt to start: 256 MiB.
-pub const RESERVE: u64 = 256 * 1024 * 1024;
-
 /// How often the disk is looked at.
 const PERIOD: Millis = Millis::seconds(1);
 

@@ -135,11 +135,10 @@ impl Occupancy {
         match event {
             Event::AttemptSucceeded { attempt, item, .. }
             | Event::AttemptFailed { attempt, item, .. } => {
-                if let Some(away) = self.away.get_mut(&(run, *attempt)) {
-                    away.open.remove(item);
-                    if away.open.is_empty() {
-                        self.away.remove(&(run, *attempt));
-                    }
+                let Some(away) = self.away.get_mut(&(run, *attempt)) else { return };
+                away.open.remove(item);
+                if away.open.is_empty() {
+                    self.away.remove(&(run, *attempt));
                 }
             }
             Event::AttemptLost { attempt, .. } => drop(self.away.remove(&(run, *attempt))),

@@ -34,9 +34,12 @@ use holdfast_runtime::feed::News;
 use holdfast_runtime::handle::Handle;
 use holdfast_runtime::logs::Logs;
 use holdfast_runtime::scope::Secrets;
-use holdfast_runtime::space::{RESERVE, SpaceChange};
+use holdfast_runtime::space::SpaceChange;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
+
+/// The bytes that must be free for an attempt to start, as without a configuration.
+const RESERVE: u64 = 256 * 1024 * 1024;
 
 /// A language in which every gate is open and every list has `items` items.
 #[derive(Clone, Copy)]

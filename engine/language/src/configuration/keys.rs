@@ -89,10 +89,14 @@ const LIMITS: Place = Place {
         optional("runs", LIMIT),
         optional("attempts", LIMIT),
         optional("attempts_for_a_target", LIMIT),
+        optional("reserve_mib", RESERVE),
     ],
 };
 
 const LIMIT: Kind = Kind::Integer(1, 10_000);
+
+/// Up to a PiB.
+const RESERVE: Kind = Kind::Integer(0, 1 << 30);
 
 #[cfg(test)]
 mod tests {

@@ -272,6 +272,8 @@ fn numbers_are_positive_and_whole() {
             check_first(&format!("limits: {{ {key}: {value} }}\n"), expect);
         }
     }
+    check_first("limits: { reserve_mib: 0 }\n", "");
+    check_first("limits: { reserve_mib: 1073741825 }\n", "HF0109");
     for (rules, expect) in [
         ("last: 7", "HF0609"),
         ("last: 0", "HF0109"),

@@ -23,7 +23,10 @@ fn text(text: &str) -> String {
 fn nothing_is_what_holds_without_a_file() {
     let without = Configuration::default();
     assert_eq!(read_body(""), without);
-    assert_eq!(without.limits, Limits { runs: 32, attempts: 64, attempts_for_a_target: 16 });
+    assert_eq!(
+        without.limits,
+        Limits { runs: 32, attempts: 64, attempts_for_a_target: 16, reserve_mib: 256 }
+    );
     assert!(without.allow.commands.is_empty() && without.allow.exports.is_empty());
     assert_eq!(without.default_repository(), None);
 }
@@ -50,7 +53,7 @@ allow:
     - { path: /usr/bin/pg_dump, writes: nothing }
     - { path: /usr/bin/rsync, writes: local }
   exports: [/srv/exports, exports]
-limits: { attempts: 8 }
+limits: { attempts: 8, reserve_mib: 1024 }
 "#,
     );
     let warnings: Vec<&str> = configuration.warnings.iter().map(|w| w.code.number()).collect();
@@ -90,7 +93,7 @@ limits: { attempts: 8 }
             ],
             exports: vec![text("/srv/exports"), text("exports")],
         },
-        limits: Limits { runs: 32, attempts: 8, attempts_for_a_target: 16 },
+        limits: Limits { attempts: 8, reserve_mib: 1_024, ..Limits::default() },
         retention: Some(Retention {
             last: Some(7),
             hourly: Some(1),

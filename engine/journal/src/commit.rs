@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use crate::codec::{Unwritable, encode};
 use crate::disk::Disk;
+use crate::doubt;
 use crate::fault::FileFault;
 use crate::filer::{FilingError, Shared};
 use crate::mark::Mark;
@@ -230,8 +231,12 @@ impl Writer {
         self.check(&batch)?;
         let batch = batch.merged();
         let record = encode(&batch).map_err(CommitError::Unwritable)?;
-        self.make_durable(batch.sequence, &record)
-            .inspect_err(|_| self.health = Health::Poisoned)?;
+        self.make_durable(batch.sequence, &record).inspect_err(|error| {
+            self.health = Health::Poisoned;
+            if error.is_sync() {
+                doubt::note(self.disk.files());
+            }
+        })?;
         self.mark.note(self.disk.files(), batch.sequence);
         self.next += 1;
         self.last_at = batch.at;

@@ -15,6 +15,8 @@ use crate::absorb::{Core, Source};
 use crate::codec::Unwritable;
 use crate::commit::Batch;
 use crate::database::Database;
+use crate::disk::Disk;
+use crate::doubt;
 use crate::fault::FileFault;
 
 /// Why records cannot be taken in or filed.
@@ -159,12 +161,13 @@ impl Shared {
 /// Files records. There is one.
 #[derive(Debug)]
 pub struct Filer {
+    disk: Arc<dyn Disk>,
     shared: Arc<Shared>,
 }
 
 impl Filer {
-    pub(crate) const fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+    pub(crate) const fn new(disk: Arc<dyn Disk>, shared: Arc<Shared>) -> Self {
+        Self { disk, shared }
     }
 
     /// Files what was taken in, and up to `limit` records more, in one transaction.
@@ -178,7 +181,11 @@ impl Filer {
             .with_core(limit, |core, _| Ok((core.freeze(), core.position().sequence)))?;
         if let Some(rows) = rows {
             let written = self.shared.store.guarded(|| self.write(&rows));
-            written.inspect_err(|error| self.shared.stop(error))?;
+            written.inspect_err(|error| {
+                // It may have been a sync: the library does not tell.
+                doubt::note(self.disk.files());
+                self.shared.stop(error);
+            })?;
             self.shared.filed.store(through, Ordering::SeqCst);
             self.shared.with_core(0, |core, _| {
                 core.thaw();

@@ -16,6 +16,7 @@ pub mod codec;
 pub mod commit;
 pub mod database;
 pub mod disk;
+mod doubt;
 pub mod fault;
 pub mod filer;
 mod frame;

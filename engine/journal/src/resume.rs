@@ -19,6 +19,7 @@ use crate::codec::{Damaged, decode, encode};
 use crate::commit::{Batch, Writer};
 use crate::database::{Check, Database};
 use crate::disk::Disk;
+use crate::doubt;
 use crate::fault::FileFault;
 use crate::filer::{Filer, FilingError, Shared};
 use crate::mark;
@@ -163,14 +164,15 @@ pub struct ActiveRun {
 
 /// Opens a state directory. An empty one becomes a new state with the id `instance`.
 ///
-/// Every record of the journal is verified each time; `check` says how much of the store is. A full check
-/// costs its whole length: it is for after a failed sync and for suspected damage.
+/// Every record of the journal is verified each time; `check` says how much of the store is. A full check costs
+/// its whole length: it is for suspected damage, and is made in any case after a failed sync.
 ///
 /// # Errors
 /// Something in it cannot be used or trusted.
 pub fn open(disk: Arc<dyn Disk>, instance: &str, check: Check) -> Result<Opened, OpenError> {
     prepare(&*disk, instance)?;
-    believe_the_disk(&*disk)?;
+    let is_doubted = doubted(&*disk)?;
+    let check = if is_doubted { Check::Full } else { check };
     let store = Database::open(&*disk, Path::new(STORE), CACHE_BYTES, check)?;
     let instance = identity(&*disk, STORE, &store)?;
     let mut journal = Ring::open(&*disk)?;
@@ -179,7 +181,7 @@ pub fn open(disk: Arc<dyn Disk>, instance: &str, check: Check) -> Result<Opened,
     }
     let shared = Arc::new(Shared::open(store)?);
     let last = take_over(&*disk, &mut journal, &shared)?;
-    let mut filer = Filer::new(Arc::clone(&shared));
+    let mut filer = Filer::new(Arc::clone(&disk), Arc::clone(&shared));
     while filer.file(FILED_AT_ONCE)?.left > 0 {}
     let journal = journal.shortened(&*disk)?;
     let payloads = Arc::new(Payloads::new(Arc::clone(&disk), FOLDER));
@@ -198,6 +200,10 @@ pub fn open(disk: Arc<dyn Disk>, instance: &str, check: Check) -> Result<Opened,
     for (run, last_offset) in ends {
         payloads.cut_tail(run, last_offset)?;
     }
+    if is_doubted {
+        let folder = |cause| OpenError::Folder { path: disk.place(Path::new(doubt::NAME)), cause };
+        doubt::settle(disk.files()).map_err(folder)?;
+    }
     let recovered =
         Recovered { instance, next_sequence: last + 1, highest: (last > 0).then_some(at), active };
     let reader = Reader::new(Arc::clone(&shared), Arc::clone(&payloads));
@@ -206,15 +212,28 @@ pub fn open(disk: Arc<dyn Disk>, instance: &str, check: Check) -> Result<Opened,
     Ok(Opened { writer, filer, reader, payloads, bodies, recovered })
 }
 
-/// After a kill the system remembers what the disk may not have yet: it is made durable before it is believed.
-/// After a failed sync it remembers what the disk never took: it forgets it.
-fn believe_the_disk(disk: &dyn Disk) -> Result<(), OpenError> {
-    for name in [ring::NAME, STORE].map(Path::new) {
-        let folder = |cause| OpenError::Folder { path: disk.place(name), cause };
-        disk.files().sync(name).map_err(folder)?;
-        disk.files().drop_cached(name).map_err(folder)?;
+/// Brings what the system remembers of the files in line with what the disk has, and says whether a sync failed
+/// since.
+///
+/// After a kill the system remembers what the disk may not have yet, names too: it is made durable before it is
+/// believed. After a failed sync it remembers what the disk never took: it is asked to forget it.
+fn doubted(disk: &dyn Disk) -> Result<bool, OpenError> {
+    let files = disk.files();
+    let folder = |name: &str| {
+        let path = disk.place(Path::new(name));
+        move |cause| OpenError::Folder { path, cause }
+    };
+    let is_doubted = doubt::is_noted(files).map_err(folder(doubt::NAME))?;
+    for name in [ring::NAME, STORE] {
+        let path = Path::new(name);
+        files.sync(path).inspect_err(|_| doubt::note(files)).map_err(folder(name))?;
+        // The journal is small, so it is always read anew.
+        if is_doubted || name == ring::NAME {
+            files.drop_cached(path).map_err(folder(name))?;
+        }
     }
-    Ok(())
+    files.sync_folder(Path::new("")).inspect_err(|_| doubt::note(files)).map_err(folder(""))?;
+    Ok(is_doubted)
 }
 
 /// Hands the journal's records on to the filer, and says which is the last.
@@ -235,7 +254,7 @@ fn take_over(disk: &dyn Disk, journal: &mut Ring, shared: &Shared) -> Result<u64
         return Err(OpenError::Gap { path, expected: last + 1 });
     }
     if let Some(newest) = newest {
-        journal.begin_after(&newest);
+        journal.begin_after(&newest)?;
     }
     Ok(last)
 }
@@ -328,7 +347,7 @@ fn prepare(disk: &dyn Disk, instance: &str) -> Result<(), OpenError> {
     if !store {
         make_store(disk, &instance)?;
     }
-    Ring::make(disk, &instance, None)
+    Ring::make(disk, &instance)
 }
 
 /// Makes the store beside its place, and puts it there when it is whole.

@@ -23,6 +23,9 @@ use places::{HEADER_PAGES, Place, Places};
 /// The name of the file.
 pub(crate) const NAME: &str = "journal.ring";
 
+/// Its name until it is whole.
+const BESIDE: &str = "journal.ring.new";
+
 /// A page, in bytes: what the system writes at once.
 const PAGE: usize = 4_096;
 
@@ -75,33 +78,40 @@ const fn pages_for(record: usize) -> u64 {
 }
 
 impl Ring {
-    /// Makes a file without records, or with one, beside its place, and puts it there when it is whole.
-    pub(crate) fn make(
-        disk: &dyn Disk,
-        instance: &str,
-        last: Option<&Found>,
-    ) -> Result<(), OpenError> {
+    /// Makes a file without records, and puts it in its place when it is whole.
+    pub(crate) fn make(disk: &dyn Disk, instance: &str) -> Result<(), OpenError> {
+        Self::build(disk, instance, None)?;
+        Self::put_in_place(disk)
+    }
+
+    /// Makes a file without records, or with one, beside its place.
+    fn build(disk: &dyn Disk, instance: &str, last: Option<&Found>) -> Result<(), OpenError> {
         let files = disk.files();
-        let beside = PathBuf::from(format!("{NAME}.new"));
-        let at = disk.place(&beside);
-        let fault = |cause| FileFault::Disk { path: at.clone(), cause };
-        if files.length(&beside).map_err(fault)?.is_some() {
-            files.remove(&beside).map_err(fault)?;
+        let beside = Path::new(BESIDE);
+        let path = disk.place(beside);
+        let fault = |cause| FileFault::Disk { path: path.clone(), cause };
+        if files.length(beside).map_err(fault)?.is_some() {
+            files.remove(beside).map_err(fault)?;
         }
         let header = header(instance)?;
-        let pages = disk.database(&beside).map_err(fault)?;
-        let (path, instance) = (at.clone(), instance.to_owned());
+        let pages = disk.database(beside).map_err(fault)?;
+        let instance = instance.to_owned();
         let (places, written) = (Places::new(0), Vec::new());
-        let mut ring = Self { path, pages, instance, places, written };
+        let mut ring = Self { path: path.clone(), pages, instance, places, written };
         ring.grow(NEW_PAGES).map_err(fault)?;
         ring.pages.write(0, &header).map_err(fault)?;
         if let Some(last) = last {
             ring.append(last.sequence, &last.record, 0).map_err(|(_, cause)| cause)?;
         }
-        ring.pages.sync_data().map_err(fault)?;
-        drop(ring);
-        files.rename(&beside, Path::new(NAME)).map_err(fault)?;
-        files.sync_folder(Path::new("")).map_err(fault)?;
+        Ok(ring.pages.sync_data().map_err(fault)?)
+    }
+
+    /// Gives the file that was made beside its place the name of the journal.
+    fn put_in_place(disk: &dyn Disk) -> Result<(), OpenError> {
+        let path = disk.place(Path::new(NAME));
+        let fault = |cause| FileFault::Disk { path: path.clone(), cause };
+        disk.files().rename(Path::new(BESIDE), Path::new(NAME)).map_err(fault)?;
+        disk.files().sync_folder(Path::new("")).map_err(fault)?;
         Ok(())
     }
 
@@ -149,31 +159,48 @@ impl Ring {
     }
 
     /// Notes that this record is the newest one; the next is written behind it.
-    pub(crate) fn begin_after(&mut self, newest: &Found) {
+    ///
+    /// It is written once more where it lies: the system may not have forgotten a record whose sync failed, and
+    /// only the newest can be one. What is torn of it then is as it was.
+    pub(crate) fn begin_after(&mut self, newest: &Found) -> Result<(), FileFault> {
+        self.lay_out(newest.sequence, &newest.record)
+            .and_then(|()| self.pages.write(newest.first * PAGE as u64, &self.written))
+            .and_then(|()| self.pages.sync_data())
+            .map_err(|cause| self.fault(cause))?;
         self.places.hold(newest.sequence, newest.first, newest.pages());
+        Ok(())
     }
 
     /// The file, made anew where it has become long. All its records but the newest are filed.
     ///
-    /// A full disk leaves it as long as it is.
+    /// Where nothing fits beside it, it stays as long as it is.
     pub(crate) fn shortened(self, disk: &dyn Disk) -> Result<Self, OpenError> {
         if self.places.file_pages() <= MOST_PAGES {
             return Ok(self);
         }
-        let newest = match self.places.newest() {
-            Some(first) => self.found(first).map_err(|cause| self.fault(cause))?,
-            None => None,
-        };
-        match Self::make(disk, &self.instance, newest.as_ref()) {
-            Err(error) if error.is_disk_full() => return Ok(self),
-            made => made?,
+        let newest = self.newest()?;
+        match Self::build(disk, &self.instance, newest.as_ref()) {
+            Err(error) if error.is_disk_full() => {
+                // It takes up what is missing; the next one that is made removes it first.
+                disk.files().remove(Path::new(BESIDE)).unwrap_or(());
+                return Ok(self);
+            }
+            built => built?,
         }
         drop(self);
+        Self::put_in_place(disk)?;
         let mut ring = Self::open(disk)?;
         if let Some(newest) = newest {
-            ring.begin_after(&Found { first: HEADER_PAGES, ..newest });
+            ring.begin_after(&Found { first: HEADER_PAGES, ..newest })?;
         }
         Ok(ring)
+    }
+
+    fn newest(&self) -> Result<Option<Found>, FileFault> {
+        let Some(first) = self.places.newest() else { return Ok(None) };
+        let found = self.found(first).map_err(|cause| self.fault(cause))?;
+        let gone = || FileFault::damaged(&self.path, "its newest record", &Damaged::Checksum);
+        found.map(Some).ok_or_else(gone)
     }
 
     /// Writes a record and makes it durable. Records up to `filed` may be written over, but for the one before

@@ -7,13 +7,16 @@ use std::num::NonZero;
 
 use holdfast_kernel::id::Instant;
 use rustic_core::jiff::{Timestamp, Zoned, tz::TimeZone};
-use rustic_core::repofile::{Node, SnapshotFile, SnapshotId, SnapshotSummary, StringList};
+use rustic_core::repofile::{Node, SnapshotFile, SnapshotId, StringList};
 use rustic_core::{
-    BackupOptions, ParentOptions, ReadSource, ReadSourceOpen, SnapshotGroupCriterion, TreeId,
+    BackupOptions, ParentOptions, ReadSource, ReadSourceOpen, SnapshotGroupCriterion,
 };
 
 use crate::open::{Full, Session};
 use crate::refused::Refused;
+
+/// The stack for merging: the library goes into each folder by a call of its own, and paths can be thousands deep.
+const DEEP: usize = 256 * 1024 * 1024;
 
 /// How many packs are read back at once, at most: each reader has one in memory.
 const MOST_READERS: usize = 4;
@@ -57,20 +60,25 @@ where
     Ok(snapshot)
 }
 
-/// Lays trees over each other that meet plainly; the snapshot that comes back is written nowhere.
+/// Lays trees over each other that meet plainly; the snapshot that comes back is held, not written.
 pub(crate) fn merge_trees(
     session: &Session,
     index: &Full,
-    trees: &[TreeId],
+    parts: &[SnapshotFile],
 ) -> Result<SnapshotFile, Refused> {
     // A folder that a tree only passes through has no times.
     let dated =
         |one: &Node, other: &Node| one.meta.mtime.is_some().cmp(&other.meta.mtime.is_some());
-    let tree = index
-        .merge_trees(trees, &dated, &mut SnapshotSummary::default())
-        .map_err(|error| session.refuse(error))?;
+    let merge = || index.merge_snapshots(parts, &dated, SnapshotFile::default());
+    let merged = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(DEEP);
+        let thread = thread.spawn_scoped(scope, merge);
+        let thread = thread.map_err(Refused::doing("starting a thread that merges trees"))?;
+        let ended = || Refused::Below("merging the trees ended early".to_owned());
+        thread.join().map_err(|_panic| ended())?.map_err(|error| session.refuse(error))
+    })?;
     permitted(session)?;
-    Ok(SnapshotFile { tree, ..SnapshotFile::default() })
+    Ok(merged)
 }
 
 /// Refuses what was written while something went wrong, or after the permit was withdrawn.
@@ -115,10 +123,12 @@ fn read_back(session: &Session) -> Result<(), Refused> {
     let readers = std::thread::available_parallelism().map_or(1, NonZero::get).min(MOST_READERS);
     let share = packs.len().div_ceil(readers).max(1);
     std::thread::scope(|scope| {
-        let reading: Vec<_> = packs
-            .chunks(share)
-            .map(|packs| scope.spawn(move || session.gate.read_back(packs)))
-            .collect();
+        let read = |packs| {
+            let thread = std::thread::Builder::new();
+            thread.spawn_scoped(scope, move || session.gate.read_back(packs))
+        };
+        let reading = packs.chunks(share).map(read).collect::<Result<Vec<_>, _>>();
+        let reading = reading.map_err(Refused::doing("starting a thread that reads back"))?;
         reading.into_iter().try_for_each(|reader| {
             let unknown = || Refused::Below("reading back what was written ended early".to_owned());
             reader.join().unwrap_or_else(|_panic| Err(unknown()))

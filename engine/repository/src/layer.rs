@@ -217,7 +217,7 @@ fn merge(
     let trees: Vec<_> = parts.iter().map(|part| part.tree).collect();
     let damaged = || Refused::damaged("the tree of a unit");
     if without.is_empty() && meet_plainly(&index, trees.clone()).map_err(damaged())? {
-        return merge_trees(session, &index, &trees);
+        return merge_trees(session, &index, &parts);
     }
     let roots = trees.iter().map(|tree| index.get_tree(tree));
     let source = Layers {

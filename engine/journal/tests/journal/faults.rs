@@ -74,6 +74,23 @@ fn inv_01_after_a_kill_at_any_operation_everything_acknowledged_is_there() {
 }
 
 #[test]
+fn inv_01_what_is_acknowledged_after_a_kill_survives_a_power_loss_right_then() {
+    for operation in 0..length_of_history() {
+        let disk = Memory::new(Fault::DeadFrom(operation));
+        let mut ledger = Ledger::default();
+        history(&disk, &mut ledger).err();
+        let what = format!("kill at {operation}");
+        let disk = disk.after_kill();
+        let mut host = Host::open(Arc::new(disk.clone()), 3).unwrap();
+        let known = run_id(9);
+        host.submit(known, &mut ledger).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let disk = disk.after_power_loss(Left::Nothing);
+        let host = Host::open(Arc::new(disk), 3).unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert!(host.opened.reader.run(known).unwrap().is_some(), "{what}: it is gone");
+    }
+}
+
+#[test]
 fn inv_15_a_disk_that_is_full_at_any_operation_corrupts_nothing() {
     for operation in 0..length_of_history() {
         for fault in [Fault::FullFrom(operation), Fault::FullOnce(operation)] {
@@ -88,17 +105,25 @@ fn inv_15_a_disk_that_is_full_at_any_operation_corrupts_nothing() {
 
 #[test]
 fn inv_15_what_a_failed_sync_left_in_memory_alone_is_not_believed() {
+    let mut noted = 0;
     for operation in 0..length_of_history() {
         let disk = Memory::new(Fault::SyncFailsFrom(operation));
         let mut ledger = Ledger::default();
         history(&disk, &mut ledger).err();
         disk.set_fault(Fault::None);
         let what = format!("syncs fail from {operation}");
-        drop(
-            Host::open(Arc::new(disk.clone()), 3).unwrap_or_else(|error| panic!("{what}: {error}")),
-        );
+        noted += u32::from(disk.has("disk.doubt"));
+        let opened = Host::open(Arc::new(disk.clone()), 3);
+        let mut host = opened.unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert!(!disk.has("disk.doubt"), "{what}: everything was read anew");
+        go_on(disk.after_power_loss(Left::Nothing), &ledger, &what);
+        // Enough to lie over everything of which the store says that it is filed.
+        for number in 10..20 {
+            host.submit(run_id(number), &mut ledger).unwrap();
+        }
         go_on(disk.after_power_loss(Left::Nothing), &ledger, &what);
     }
+    assert!(noted > 10, "{noted} were noted");
 }
 
 #[test]
@@ -205,17 +230,28 @@ fn a_journal_that_has_become_long_is_made_anew_at_any_opening_and_loses_nothing(
         disk.set_fault(Fault::DeadFrom(operation));
         open(Arc::new(disk.clone()), "instance-1", Check::Quick).err();
         for disk in [disk.after_kill(), disk.after_power_loss(Left::Some(operation))] {
-            let mut opened = open(Arc::new(disk), "instance-1", Check::Quick).unwrap();
-            assert_eq!(opened.recovered.next_sequence, 3, "power loss at {operation}");
+            let mut opened = open(Arc::new(disk.clone()), "instance-1", Check::Quick).unwrap();
+            assert_eq!(opened.recovered.next_sequence, 3, "cut at {operation}");
             opened.writer.commit(Batch::new(3, Instant(0))).unwrap();
+            let disk = disk.after_power_loss(Left::Nothing);
+            let opened = open(Arc::new(disk), "instance-1", Check::Quick).unwrap();
+            assert_eq!(opened.recovered.next_sequence, 4, "cut at {operation}");
         }
     }
     let mut stayed = 0;
-    for operation in length - 20..length {
+    for fault in (length - 20..length).flat_map(|at| [Fault::FullFrom(at), Fault::FullOnce(at)]) {
         let full = long.after_kill();
-        full.set_fault(Fault::FullFrom(operation));
-        open(Arc::new(full.clone()), "instance-1", Check::Quick).unwrap();
-        stayed += usize::from(full.content("journal.ring").len() > 4 << 20);
+        full.set_fault(fault);
+        let opened = open(Arc::new(full.clone()), "instance-1", Check::Quick);
+        full.set_fault(Fault::None);
+        let next = if opened.is_ok() { 4 } else { 3 };
+        if let Ok(mut opened) = opened {
+            stayed += usize::from(full.content("journal.ring").len() > 4 << 20);
+            assert!(!full.has("journal.ring.new"), "{fault:?}");
+            opened.writer.commit(Batch::new(3, Instant(0))).unwrap();
+        }
+        let opened = open(Arc::new(full.after_kill()), "instance-1", Check::Quick).unwrap();
+        assert_eq!(opened.recovered.next_sequence, next, "{fault:?}");
     }
     assert!(stayed > 3, "it stays as it is where nothing fits: {stayed}");
 }

@@ -40,16 +40,24 @@ impl Left {
             Self::Everything => 2,
             Self::Some(seed) => draw(seed, place) % 4,
         };
-        match (drawn, write) {
-            (0, _) => {}
-            (1, Write::Bytes(offset, data)) => {
-                let torn = data[..data.len() / 2 / 512 * 512].to_vec();
-                apply(bytes, &Write::Bytes(*offset, torn));
+        match (drawn, write, self) {
+            (0, _, _) => {}
+            // Any of its sectors, each for itself.
+            (1, Write::Bytes(offset, data), Self::Some(seed)) => {
+                let sectors = (0_u64..).zip(data.chunks(SECTOR));
+                let is_there = |number| draw(seed ^ place, number).is_multiple_of(2);
+                for (number, sector) in sectors.filter(|(number, _)| is_there(*number)) {
+                    let at = offset + number * SECTOR as u64;
+                    apply(bytes, &Write::Bytes(at, sector.to_vec()));
+                }
             }
             _ => apply(bytes, write),
         }
     }
 }
+
+/// What a disk writes whole or not at all.
+const SECTOR: usize = 512;
 
 #[derive(Clone, Debug)]
 enum Write {
@@ -164,6 +172,10 @@ impl Memory {
             Content { now: bytes.clone(), durable: bytes, unsynced: Vec::new() };
     }
 
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.lock().0.names.contains_key(Path::new(name))
+    }
+
     pub(crate) fn forget(&self, name: &str) {
         let inside = &mut self.lock().0;
         inside.names.remove(Path::new(name));
@@ -228,8 +240,13 @@ impl Memory {
         });
         let (inside, fault) = &mut *self.lock();
         if synced.is_err() && matches!(fault, Fault::SyncFailsFrom(_)) {
-            // As Linux does: the disk never takes it, and the system goes on remembering it.
-            inside.contents[place].unsynced.clear();
+            // As Linux does: of some of it the disk never takes anything, and the system goes on remembering it.
+            let content = &mut inside.contents[place];
+            let writes = (0..).zip(content.unsynced.drain(..));
+            let is_taken = |number| draw(inside.operations, number).is_multiple_of(4);
+            for (_, write) in writes.filter(|(number, _)| is_taken(*number)) {
+                apply(&mut content.durable, &write);
+            }
         }
         synced
     }

@@ -298,4 +298,37 @@ fn a_file_is_cut_into_the_same_chunks_as_restic_cuts_it() {
     assert!(of_restic.len() > 10, "{}", of_restic.len());
     capture(&scene.repository, Tree::of([file("big", content)]), run(1), "one").unwrap();
     assert_eq!(chunks(), of_restic, "nothing was stored twice");
+    let content = noise(8, 20_000_000);
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(folder.join("other"))
+        .and_then(|mut file| file.write_all(&content))
+        .unwrap();
+    capture(&scene.repository, Tree::of([file("other", content)]), run(2), "one").unwrap();
+    let of_both = chunks();
+    assert!(of_both.len() > of_restic.len() + 5, "{}", of_both.len());
+    scene.restic_ok(&["backup", folder.to_str().unwrap()]);
+    assert_eq!(chunks(), of_both, "and nothing the other way round");
+}
+
+#[test]
+fn a_tree_as_deep_as_paths_can_be_is_sealed() {
+    let scene = Scene::new();
+    for (step, name) in [("one", "first"), ("two", "second")] {
+        let mut entries = Vec::new();
+        let mut path = String::from("d");
+        for _ in 0..1_900 {
+            if step == "one" {
+                entries.push(folder(path.clone().leak()));
+            }
+            path.push_str("/d");
+        }
+        path.push('/');
+        path.push_str(name);
+        entries.push(file(path.leak(), name));
+        capture(&scene.repository, Tree::of(entries), run(1), step).unwrap();
+    }
+    let sealed = seal(&scene.repository, run(1), &["one", "two"]).unwrap();
+    assert_eq!((sealed.set.counts.files, sealed.set.counts.folders), (2, 1_900));
 }

@@ -134,20 +134,36 @@ impl Scenario {
         if let Point::Effect(number, boundary) = point {
             driver.die_at(number, boundary);
         }
+        let mut later = self.power_loss_after(point);
         for attempt in 0..20 {
             self.submit_missing(&mut driver, attempt);
             match driver.finish() {
-                Ok(()) => return Ok(driver),
+                // What is only tried may have met the cut, and then nothing else asked for the disk.
+                Ok(()) if !driver.disk.is_cut() => return Ok(driver),
                 Err(Stop::Fault(what)) => return Err(what),
-                Err(Stop::Cut) => report.crashes += 1,
+                Ok(()) | Err(Stop::Cut) => report.crashes += 1,
             }
-            driver = match driver.reopen(cut) {
+            let again = later.take();
+            driver = match driver.reopen(cut, again) {
                 Ok(driver) => driver,
-                Err(Stop::Cut) => return Err("the disk was cut twice".to_owned()),
+                Err(Stop::Cut) => return Err("the disk was cut for ever".to_owned()),
                 Err(Stop::Fault(what)) => return Err(what),
             };
+            if again.is_some() {
+                cut = Cut::PowerLoss;
+            }
         }
         Err("the process dies again and again".to_owned())
+    }
+
+    /// After every third kill the power goes too, so many operations of the disk later.
+    fn power_loss_after(&self, point: Point) -> Option<u64> {
+        let number = match point {
+            Point::Disk(number, Cut::Kill) | Point::Effect(number, _) => number,
+            Point::Disk(_, Cut::PowerLoss) | Point::Nowhere => return None,
+        };
+        let mut chance = Chance::new(self.seed ^ number.rotate_left(32));
+        number.is_multiple_of(3).then(|| 1 + chance.below(120))
     }
 
     /// Submits what was not acknowledged, as a client would that got no answer: as a new run, with the same

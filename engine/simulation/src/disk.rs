@@ -23,13 +23,13 @@ pub struct SimulatedDisk(Arc<Mutex<Image>>);
 /// What ends the disk's service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// The process is killed: everything it wrote is there.
+    /// The process is killed: everything it wrote is there for the next one.
     Kill,
     /// The power goes: everything that was not synced may be there or not.
     PowerLoss,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Image {
     contents: BTreeMap<u64, Content>,
     next_content: u64,
@@ -87,24 +87,20 @@ impl SimulatedDisk {
         self.image().is_cut
     }
 
-    /// The disk that is found after a cut.
+    /// The disk that is found after a cut. What a killed process did not sync can still be lost with the power.
     #[must_use]
     pub fn after(&self, cut: Cut, chance: &mut Chance) -> Self {
         let image = self.image();
-        let mut found = Image { next_content: image.next_content, ..Image::default() };
-        for (number, content) in &image.contents {
-            let bytes = match cut {
-                Cut::Kill => content.live.clone(),
-                Cut::PowerLoss => content.after_power_loss(chance),
-            };
-            let content = Content { live: bytes.clone(), durable: bytes, unsynced: Vec::new() };
-            found.contents.insert(*number, content);
+        let mut found = Image { operations: 0, cut_at: None, is_cut: false, ..image.clone() };
+        if cut == Cut::PowerLoss {
+            for content in found.contents.values_mut() {
+                let bytes = content.after_power_loss(chance);
+                *content = Content { live: bytes.clone(), durable: bytes, unsynced: Vec::new() };
+            }
+            found.live = image.names_after_power_loss(chance);
+            found.durable.clone_from(&found.live);
+            found.renames.clear();
         }
-        found.live = match cut {
-            Cut::Kill => image.live.clone(),
-            Cut::PowerLoss => image.names_after_power_loss(chance),
-        };
-        found.durable.clone_from(&found.live);
         Self(Arc::new(Mutex::new(found)))
     }
 

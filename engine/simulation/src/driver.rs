@@ -128,11 +128,12 @@ impl Driver {
         Ok(driver)
     }
 
-    /// The process dies and a new one opens what the disk kept.
+    /// The process dies and a new one opens what the disk kept. So many operations `later` the power goes, if it
+    /// does; as often as that hits the opening, it is opened again.
     ///
     /// # Errors
-    /// The disk was cut again, or what it kept is refused.
-    pub fn reopen(self, cut: Cut) -> Result<Self, Stop> {
+    /// What the disk kept is refused.
+    pub fn reopen(self, cut: Cut, later: Option<u64>) -> Result<Self, Stop> {
         let Self {
             disk,
             mut outside,
@@ -151,9 +152,18 @@ impl Driver {
             ..
         } = self;
         drop((drive, writer, filer, reader));
-        let disk = disk.after(cut, &mut chance);
-        outside.forget(Millis(chance.below(3_000)));
-        let mut next = Self::on(disk, outside, script, limits, chance)?;
+        let mut disk = disk.after(cut, &mut chance);
+        if let Some(later) = later {
+            disk.cut_at(later);
+        }
+        let mut next = loop {
+            outside.forget(Millis(chance.below(3_000)));
+            let opened = Self::on(disk.clone(), outside.clone(), script, limits, chance.clone());
+            match opened {
+                Err(Stop::Cut) => disk = disk.after(Cut::PowerLoss, &mut chance),
+                opened => break opened?,
+            }
+        };
         (next.acknowledged, next.told) = (acknowledged, told);
         (next.effects, next.commits) = (effects, commits);
         occupancy.died();

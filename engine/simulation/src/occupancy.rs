@@ -57,7 +57,7 @@ struct Asked {
 pub struct Occupancy {
     limits: Limits,
     asked: BTreeMap<RunId, Asked>,
-    /// The runs of which an attempt has ever left and whose end was not told.
+    /// The runs of which an attempt has left since the engine started and whose end was not told.
     at_work: BTreeSet<RunId>,
     away: BTreeMap<(RunId, AttemptId), Away>,
 }
@@ -74,9 +74,11 @@ impl Occupancy {
         self.asked.insert(run, Asked { operation, target });
     }
 
-    /// The engine died: nothing is in flight any more, and no run has ended by it.
+    /// The engine died: nothing is in flight any more. Which runs have started is seen again as their attempts
+    /// leave: the end of one may be durable and never be told.
     pub fn died(&mut self) {
         self.away.clear();
+        self.at_work.clear();
     }
 
     /// An attempt leaves.

@@ -15,7 +15,7 @@ use holdfast_simulation::crash::Scenario;
 use holdfast_simulation::report::Report;
 
 /// How many seeds are cut at every point.
-const SEEDS: u64 = 16;
+const SEEDS: u64 = 24;
 
 /// The seeds to rehearse: those of `HOLDFAST_SEEDS` (`7` or `0..500`), or the usual ones.
 fn seeds() -> std::ops::Range<u64> {

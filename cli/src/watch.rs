@@ -120,7 +120,7 @@ impl Watch {
                 let id = self.ids.get(&(*run, *step)).cloned().unwrap_or_default();
                 self.progress.moved(*run, *step, &id, progress);
             }
-            News::Happened { .. } => {}
+            News::Committed(_) => {}
         }
     }
 

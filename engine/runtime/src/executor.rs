@@ -261,6 +261,7 @@ impl Executor {
             Wake::AttemptOver(run, attempt) => drop(self.cancels.remove(&(run, attempt))),
             Wake::Committed(Ok(batch)) => {
                 self.committing = false;
+                self.tell(News::Committed(Arc::clone(&batch)));
                 for (run, events) in &batch.entries {
                     self.happened(*run, events);
                 }

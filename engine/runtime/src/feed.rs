@@ -5,24 +5,19 @@
 use std::sync::Arc;
 
 use holdfast_contract::attempt::Progress;
+use holdfast_journal::commit::Batch;
 use holdfast_kernel::definition::Definition;
-use holdfast_kernel::event::Event;
 use holdfast_kernel::id::{RunId, StepIndex};
 use holdfast_kernel::state::StepPhase;
 use holdfast_kernel::status::{Counts, Outcome};
 
 use crate::space::SpaceChange;
 
-/// News of a run.
+/// News of runs.
 #[derive(Clone, Debug)]
 pub enum News {
-    /// Events are durable.
-    Happened {
-        /// The run.
-        run: RunId,
-        /// What happened.
-        events: Arc<[Event]>,
-    },
+    /// Events are durable, of however many runs.
+    Committed(Arc<Batch>),
     /// A step is where it was not before, or its counts changed.
     Step {
         /// The run.
@@ -67,9 +62,8 @@ impl News {
     /// The run it is about, if it is about one.
     pub const fn run(&self) -> Option<RunId> {
         match self {
-            Self::Space(_) => None,
-            Self::Happened { run, .. }
-            | Self::Step { run, .. }
+            Self::Space(_) | Self::Committed(_) => None,
+            Self::Step { run, .. }
             | Self::Progress { run, .. }
             | Self::Ended { run, .. }
             | Self::Quarantined { run, .. } => Some(*run),

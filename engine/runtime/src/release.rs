@@ -242,7 +242,7 @@ impl Executor {
         self.accept(DriveInput::Event { run, event });
     }
 
-    /// Events of a run are durable: whoever waits for them or watches is told.
+    /// Events of a run are durable: whoever waits for them is told, and where its steps are now.
     pub(crate) fn happened(&mut self, run: RunId, events: &[Event]) {
         for event in events {
             if let Event::AttemptNoted { attempt, item, .. } = event
@@ -254,7 +254,6 @@ impl Executor {
         if self.feed.receiver_count() == 0 {
             return;
         }
-        self.tell(News::Happened { run, events: Arc::from(events) });
         let Some((state, program)) = self.drive.run(run) else { return };
         let told = self.told.entry(run).or_default();
         told.resize(state.steps.len(), None);

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -53,7 +53,11 @@ impl Home {
 
     /// The program with these arguments, in this home.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_holdfast")), arguments)
+    }
+
+    fn command_of(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .current_dir(self.folder.path())
@@ -65,6 +69,24 @@ impl Home {
             .env("HOLDFAST_STATE", self.path("state"))
             .stdin(Stdio::null());
         command
+    }
+
+    /// Gives this home to a user who may not do everything, where the tests may; then runs the program as that
+    /// user to its end.
+    pub(crate) fn as_a_mere_user(&self, arguments: &[&str]) -> Said {
+        if !rustix::process::geteuid().is_root() {
+            return self.holdfast(arguments);
+        }
+        let program = self.path("holdfast");
+        if !program.exists() {
+            // The build may lie where only its owner gets to.
+            fs::copy(env!("CARGO_BIN_EXE_holdfast"), &program).expect("the program is copied");
+        }
+        let given = Command::new("chown").arg("-R").arg("65534:65534").arg(self.path("")).status();
+        assert!(given.expect("chown starts").success());
+        let mut command = self.command_of(&program, arguments);
+        command.uid(65_534).gid(65_534);
+        Said::of(command.output().expect("the program starts"))
     }
 
     /// Runs the program to its end.

@@ -14,5 +14,6 @@ mod files;
 mod home;
 mod in_doubt;
 mod interrupted;
+mod mere_user;
 mod running;
 mod secrets;

@@ -137,6 +137,28 @@ fn inv_08_what_was_changed_after_the_preview_is_a_conflict_and_everything_else_c
 }
 
 #[test]
+fn nothing_is_removed_by_a_set_that_was_made_when_less_belonged_to_the_target() {
+    let home = home();
+    run(&home, "files/backup", &["target=documents"]).with_code(0);
+    home.write("documents/new", "not in the set");
+    let preview = |code| {
+        let said = run(&home, "files/preview", &["target=documents", "delete=true"]);
+        said.with_code(code)
+    };
+    assert_eq!(output(&preview(0), "count"), "1", "only what is new would be removed");
+    home.write("holdfast.yaml", &CONFIGURATION.replace(", exclude: [\"**/*.tmp\"]", ""));
+    let said = preview(1);
+    assert!(said.talk.contains("may only not have belonged"), "{said:#?}");
+    assert!(said.talk.contains("**/*.tmp"), "what it was: {said:#?}");
+    assert_eq!(
+        output(&run(&home, "files/preview", &["target=documents"]).with_code(0), "count"),
+        "0"
+    );
+    run(&home, "files/backup", &["target=documents"]).with_code(0);
+    assert_eq!(output(&preview(0), "count"), "0");
+}
+
+#[test]
 fn inv_02_a_backup_that_is_killed_goes_on_as_the_same_run() {
     let home = home();
     let mut started = home.start(&["run", "files/backup", "--input", "target=documents"]);

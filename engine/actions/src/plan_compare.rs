@@ -12,7 +12,8 @@ use holdfast_contract::spec::{ActionSpec, Batch, Defaults, Env, Field, ItemUse, 
 use holdfast_kernel::definition::{EffectClass, RunWhen, Writes};
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::value::Value;
-use holdfast_repository::backup_set::Completeness;
+use holdfast_repository::backup_set::{Completeness, SetId};
+use holdfast_repository::read::OpenSet;
 
 use crate::input::{boolean, reference_id, texts};
 use crate::repositories::{Repositories, set_id};
@@ -96,11 +97,8 @@ impl Action for Compare {
         let target = crate::target::open(attempt, &self.targets).await?;
         let (repositories, set) = (Arc::clone(&self.repositories), id.clone());
         let kept = attempt.blocking(move || repositories.set(&set)).await?;
-        if delete && kept.open.set().completeness == Completeness::Partial {
-            let message = format!(
-                "{id} is partial: what it lacks may only not have been readable, so nothing is removed by it"
-            );
-            return Err(Failure::without_effect(Class::Invalid, message));
+        if delete {
+            may_remove(&id, &kept.open, &target.scope())?;
         }
         let kept = kept as Arc<dyn Kept>;
         let tally = Box::new(Tally::new(attempt.records().bodies()));
@@ -120,6 +118,24 @@ impl Action for Compare {
             (COMPARED, compared.to_value()),
         ])))
     }
+}
+
+/// Whether what a set lacks was not there, rather than not readable or none of the target's.
+fn may_remove(id: &SetId, set: &OpenSet, scope: &str) -> Result<(), Failure> {
+    let refused = |message| Err(Failure::without_effect(Class::Invalid, message));
+    if set.set().completeness == Completeness::Partial {
+        return refused(format!(
+            "{id} is partial: what it lacks may only not have been readable, so nothing is removed by it"
+        ));
+    }
+    let before = &set.manifest().target.scope;
+    if before != scope {
+        return refused(format!(
+            "when {id} was made, the target was {before}, and now it is {scope}: what the set lacks may only not \
+             have belonged to it, so nothing is removed by it; back the target up again first"
+        ));
+    }
+    Ok(())
 }
 
 /// What a comparison left for the freezing.

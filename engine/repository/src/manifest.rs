@@ -32,6 +32,8 @@ pub struct Target {
     pub kind: String,
     /// What tells it from others of its kind: a tenant, a canonical root.
     pub identity: String,
+    /// What of it belonged to the target, in the words of its kind.
+    pub scope: String,
 }
 
 /// One object of a set.

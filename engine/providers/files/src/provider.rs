@@ -35,6 +35,10 @@ impl Provider for FilesTarget {
         self.name()
     }
 
+    fn scope(&self) -> String {
+        self.inner.scope.clone()
+    }
+
     async fn inventory(
         &self,
         attempt: &Attempt,

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use holdfast_contract::entry::{TreePath, shown};
 use holdfast_kernel::failure::{Class, Failure};
+use holdfast_kernel::value::Value;
 use rustix::fs::{Mode, OFlags, fstat};
 
 use crate::beneath::{FOLDER, open_beneath};
@@ -33,6 +34,21 @@ pub struct Settings {
     pub never: Vec<PathBuf>,
     /// Where a restore dies: for tests and rehearsals.
     pub fault: Option<Fault>,
+}
+
+impl Settings {
+    /// What belongs to the target, in the words of the configuration.
+    fn scope(&self) -> String {
+        let texts = |patterns: &[String]| {
+            Value::List(patterns.iter().map(|pattern| Value::Text(pattern.clone())).collect())
+        };
+        Value::from([
+            ("include", texts(&self.include)),
+            ("exclude", texts(&self.exclude)),
+            ("one_file_system", Value::Boolean(self.mounts == Mounts::LeftOut)),
+        ])
+        .canonical()
+    }
 }
 
 /// Whether what is mounted inside of a tree belongs to it.
@@ -124,6 +140,8 @@ pub(crate) struct Inner {
     pub(crate) device: u64,
     pub(crate) mounts: Mounts,
     pub(crate) patterns: Patterns,
+    /// What belongs to the target, for people and to be compared.
+    pub(crate) scope: String,
     /// What is never read, by its path from the root.
     pub(crate) never: BTreeSet<TreePath>,
     pub(crate) fault: Option<Fault>,
@@ -195,6 +213,7 @@ impl FilesTarget {
                 device,
                 mounts: settings.mounts,
                 patterns: Patterns::new(&settings.include, &settings.exclude)?,
+                scope: settings.scope(),
                 never,
                 fault: settings.fault.clone(),
             }),

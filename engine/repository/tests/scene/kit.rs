@@ -42,6 +42,7 @@ pub(crate) fn target() -> Target {
         name: "documents".to_owned(),
         kind: "files".to_owned(),
         identity: "files:/srv/documents".to_owned(),
+        scope: "everything".to_owned(),
     }
 }
 

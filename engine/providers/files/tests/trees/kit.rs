@@ -9,6 +9,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use holdfast_contract::provider::Provider as _;
 use holdfast_contract::unit::Unit;
 use holdfast_files::{FilesTarget, Settings};
 use holdfast_kernel::id::{Digest, EffectKey, Instant, RunId};
@@ -104,6 +105,7 @@ impl Scene {
                 name: "documents".to_owned(),
                 kind: "files".to_owned(),
                 identity: target.name(),
+                scope: target.scope(),
             },
             object: None,
             units: inventory.units.iter().map(effect).collect(),

@@ -16,10 +16,15 @@ const FILES: u64 = 50_000;
 /// How many files a folder has.
 const IN_A_FOLDER: u64 = 20;
 
+/// Both repositories are there before, so that deriving a new key counts for neither.
+const CONFIGURATION: &str = "holdfast_config: 1
+repository: { path: ./holdfast, password: { file: ./password } }
+";
+
 /// Measures both, and adds how many times faster than restic we are.
 pub(crate) fn measure(folder: &Path, figures: &mut Figures) {
     let home = folder.join("tree-home");
-    let tree = folder.join("tree");
+    let tree = folder.join("mixed-tree");
     if !tree.join("whole").exists() {
         make(&tree);
     }
@@ -28,12 +33,16 @@ pub(crate) fn measure(folder: &Path, figures: &mut Figures) {
     }
     fs::create_dir_all(&home).expect("a folder can be made");
     fs::write(home.join("password"), "measured").expect("a file can be written");
+    fs::write(home.join("holdfast.yaml"), CONFIGURATION).expect("a file can be written");
     timed(&mut restic(&home, &["init"]));
+    timed(&mut holdfast(&home, &["repository", "init"]));
     let tree_name = tree.to_str().expect("the path is text");
     let restic_first = timed(&mut restic(&home, &["backup", tree_name]));
-    let first = timed(&mut holdfast(&home, tree_name));
+    let target = format!("target={tree_name}");
+    let backup = ["run", "files/backup", "--input", &target];
+    let first = timed(&mut holdfast(&home, &backup));
     let restic_again = timed(&mut restic(&home, &["backup", tree_name]));
-    let again = timed(&mut holdfast(&home, tree_name));
+    let again = timed(&mut holdfast(&home, &backup));
     let ratio = |theirs: Duration, ours: Duration| theirs.as_secs_f64() / ours.as_secs_f64();
     let goal = Goal::AtLeast(1.0);
     figures.add("tree, first backup: restic's time over ours", goal, ratio(restic_first, first));
@@ -42,11 +51,10 @@ pub(crate) fn measure(folder: &Path, figures: &mut Figures) {
 }
 
 /// The program that stands beside this one, as `cargo build --release` leaves it.
-fn holdfast(home: &Path, tree: &str) -> Command {
+fn holdfast(home: &Path, arguments: &[&str]) -> Command {
     let program = std::env::current_exe().expect("the program knows where it is");
     let mut command = Command::new(program.with_file_name("holdfast"));
-    command.args(["run", "files/backup", "--input", &format!("target={tree}")]);
-    command.current_dir(home).env_clear();
+    command.args(arguments).current_dir(home).env_clear();
     for (variable, folder) in
         [("HOME", "."), ("XDG_STATE_HOME", "state"), ("XDG_DATA_HOME", "data")]
     {
@@ -70,15 +78,17 @@ fn timed(command: &mut Command) -> Duration {
     start.elapsed()
 }
 
-/// Files of all sizes up to a quarter of a megabyte, 1.2 GB together, whose content does not compress.
+/// Files of all sizes up to a quarter of a megabyte, 1.2 GB together: two of three are text, one is noise.
 fn make(tree: &Path) {
     let mut noise = Noise(1);
-    let pool: Vec<u8> = (0..8 << 20).flat_map(|_| noise.next().to_le_bytes()).collect();
+    let noisy: Vec<u8> = (0..8 << 20).flat_map(|_| noise.next().to_le_bytes()).collect();
+    let written = text(&mut noise, noisy.len());
     for number in 0..FILES {
         let folder: PathBuf = tree.join(format!("{:04}", number / IN_A_FOLDER));
         if number % IN_A_FOLDER == 0 {
             fs::create_dir_all(&folder).expect("a folder can be made");
         }
+        let pool = if number % 3 == 0 { &noisy } else { &written };
         // Most are small: the square of an even draw.
         let draw = noise.next() % 512;
         let length = usize::try_from(draw * draw / 4 + 1_000).expect("it is small");
@@ -88,6 +98,28 @@ fn make(tree: &Path) {
         fs::write(folder.join(format!("{number}")), content).expect("a file can be written");
     }
     fs::write(tree.join("whole"), "").expect("a file can be written");
+}
+
+/// So many bytes of words, few of which are frequent, as in a language.
+fn text(noise: &mut Noise, length: usize) -> Vec<u8> {
+    let letters = b"etaoinshrdlucmfwypvbgkjqxz";
+    let word = |noise: &mut Noise| {
+        let length = 2 + noise.next() % 9;
+        let draw = |noise: &mut Noise| {
+            let place = (noise.next() % 26).min(noise.next() % 26);
+            letters[usize::try_from(place).expect("it is small")]
+        };
+        (0..length).map(|_| draw(noise)).collect::<Vec<u8>>()
+    };
+    let words: Vec<Vec<u8>> = (0..4_096).map(|_| word(noise)).collect();
+    let mut text = Vec::with_capacity(length + 16);
+    while text.len() < length {
+        let place = (noise.next() % 4_096).min(noise.next() % 4_096).min(noise.next() % 4_096);
+        text.extend_from_slice(&words[usize::try_from(place).expect("it is small")]);
+        text.push(if noise.next() % 12 == 0 { b'\n' } else { b' ' });
+    }
+    text.truncate(length);
+    text
 }
 
 /// Numbers without a pattern, the same each time.

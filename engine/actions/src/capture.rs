@@ -68,7 +68,7 @@ impl Capture {
         &self,
         attempt: &Attempt,
         input: &Input,
-        source: Arc<dyn EntrySource>,
+        (source, scope): (Arc<dyn EntrySource>, String),
     ) -> Result<UnitSummary, Failure> {
         let (repositories, permit) = (Arc::clone(&self.repositories), permit(attempt));
         let (run, at) = (attempt.facts().run, attempt.facts().started_at);
@@ -86,7 +86,8 @@ impl Capture {
                 let repository = repositories.get()?;
                 let previous = repository.newest(&target, object.as_deref())?;
                 let previous = previous.map(|set| set.id);
-                let request = UnitRequest { run, effect, at, area: FILES, source, previous };
+                let area = FILES;
+                let request = UnitRequest { run, effect, at, area, source, scope, previous };
                 Ok(repository.capture_unit(&request, &permit)?)
             })
             .await
@@ -133,7 +134,7 @@ impl Action for Capture {
         let entries = item.get("entries").and_then(Value::as_integer).unwrap_or(0);
         attempt.progress(Progress::Total(u64::try_from(entries).unwrap_or(0)));
         let source = Arc::new(Counted { source, attempt: attempt.clone() });
-        let unit = self.tree(attempt, input, source).await?;
+        let unit = self.tree(attempt, input, (source, target.scope())).await?;
         let value = Value::from([
             ("key", Value::Text(key)),
             ("bytes", Value::from(unit.counts.bytes)),

@@ -129,6 +129,12 @@ fn may_remove(id: &SetId, set: &OpenSet, scope: &str) -> Result<(), Failure> {
         ));
     }
     let before = &set.manifest().target.scope;
+    if before.is_empty() {
+        return refused(format!(
+            "{id} does not say what belonged to its target when it was made, so nothing is removed by it; back \
+             the target up again first"
+        ));
+    }
     if before != scope {
         return refused(format!(
             "when {id} was made, the target was {before}, and now it is {scope}: what the set lacks may only not \

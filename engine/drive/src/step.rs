@@ -100,6 +100,7 @@ impl Drive {
         let mut wanting: BTreeSet<RunId> = self
             .started
             .iter()
+            .filter(|run| !self.quarantined.contains_key(run))
             .filter(|run| self.runs.get(run).is_some_and(|active| active.state.wants_places()))
             .copied()
             .collect();

@@ -266,7 +266,7 @@ impl Drive {
         if let (false, Some(Ended { program, state })) = (self.runs.contains_key(&run), ended) {
             self.runs.insert(run, Active::new(program, state));
         }
-        let admitted = self.admits(run, &event);
+        let admitted = !self.quarantined.contains_key(&run) && self.admits(run, &event);
         if admitted {
             self.audit_resolve(run, &event);
             self.step(run, event);

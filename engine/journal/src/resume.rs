@@ -181,6 +181,9 @@ pub fn open(disk: Arc<dyn Disk>, instance: &str, check: Check) -> Result<Opened,
     }
     let shared = Arc::new(Shared::open(store)?);
     let last = take_over(&*disk, &mut journal, &shared)?;
+    if is_doubted {
+        journal.renew()?;
+    }
     let mut filer = Filer::new(Arc::clone(&disk), Arc::clone(&shared));
     while filer.file(FILED_AT_ONCE)?.left > 0 {}
     let journal = journal.shortened(&*disk)?;
@@ -254,7 +257,7 @@ fn take_over(disk: &dyn Disk, journal: &mut Ring, shared: &Shared) -> Result<u64
         return Err(OpenError::Gap { path, expected: last + 1 });
     }
     if let Some(newest) = newest {
-        journal.begin_after(&newest)?;
+        journal.begin_after(&newest);
     }
     Ok(last)
 }

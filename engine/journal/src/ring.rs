@@ -159,16 +159,20 @@ impl Ring {
     }
 
     /// Notes that this record is the newest one; the next is written behind it.
+    pub(crate) fn begin_after(&mut self, newest: &Found) {
+        self.places.hold(newest.sequence, newest.first, newest.pages());
+    }
+
+    /// Writes the newest record once more where it lies.
     ///
-    /// It is written once more where it lies: the system may not have forgotten a record whose sync failed, and
-    /// only the newest can be one. What is torn of it then is as it was.
-    pub(crate) fn begin_after(&mut self, newest: &Found) -> Result<(), FileFault> {
+    /// After a failed sync the system may not have forgotten what the disk never took, and only the newest record
+    /// can be such. What is torn of it then is as it was.
+    pub(crate) fn renew(&mut self) -> Result<(), FileFault> {
+        let Some(newest) = self.newest()? else { return Ok(()) };
         self.lay_out(newest.sequence, &newest.record)
             .and_then(|()| self.pages.write(newest.first * PAGE as u64, &self.written))
             .and_then(|()| self.pages.sync_data())
-            .map_err(|cause| self.fault(cause))?;
-        self.places.hold(newest.sequence, newest.first, newest.pages());
-        Ok(())
+            .map_err(|cause| self.fault(cause))
     }
 
     /// The file, made anew where it has become long. All its records but the newest are filed.
@@ -191,7 +195,7 @@ impl Ring {
         Self::put_in_place(disk)?;
         let mut ring = Self::open(disk)?;
         if let Some(newest) = newest {
-            ring.begin_after(&Found { first: HEADER_PAGES, ..newest })?;
+            ring.begin_after(&Found { first: HEADER_PAGES, ..newest });
         }
         Ok(ring)
     }

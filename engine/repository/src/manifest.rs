@@ -32,7 +32,8 @@ pub struct Target {
     pub kind: String,
     /// What tells it from others of its kind: a tenant, a canonical root.
     pub identity: String,
-    /// What of it belonged to the target, in the words of its kind.
+    /// What of it belonged to the target when it was captured, in the words of its kind; empty: it cannot be said.
+    #[serde(default)]
     pub scope: String,
 }
 

@@ -69,6 +69,8 @@ struct Gathered {
     layers: Vec<SnapshotFile>,
     counts: Counts,
     left_out: Vec<Missing>,
+    /// The target, with what of it belonged to it in every unit.
+    target: Target,
 }
 
 impl Repository {
@@ -106,6 +108,10 @@ impl Repository {
             return Ok(None);
         };
         let Some((snapshot, set)) = self.find_set(session, earlier)? else { return Ok(None) };
+        // What is said of a set stays said: one that was made when something else belonged is another.
+        if self.open_set(earlier)?.manifest().target.scope != gathered.target.scope {
+            return Ok(None);
+        }
         let layers = gathered.layers.iter().cloned();
         let whole = lay_over(session, layers.map(|layer| (layer, BTreeSet::new())))?;
         let index = session.indexed()?;
@@ -171,7 +177,7 @@ impl Repository {
             set: &id,
             run: request.run,
             workflow: request.workflow,
-            target: &request.target,
+            target: &gathered.target,
             object: request.object.as_deref(),
             sealed_at: request.at,
         };
@@ -215,6 +221,7 @@ impl Repository {
             layers: Vec::new(),
             counts: Counts::default(),
             left_out: request.left_out.clone(),
+            target: request.target.clone(),
         };
         let listed: BTreeSet<String> =
             request.left_out.iter().map(|missing| missing.what.clone()).collect();
@@ -224,6 +231,10 @@ impl Repository {
                 return Err(Refused::NoUnit { effect: effect.to_string() });
             };
             gathered.layers.push(snapshot);
+            if unit.scope != request.target.scope {
+                // It was another at times while the set was made: what is not in it may not have belonged.
+                gathered.target.scope.clear();
+            }
             gathered.counts = gathered.counts.plus(unit.counts);
             // What could not be listed is listed by its unit too.
             let left_out = unit.left_out.iter().map(Missing::from);

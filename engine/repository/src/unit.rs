@@ -36,6 +36,8 @@ pub struct UnitRequest {
     pub area: &'static str,
     /// Its entries.
     pub source: Arc<dyn EntrySource>,
+    /// What of the target belonged to it when it was captured, in the words of its provider.
+    pub scope: String,
     /// A set of the same target: files unchanged since then are not read. Never for objects.
     pub previous: Option<SetId>,
 }
@@ -49,6 +51,8 @@ pub struct UnitSummary {
     pub counts: Counts,
     /// What it does not hold, or not as it should: it is partial if there is any.
     pub left_out: Vec<LeftOut>,
+    /// What of the target belonged to it when it was captured.
+    pub scope: String,
     /// Whether it was there before.
     pub origin: Origin,
 }
@@ -69,6 +73,8 @@ pub enum Origin {
 struct Note {
     counts: Counts,
     left_out: Vec<(String, String)>,
+    #[serde(default)]
+    scope: String,
 }
 
 impl Repository {
@@ -96,6 +102,7 @@ impl Repository {
         let note = Note {
             counts: captured.counts,
             left_out: captured.left_out.iter().map(as_text).collect(),
+            scope: request.scope.clone(),
         };
         let description = serde_json::to_string(&note)
             .map_err(|error| Refused::Below(format!("writing down a unit: {error}")))?;
@@ -110,6 +117,7 @@ impl Repository {
             snapshot,
             counts: captured.counts,
             left_out: captured.left_out,
+            scope: request.scope.clone(),
             origin: Origin::Done,
         })
     }
@@ -157,10 +165,11 @@ fn read_note(snapshot: &SnapshotFile) -> Result<UnitSummary, Refused> {
         |reason: String| Refused::Damaged { what: format!("the snapshot {id} of a unit"), reason };
     let text = snapshot.description.as_deref().unwrap_or_default();
     let note: Note = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
-    let left_out = note.left_out.into_iter().map(|(path, reason)| {
-        let path = unshown(&path).ok_or_else(|| damaged(format!("{path} is no path")))?;
-        Ok(LeftOut { path, reason })
+    let left_out = note.left_out.iter().map(|(path, reason)| {
+        let path = unshown(path).ok_or_else(|| damaged(format!("{path} is no path")))?;
+        Ok(LeftOut { path, reason: reason.clone() })
     });
     let left_out = left_out.collect::<Result<_, Refused>>()?;
-    Ok(UnitSummary { snapshot: id, counts: note.counts, left_out, origin: Origin::Found })
+    let Note { counts, scope, .. } = note;
+    Ok(UnitSummary { snapshot: id, counts, left_out, scope, origin: Origin::Found })
 }

@@ -168,6 +168,10 @@ impl Executor {
     /// Drives runs until it is drained or stopped, or cannot go on.
     pub async fn run(mut self) -> End {
         loop {
+            // Whatever ended it: nothing is committed after that.
+            if let Ending::Over(end) = self.ending {
+                return end;
+            }
             self.watch_space();
             self.hand_over();
             if let Ending::Over(end) = self.ending {

@@ -77,6 +77,16 @@ impl SimulatedDisk {
         self.image().cut_at = Some(operation);
     }
 
+    /// A cut that has not come yet does not come.
+    pub fn spare(&self) {
+        self.image().cut_at = None;
+    }
+
+    /// From now on nothing works any more.
+    pub fn cut(&self) {
+        self.image().is_cut = true;
+    }
+
     /// How many bytes it says are free; without limit unless told.
     pub fn set_free_space(&self, bytes: u64) {
         self.image().free_space = Some(bytes);

@@ -151,6 +151,8 @@ impl Driver {
             reader,
             ..
         } = self;
+        // A process that dies closes nothing.
+        disk.cut();
         drop((drive, writer, filer, reader));
         let mut disk = disk.after(cut, &mut chance);
         if let Some(later) = later {
@@ -176,14 +178,19 @@ impl Driver {
         self.die_at = Some((effect, boundary));
     }
 
+    /// What was to end the process and has not come yet does not come.
+    pub fn spare(&mut self) {
+        self.die_at = None;
+        self.disk.spare();
+    }
+
     /// Submits a run of `definition`; the reply goes to `token`.
     pub fn submit(&mut self, definition: &Arc<Definition>, request: Request, token: Token) {
         let lowered = serde_json::to_string(&**definition).unwrap_or_default();
         let digest = Definition::digest_of(lowered.as_bytes());
         let request = Request { definition: digest, ..request };
         let stored = StoredDefinition { digest, text: String::new(), lowered };
-        let target = request.target.as_ref().map(|target| target.identity.clone());
-        self.occupancy.submitted(request.run, definition.operation, target);
+        self.occupancy.submitted(&request, definition.operation);
         let program = program(definition, self.script);
         let submit = Submit { request, stored, program, token };
         self.drive.accept(Input::Submit(Box::new(submit)), self.outside.now);

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast_drive::grants::Limits;
 use holdfast_kernel::command::ItemTry;
 use holdfast_kernel::definition::Operation;
-use holdfast_kernel::event::Event;
-use holdfast_kernel::id::{AttemptId, ItemIndex, RunId, StepIndex};
+use holdfast_kernel::event::{Event, Request};
+use holdfast_kernel::id::{AttemptId, DedupeKey, ItemIndex, RunId, StepIndex};
 
 /// An attempt that leaves.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +50,7 @@ struct Away {
 struct Asked {
     operation: Operation,
     target: Option<String>,
+    key: DedupeKey,
 }
 
 /// Who is at work.
@@ -70,8 +71,10 @@ impl Occupancy {
     }
 
     /// A run was submitted.
-    pub fn submitted(&mut self, run: RunId, operation: Operation, target: Option<String>) {
-        self.asked.insert(run, Asked { operation, target });
+    pub fn submitted(&mut self, request: &Request, operation: Operation) {
+        let target = request.target.as_ref().map(|target| target.identity.clone());
+        let key = request.dedupe_key;
+        self.asked.insert(request.run, Asked { operation, target, key });
     }
 
     /// The engine died: nothing is in flight any more. Which runs have started is seen again as their attempts
@@ -98,6 +101,11 @@ impl Occupancy {
         let within = |what: &str, used: usize, limit: u32| {
             if used <= limit as usize { Ok(()) } else { Err(format!("{used} {what}, {limit} may")) }
         };
+        let same =
+            |of: &&RunId| **of != run && self.asked.get(of).is_some_and(|of| of.key == asked.key);
+        if let Some(other) = self.at_work.iter().find(same) {
+            return Err(format!("{run} and {other} were asked for with one key"));
+        }
         within("runs have started", self.at_work.len(), self.limits.runs)?;
         within("attempts are in flight", self.away.len(), self.limits.attempts)?;
         let of_step = self.away.iter().filter(|((of, _), away)| *of == run && away.step == step);
@@ -116,7 +124,7 @@ impl Occupancy {
     /// A restore has its target alone, but for those that change nothing and keep nothing of it.
     fn holds(&self, run: RunId, operation: Operation, target: &str) -> Result<(), String> {
         let uses = |operation| matches!(operation, Operation::Backup | Operation::Restore);
-        let other = self.away.keys().map(|(of, _)| *of).find(|of| {
+        let other = self.at_work.iter().copied().find(|of| {
             let other = self.asked.get(of).map(|asked| asked.operation);
             let one_restores = operation == Operation::Restore || other == Some(Operation::Restore);
             let both_use = uses(operation) && other.is_some_and(uses);
@@ -163,6 +171,8 @@ impl Occupancy {
 
 #[cfg(test)]
 mod tests {
+    use holdfast_kernel::event::TargetReference;
+
     use super::*;
 
     const LIMITS: Limits = Limits { runs: 2, attempts: 3, attempts_for_a_target: 2 };
@@ -183,8 +193,13 @@ mod tests {
     fn watching(runs: &[(u8, Operation, &str)]) -> Occupancy {
         let mut watching = Occupancy::new(LIMITS);
         for (number, operation, target) in runs {
-            let target = (!target.is_empty()).then(|| (*target).to_owned());
-            watching.submitted(run(*number), *operation, target);
+            let mut request = crate::host::request(u64::from(*number));
+            request.run = run(*number);
+            request.target = (!target.is_empty()).then(|| TargetReference {
+                name: "target".to_owned(),
+                identity: (*target).to_owned(),
+            });
+            watching.submitted(&request, *operation);
         }
         watching
     }
@@ -216,6 +231,11 @@ mod tests {
         let beside = [(1, Backup, "t"), (2, Restore, "t")];
         check(&mut watching(&beside), &[(1, 0, 1), (2, 0, 1)], "one restores");
         check(&mut watching(&beside), &[(2, 0, 1), (1, 0, 1)], "one restores");
+        let mut twice = watching(&three);
+        let mut again = crate::host::request(1);
+        again.run = run(2);
+        twice.submitted(&again, Maintenance);
+        check(&mut twice, &[(1, 0, 1), (2, 0, 1)], "with one key");
         let apart = [(1, Maintenance, "t"), (2, Restore, "t"), (3, Restore, "u")];
         check(&mut watching(&apart), &[(1, 0, 1), (2, 0, 1), (3, 0, 1)], "3 runs");
     }

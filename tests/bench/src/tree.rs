@@ -81,14 +81,14 @@ fn timed(command: &mut Command) -> Duration {
 /// Files of all sizes up to a quarter of a megabyte, 1.2 GB together: two of three are text, one is noise.
 fn make(tree: &Path) {
     let mut noise = Noise(1);
-    let noisy: Vec<u8> = (0..8 << 20).flat_map(|_| noise.next().to_le_bytes()).collect();
-    let written = text(&mut noise, noisy.len());
+    let random: Vec<u8> = (0..8 << 20).flat_map(|_| noise.next().to_le_bytes()).collect();
+    let written = text(&mut noise, random.len());
     for number in 0..FILES {
         let folder: PathBuf = tree.join(format!("{:04}", number / IN_A_FOLDER));
         if number % IN_A_FOLDER == 0 {
             fs::create_dir_all(&folder).expect("a folder can be made");
         }
-        let pool = if number % 3 == 0 { &noisy } else { &written };
+        let pool = if number % 3 == 0 { &random } else { &written };
         // Most are small: the square of an even draw.
         let draw = noise.next() % 512;
         let length = usize::try_from(draw * draw / 4 + 1_000).expect("it is small");
@@ -116,7 +116,7 @@ fn text(noise: &mut Noise, length: usize) -> Vec<u8> {
     while text.len() < length {
         let place = (noise.next() % 4_096).min(noise.next() % 4_096).min(noise.next() % 4_096);
         text.extend_from_slice(&words[usize::try_from(place).expect("it is small")]);
-        text.push(if noise.next() % 12 == 0 { b'\n' } else { b' ' });
+        text.push(if noise.next().is_multiple_of(12) { b'\n' } else { b' ' });
     }
     text.truncate(length);
     text

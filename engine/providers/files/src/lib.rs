@@ -20,6 +20,7 @@ mod probe;
 pub mod provider;
 pub mod root;
 pub mod scan;
+mod scope;
 pub mod unit;
 mod write;
 

@@ -12,12 +12,12 @@ use std::sync::Arc;
 
 use holdfast_contract::entry::{TreePath, shown};
 use holdfast_kernel::failure::{Class, Failure};
-use holdfast_kernel::value::Value;
 use rustix::fs::{Mode, OFlags, fstat};
 
 use crate::beneath::{FOLDER, open_beneath};
 use crate::glob::{BadPattern, Patterns};
 use crate::scan::names_in;
+use crate::scope::scope;
 
 /// What the configuration says about a target.
 #[derive(Clone, Debug, Default)]
@@ -34,21 +34,6 @@ pub struct Settings {
     pub never: Vec<PathBuf>,
     /// Where a restore dies: for tests and rehearsals.
     pub fault: Option<Fault>,
-}
-
-impl Settings {
-    /// What belongs to the target, in the words of the configuration.
-    fn scope(&self) -> String {
-        let texts = |patterns: &[String]| {
-            Value::List(patterns.iter().map(|pattern| Value::Text(pattern.clone())).collect())
-        };
-        Value::from([
-            ("include", texts(&self.include)),
-            ("exclude", texts(&self.exclude)),
-            ("one_file_system", Value::Boolean(self.mounts == Mounts::LeftOut)),
-        ])
-        .canonical()
-    }
 }
 
 /// Whether what is mounted inside of a tree belongs to it.
@@ -206,6 +191,7 @@ impl FilesTarget {
                 never.insert(inside.as_os_str().as_bytes().to_vec());
             }
         }
+        let scope = scope(settings, &path, &never);
         Ok(Self {
             inner: Arc::new(Inner {
                 path,
@@ -213,7 +199,7 @@ impl FilesTarget {
                 device,
                 mounts: settings.mounts,
                 patterns: Patterns::new(&settings.include, &settings.exclude)?,
-                scope: settings.scope(),
+                scope,
                 never,
                 fault: settings.fault.clone(),
             }),

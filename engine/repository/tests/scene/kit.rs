@@ -108,6 +108,7 @@ pub(crate) fn unit(source: impl EntrySource + 'static, run: RunId, step: &str) -
         at: at(0),
         area: FILES,
         source: Arc::new(source),
+        scope: "everything".to_owned(),
         previous: None,
     }
 }

@@ -85,6 +85,7 @@ impl Scene {
         let units = inventory.units.iter().map(|unit| {
             let range = Unit::range_of(&unit.item()).unwrap();
             let request = UnitRequest {
+                scope: target.scope(),
                 run,
                 effect: effect(unit),
                 at: Instant(1_772_323_200_000_000),

@@ -5,6 +5,7 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _, symlink};
 use std::sync::Arc;
 
 use holdfast_contract::entry::{EntrySource, Found};
+use holdfast_contract::provider::Provider as _;
 use holdfast_contract::unit::Range;
 use holdfast_files::FilesTarget;
 use holdfast_kernel::id::{EffectKey, Instant, RunId};
@@ -86,6 +87,7 @@ fn units_that_are_captured_at_once_become_one_set() {
             let (scene, target) = (&scene, &target);
             scope.spawn(move || {
                 let request = UnitRequest {
+                    scope: target.scope(),
                     run,
                     effect: EffectKey::of(run, "capture", Some(&unit.key()), 0),
                     at: Instant(1_772_323_200_000_000),
@@ -167,6 +169,7 @@ fn check_changing(by: Change, times: usize, listed: &[&str]) {
     let run = RunId::from_bytes([9; 16]);
     let effect = EffectKey::of(run, "capture", None, 0);
     let request = UnitRequest {
+        scope: target.scope(),
         run,
         effect,
         at: Instant(0),

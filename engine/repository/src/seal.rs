@@ -109,7 +109,8 @@ impl Repository {
         };
         let Some((snapshot, set)) = self.find_set(session, earlier)? else { return Ok(None) };
         // What is said of a set stays said: one that was made when something else belonged is another.
-        if self.open_set(earlier)?.manifest().target.scope != gathered.target.scope {
+        let before = self.open_set(earlier).map(|open| open.manifest().target.scope.clone());
+        if !before.is_ok_and(|before| before == gathered.target.scope) {
             return Ok(None);
         }
         let layers = gathered.layers.iter().cloned();

@@ -68,7 +68,7 @@ impl Capture {
         &self,
         attempt: &Attempt,
         input: &Input,
-        (source, scope): (Arc<dyn EntrySource>, String),
+        (source, bounds): (Arc<dyn EntrySource>, String),
     ) -> Result<UnitSummary, Failure> {
         let (repositories, permit) = (Arc::clone(&self.repositories), permit(attempt));
         let (run, at) = (attempt.facts().run, attempt.facts().started_at);
@@ -87,7 +87,7 @@ impl Capture {
                 let previous = repository.newest(&target, object.as_deref())?;
                 let previous = previous.map(|set| set.id);
                 let area = FILES;
-                let request = UnitRequest { run, effect, at, area, source, scope, previous };
+                let request = UnitRequest { run, effect, at, area, source, bounds, previous };
                 Ok(repository.capture_unit(&request, &permit)?)
             })
             .await
@@ -134,7 +134,7 @@ impl Action for Capture {
         let entries = item.get("entries").and_then(Value::as_integer).unwrap_or(0);
         attempt.progress(Progress::Total(u64::try_from(entries).unwrap_or(0)));
         let source = Arc::new(Counted { source, attempt: attempt.clone() });
-        let unit = self.tree(attempt, input, (source, target.scope())).await?;
+        let unit = self.tree(attempt, input, (source, target.bounds())).await?;
         let value = Value::from([
             ("key", Value::Text(key)),
             ("bytes", Value::from(unit.counts.bytes)),

@@ -98,7 +98,7 @@ impl Action for Compare {
         let (repositories, set) = (Arc::clone(&self.repositories), id.clone());
         let kept = attempt.blocking(move || repositories.set(&set)).await?;
         if delete {
-            may_remove(&id, &kept.open, &target.scope())?;
+            may_remove(&id, &kept.open, &target.bounds())?;
         }
         let kept = kept as Arc<dyn Kept>;
         let tally = Box::new(Tally::new(attempt.records().bodies()));
@@ -121,23 +121,23 @@ impl Action for Compare {
 }
 
 /// Whether what a set lacks was not there, rather than not readable or none of the target's.
-fn may_remove(id: &SetId, set: &OpenSet, scope: &str) -> Result<(), Failure> {
+fn may_remove(id: &SetId, set: &OpenSet, bounds: &str) -> Result<(), Failure> {
     let refused = |message| Err(Failure::without_effect(Class::Invalid, message));
     if set.set().completeness == Completeness::Partial {
         return refused(format!(
             "{id} is partial: what it lacks may only not have been readable, so nothing is removed by it"
         ));
     }
-    let before = &set.manifest().target.scope;
+    let before = &set.manifest().target.bounds;
     if before.is_empty() {
         return refused(format!(
             "{id} does not say what belonged to its target when it was made, so nothing is removed by it; back \
              the target up again first"
         ));
     }
-    if before != scope {
+    if before != bounds {
         return refused(format!(
-            "when {id} was made, the target was {before}, and now it is {scope}: what the set lacks may only not \
+            "when {id} was made, the bounds of the target were {before}, and now they are {bounds}: what the set lacks may only not \
              have belonged to it, so nothing is removed by it; back the target up again first"
         ));
     }

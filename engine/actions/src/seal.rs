@@ -97,7 +97,7 @@ impl Action for Seal {
             name: target.name,
             kind: provider.kind().to_owned(),
             identity: target.identity,
-            scope: provider.scope(),
+            bounds: provider.bounds(),
         };
         let from = named_steps(&input.with, "from")?;
         let allow_empty = boolean(&input.with, "allow_empty")?.unwrap_or(false);

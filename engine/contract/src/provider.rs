@@ -181,9 +181,9 @@ pub trait Provider: Send + Sync {
     /// What tells it from other targets; pinned to run, plan and set.
     fn identity(&self) -> String;
 
-    /// What of it belongs to the target, in words that are the same as long as that is. A set says it, and nothing
+    /// Its bounds: what of it belongs to the target, in words that are the same as long as that is. A set says it, and nothing
     /// is removed by a set that was made under other words: what it lacks may only not have belonged.
-    fn scope(&self) -> String;
+    fn bounds(&self) -> String;
 
     /// Lists what it has into `items`: maps with key, kind, name, version and stage, at most 4 KiB each.
     ///

@@ -34,7 +34,7 @@ pub struct Target {
     pub identity: String,
     /// What of it belonged to the target when it was captured, in the words of its kind; empty: it cannot be said.
     #[serde(default)]
-    pub scope: String,
+    pub bounds: String,
 }
 
 /// One object of a set.

@@ -109,8 +109,8 @@ impl Repository {
         };
         let Some((snapshot, set)) = self.find_set(session, earlier)? else { return Ok(None) };
         // What is said of a set stays said: one that was made when something else belonged is another.
-        let before = self.open_set(earlier).map(|open| open.manifest().target.scope.clone());
-        if !before.is_ok_and(|before| before == gathered.target.scope) {
+        let before = self.open_set(earlier).map(|open| open.manifest().target.bounds.clone());
+        if !before.is_ok_and(|before| before == gathered.target.bounds) {
             return Ok(None);
         }
         let layers = gathered.layers.iter().cloned();
@@ -232,9 +232,9 @@ impl Repository {
                 return Err(Refused::NoUnit { effect: effect.to_string() });
             };
             gathered.layers.push(snapshot);
-            if unit.scope != request.target.scope {
+            if unit.bounds != request.target.bounds {
                 // It was another at times while the set was made: what is not in it may not have belonged.
-                gathered.target.scope.clear();
+                gathered.target.bounds.clear();
             }
             gathered.counts = gathered.counts.plus(unit.counts);
             // What could not be listed is listed by its unit too.

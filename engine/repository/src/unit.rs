@@ -37,7 +37,7 @@ pub struct UnitRequest {
     /// Its entries.
     pub source: Arc<dyn EntrySource>,
     /// What of the target belonged to it when it was captured, in the words of its provider.
-    pub scope: String,
+    pub bounds: String,
     /// A set of the same target: files unchanged since then are not read. Never for objects.
     pub previous: Option<SetId>,
 }
@@ -52,7 +52,7 @@ pub struct UnitSummary {
     /// What it does not hold, or not as it should: it is partial if there is any.
     pub left_out: Vec<LeftOut>,
     /// What of the target belonged to it when it was captured.
-    pub scope: String,
+    pub bounds: String,
     /// Whether it was there before.
     pub origin: Origin,
 }
@@ -74,7 +74,7 @@ struct Note {
     counts: Counts,
     left_out: Vec<(String, String)>,
     #[serde(default)]
-    scope: String,
+    bounds: String,
 }
 
 impl Repository {
@@ -102,7 +102,7 @@ impl Repository {
         let note = Note {
             counts: captured.counts,
             left_out: captured.left_out.iter().map(as_text).collect(),
-            scope: request.scope.clone(),
+            bounds: request.bounds.clone(),
         };
         let description = serde_json::to_string(&note)
             .map_err(|error| Refused::Below(format!("writing down a unit: {error}")))?;
@@ -117,7 +117,7 @@ impl Repository {
             snapshot,
             counts: captured.counts,
             left_out: captured.left_out,
-            scope: request.scope.clone(),
+            bounds: request.bounds.clone(),
             origin: Origin::Done,
         })
     }
@@ -170,6 +170,6 @@ fn read_note(snapshot: &SnapshotFile) -> Result<UnitSummary, Refused> {
         Ok(LeftOut { path, reason: reason.clone() })
     });
     let left_out = left_out.collect::<Result<_, Refused>>()?;
-    let Note { counts, scope, .. } = note;
-    Ok(UnitSummary { snapshot: id, counts, left_out, scope, origin: Origin::Found })
+    let Note { counts, bounds, .. } = note;
+    Ok(UnitSummary { snapshot: id, counts, left_out, bounds, origin: Origin::Found })
 }

@@ -7,6 +7,7 @@
 mod apply;
 pub mod beneath;
 mod beside;
+mod bounds;
 pub mod capture;
 mod compare;
 mod folder;
@@ -20,7 +21,6 @@ mod probe;
 pub mod provider;
 pub mod root;
 pub mod scan;
-mod scope;
 pub mod unit;
 mod write;
 

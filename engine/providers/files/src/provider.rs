@@ -35,8 +35,8 @@ impl Provider for FilesTarget {
         self.name()
     }
 
-    fn scope(&self) -> String {
-        self.inner.scope.clone()
+    fn bounds(&self) -> String {
+        self.inner.bounds.clone()
     }
 
     async fn inventory(

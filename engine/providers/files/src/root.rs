@@ -15,9 +15,9 @@ use holdfast_kernel::failure::{Class, Failure};
 use rustix::fs::{Mode, OFlags, fstat};
 
 use crate::beneath::{FOLDER, open_beneath};
+use crate::bounds::bounds;
 use crate::glob::{BadPattern, Patterns};
 use crate::scan::names_in;
-use crate::scope::scope;
 
 /// What the configuration says about a target.
 #[derive(Clone, Debug, Default)]
@@ -126,7 +126,7 @@ pub(crate) struct Inner {
     pub(crate) mounts: Mounts,
     pub(crate) patterns: Patterns,
     /// What belongs to the target, for people and to be compared.
-    pub(crate) scope: String,
+    pub(crate) bounds: String,
     /// What is never read, by its path from the root.
     pub(crate) never: BTreeSet<TreePath>,
     pub(crate) fault: Option<Fault>,
@@ -191,7 +191,7 @@ impl FilesTarget {
                 never.insert(inside.as_os_str().as_bytes().to_vec());
             }
         }
-        let scope = scope(settings, &path, &never);
+        let bounds = bounds(settings, &path, &never);
         Ok(Self {
             inner: Arc::new(Inner {
                 path,
@@ -199,7 +199,7 @@ impl FilesTarget {
                 device,
                 mounts: settings.mounts,
                 patterns: Patterns::new(&settings.include, &settings.exclude)?,
-                scope,
+                bounds,
                 never,
                 fault: settings.fault.clone(),
             }),

@@ -42,7 +42,7 @@ pub(crate) fn target() -> Target {
         name: "documents".to_owned(),
         kind: "files".to_owned(),
         identity: "files:/srv/documents".to_owned(),
-        scope: "everything".to_owned(),
+        bounds: "everything".to_owned(),
     }
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn unit(source: impl EntrySource + 'static, run: RunId, step: &str) -
         at: at(0),
         area: FILES,
         source: Arc::new(source),
-        scope: "everything".to_owned(),
+        bounds: "everything".to_owned(),
         previous: None,
     }
 }

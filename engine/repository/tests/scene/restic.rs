@@ -336,28 +336,28 @@ fn a_tree_as_deep_as_paths_can_be_is_sealed() {
 #[test]
 fn a_set_says_what_belonged_to_its_target_unless_that_changed_while_it_was_made() {
     let scene = Scene::new();
-    let sealed_with = |number, scopes: [&str; 2]| {
-        for (step, scope) in ["one", "two"].into_iter().zip(scopes) {
+    let sealed_with = |number, bounds: [&str; 2]| {
+        for (step, bounds) in ["one", "two"].into_iter().zip(bounds) {
             let mut request = crate::kit::unit(Tree::of([file(step, step)]), run(number), step);
-            scope.clone_into(&mut request.scope);
+            bounds.clone_into(&mut request.bounds);
             scene.repository.capture_unit(&request, &crate::kit::always()).unwrap();
         }
         let sealed = seal(&scene.repository, run(number), &["one", "two"]).unwrap();
         let open = scene.repository.open_set(&sealed.set.id).unwrap();
-        (sealed.set.id, open.manifest().target.scope.clone())
+        (sealed.set.id, open.manifest().target.bounds.clone())
     };
-    let (first, scope) = sealed_with(1, ["everything", "everything"]);
-    assert_eq!(scope, "everything");
+    let (first, bounds) = sealed_with(1, ["everything", "everything"]);
+    assert_eq!(bounds, "everything");
     assert_eq!(sealed_with(2, ["less", "everything"]).1, "");
     let unless_same = |number| {
         let mut request = seal_request(run(number), &["one", "two"]);
         request.unless_same_as = Some(first.clone());
         scene.repository.seal(&request, &crate::kit::always()).unwrap().origin
     };
-    for (number, scope, expect) in [(3, "everything", Origin::Same), (4, "less", Origin::Done)] {
+    for (number, bounds, expect) in [(3, "everything", Origin::Same), (4, "less", Origin::Done)] {
         for step in ["one", "two"] {
             let mut request = crate::kit::unit(Tree::of([file(step, step)]), run(number), step);
-            scope.clone_into(&mut request.scope);
+            bounds.clone_into(&mut request.bounds);
             scene.repository.capture_unit(&request, &crate::kit::always()).unwrap();
         }
         assert_eq!(

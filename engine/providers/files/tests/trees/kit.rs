@@ -85,7 +85,7 @@ impl Scene {
         let units = inventory.units.iter().map(|unit| {
             let range = Unit::range_of(&unit.item()).unwrap();
             let request = UnitRequest {
-                scope: target.scope(),
+                bounds: target.bounds(),
                 run,
                 effect: effect(unit),
                 at: Instant(1_772_323_200_000_000),
@@ -106,7 +106,7 @@ impl Scene {
                 name: "documents".to_owned(),
                 kind: "files".to_owned(),
                 identity: target.name(),
-                scope: target.scope(),
+                bounds: target.bounds(),
             },
             object: None,
             units: inventory.units.iter().map(effect).collect(),

@@ -87,7 +87,7 @@ fn units_that_are_captured_at_once_become_one_set() {
             let (scene, target) = (&scene, &target);
             scope.spawn(move || {
                 let request = UnitRequest {
-                    scope: target.scope(),
+                    bounds: target.bounds(),
                     run,
                     effect: EffectKey::of(run, "capture", Some(&unit.key()), 0),
                     at: Instant(1_772_323_200_000_000),
@@ -169,7 +169,7 @@ fn check_changing(by: Change, times: usize, listed: &[&str]) {
     let run = RunId::from_bytes([9; 16]);
     let effect = EffectKey::of(run, "capture", None, 0);
     let request = UnitRequest {
-        scope: target.scope(),
+        bounds: target.bounds(),
         run,
         effect,
         at: Instant(0),

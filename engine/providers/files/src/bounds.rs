@@ -16,7 +16,7 @@ use crate::root::{Mounts, Settings};
 const MOUNTED: &str = "/proc/self/mountinfo";
 
 /// What belongs to the target with this canonical root, of which `never` is never read.
-pub(crate) fn scope(settings: &Settings, root: &Path, never: &BTreeSet<TreePath>) -> String {
+pub(crate) fn bounds(settings: &Settings, root: &Path, never: &BTreeSet<TreePath>) -> String {
     let list =
         |texts: &mut dyn Iterator<Item = String>| Value::List(texts.map(Value::Text).collect());
     let mounted = match std::fs::read(MOUNTED) {
@@ -82,7 +82,7 @@ mod tests {
         let plain = Settings::default();
         let words = |settings: &Settings, never: &[&str]| {
             let never = never.iter().map(|path| path.as_bytes().to_vec()).collect();
-            scope(settings, root, &never)
+            bounds(settings, root, &never)
         };
         let all = [
             words(&plain, &[]),

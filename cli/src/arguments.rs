@@ -63,7 +63,33 @@ pub(crate) enum Command {
     #[command(
         after_help = "Example:\n  holdfast retry run_0199\n\nThe beginning of a run's id is enough."
     )]
-    Retry(Run),
+    Retry(Retry),
+    /// Start a run like an earlier one, linked to it.
+    #[command(
+        after_help = "Example:\n  holdfast rerun run_0199 --set verify=true\n\nThe workflow is the one the earlier \
+                            run was pinned to; `--latest` takes its file as it is now."
+    )]
+    Rerun(Rerun),
+    /// Let a run end: nothing more starts, what is in flight is settled, then its `finally` runs.
+    #[command(
+        after_help = "Example:\n  holdfast cancel run_0199\n\nA second cancel stops its `finally` too."
+    )]
+    Cancel(Run),
+    /// End a run at once: nothing in flight is waited for, and its `finally` does not run.
+    #[command(after_help = "Example:\n  holdfast kill run_0199")]
+    Kill(Run),
+    /// Say yes to what a run asks, or to a plan.
+    #[command(after_help = "Example:\n  holdfast approve run_0199 ask --comment 'as discussed'")]
+    Approve(Approve),
+    /// Say no to what a run asks, or to a plan.
+    #[command(after_help = "Example:\n  holdfast reject run_0199 ask --reason 'not before Monday'")]
+    Reject(Reject),
+    /// Follow a run until it ends.
+    #[command(
+        after_help = "Example:\n  holdfast watch run_0199\n\nThe exit code is the status of the run. Ctrl-C stops \
+                            watching; the run goes on."
+    )]
+    Watch(Run),
     /// Say whether an effect in doubt happened.
     #[command(
         after_help = "Example:\n  holdfast resolve run_0199 create done\n\nHave a look at the target first: \
@@ -78,7 +104,7 @@ pub(crate) enum Command {
     Show(Show),
     /// Print what a run's attempts said.
     #[command(after_help = "Example:\n  holdfast logs run_0199")]
-    Logs(Run),
+    Logs(Logs),
     /// List the stored changes of runs' statuses, the latest first.
     #[command(after_help = "Example:\n  holdfast notifications --limit 5")]
     Notifications(Limit),
@@ -139,6 +165,75 @@ pub(crate) struct Submission {
 pub(crate) struct Run {
     /// Its id, or the beginning of it.
     pub(crate) run: String,
+}
+
+/// `retry`.
+#[derive(Debug, Args)]
+pub(crate) struct Retry {
+    /// The run's id, or the beginning of it.
+    pub(crate) run: String,
+    /// Only what is not ok of this step, and what follows it.
+    #[arg(long, value_name = "STEP")]
+    pub(crate) step: Option<String>,
+    /// Only this item of the step.
+    #[arg(long, value_name = "KEY", requires = "step")]
+    pub(crate) item: Option<String>,
+    /// Show what would run again, and do nothing.
+    #[arg(long)]
+    pub(crate) dry: bool,
+}
+
+/// `rerun`.
+#[derive(Debug, Args)]
+pub(crate) struct Rerun {
+    /// The run's id, or the beginning of it.
+    pub(crate) run: String,
+    /// An input that is to be another, as NAME=VALUE. Repeat it for more.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Take the workflow's file as it is now.
+    #[arg(long)]
+    pub(crate) latest: bool,
+}
+
+/// `approve`.
+#[derive(Debug, Args)]
+pub(crate) struct Approve {
+    /// The id of the run or the plan, or the beginning of it.
+    #[arg(value_name = "RUN|PLAN")]
+    pub(crate) of: String,
+    /// The step that asks; needed if several do.
+    pub(crate) step: Option<String>,
+    /// The item's key if the step fans out.
+    pub(crate) item: Option<String>,
+    /// What is to be kept with the answer.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) comment: String,
+}
+
+/// `reject`.
+#[derive(Debug, Args)]
+pub(crate) struct Reject {
+    /// The id of the run or the plan, or the beginning of it.
+    #[arg(value_name = "RUN|PLAN")]
+    pub(crate) of: String,
+    /// The step that asks; needed if several do.
+    pub(crate) step: Option<String>,
+    /// The item's key if the step fans out.
+    pub(crate) item: Option<String>,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+/// `logs`.
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    /// The run's id, or the beginning of it.
+    pub(crate) run: String,
+    /// Go on with what is said until the run ends.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
 }
 
 /// `resolve`.
@@ -364,8 +459,8 @@ mod tests {
             let example = help.lines().find_map(|line| line.trim().strip_prefix("holdfast "));
             let example =
                 example.unwrap_or_else(|| panic!("`{}` has no example", command.get_name()));
-            let words = ["holdfast"].into_iter().chain(example.split_whitespace());
-            Arguments::try_parse_from(words).unwrap_or_else(|error| panic!("{example}: {error}"));
+            Arguments::try_parse_from(words(&format!("holdfast {example}")))
+                .unwrap_or_else(|error| panic!("{example}: {error}"));
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The commands, one file each, and the one match from arguments to them.
 
 mod actions;
+mod answer;
+mod cancel;
 mod demo;
 mod doctor;
 mod drive;
@@ -9,8 +11,10 @@ mod init;
 mod logs;
 mod notifications;
 mod outputs;
+mod place;
 mod plan;
 mod repository;
+mod rerun;
 mod resolve;
 mod retry;
 mod runs;
@@ -20,12 +24,13 @@ mod show;
 mod submit;
 mod unknown;
 mod validate;
+mod waits;
+mod watch;
 
 use std::process::ExitCode;
 
 use holdfast_drive::output::Refusal;
-use holdfast_journal::query::{Found, ReadError, Reader};
-use holdfast_kernel::id::RunId;
+use holdfast_kernel::event::CancelKind;
 
 use crate::arguments::{Arguments, Command};
 use crate::error::Error;
@@ -45,11 +50,17 @@ pub(crate) fn perform(arguments: Arguments, output: Output) -> Result<ExitCode, 
         Command::Run(submission) => drive::run(&submission, &settings()?, output),
         Command::Resume => drive::resume(&settings()?, output),
         Command::Submit(submission) => submit::perform(&submission, &settings()?, output),
-        Command::Retry(run) => retry::perform(&run, &settings()?, output),
+        Command::Retry(retry) => retry::perform(&retry, &settings()?, output),
+        Command::Rerun(rerun) => rerun::perform(&rerun, &settings()?, output),
+        Command::Cancel(run) => cancel::perform(&run, CancelKind::Cancel, &settings()?, output),
+        Command::Kill(run) => cancel::perform(&run, CancelKind::Kill, &settings()?, output),
+        Command::Approve(approve) => answer::approve(&approve, &settings()?, output),
+        Command::Reject(reject) => answer::reject(&reject, &settings()?, output),
+        Command::Watch(run) => watch::perform(&run, &settings()?, output),
         Command::Resolve(resolve) => resolve::perform(&resolve, &settings()?, output),
         Command::Runs(runs) => runs::perform(&runs, &settings()?, output),
         Command::Show(show) => show::perform(&show, &settings()?, output),
-        Command::Logs(run) => logs::perform(&run, &settings()?, output),
+        Command::Logs(logs) => logs::perform(&logs, &settings()?, output),
         Command::Notifications(limit) => notifications::perform(&limit, &settings()?, output),
         Command::Sets(sets) => sets::perform(&sets, &settings()?, output),
         Command::Set(set) => set::perform(&set.what, &settings()?, output),
@@ -66,24 +77,6 @@ pub(crate) fn perform(arguments: Arguments, output: Output) -> Result<ExitCode, 
     }
 }
 
-/// The run that an id, or the beginning of one, names.
-fn find_run(reader: &Reader, text: &str) -> Result<RunId, Error> {
-    match reader.find(text).map_err(|error| unreadable(&error))? {
-        Found::One(run) => Ok(run),
-        Found::None => Err(Error::usage(format!("There is no run `{text}`."))
-            .hint("`holdfast runs` lists the runs of this state directory.")),
-        Found::Several(runs) => {
-            let error = Error::usage(format!("`{text}` is the beginning of several run ids."));
-            Err(runs.iter().fold(error, |error, run| error.hint(run.to_string())))
-        }
-    }
-}
-
-/// The store cannot be read.
-fn unreadable(error: &ReadError) -> Error {
-    Error::unavailable(format!("The state cannot be read: {error}."))
-}
-
 /// A request was refused.
 fn refused(what: &str, refusal: &Refusal) -> Error {
     let error = Error::rejected(format!("{what}: {refusal}."));
@@ -91,23 +84,16 @@ fn refused(what: &str, refusal: &Refusal) -> Error {
         Refusal::OnlyUnknown | Refusal::NotUnknown => error
             .hint("`holdfast show RUN` lists what is in doubt, with the command that resolves it."),
         Refusal::KeyTaken(run) => error.hint(format!("`holdfast show {run}` shows it.")),
+        Refusal::OtherInputs(run) | Refusal::GroupFull { run, .. } => {
+            error.hint(format!("`holdfast show {run}` shows it."))
+        }
         Refusal::Active
-        | Refusal::Sealed
+        | Refusal::Ended
+        | Refusal::NotAsked
+        | Refusal::NotForYou(_)
         | Refusal::NothingToDo
         | Refusal::NoSuchRun
         | Refusal::Unreadable(_)
         | Refusal::Draining => error,
-    }
-}
-
-/// What is unfinished, for commands that drive nothing.
-fn tell_unfinished(unfinished: usize, output: Output) {
-    match unfinished {
-        0 => {}
-        1 => output.talk("1 run is unfinished: `holdfast resume` goes on with it."),
-        many => {
-            output
-                .talk(format!("{many} runs are unfinished: `holdfast resume` goes on with them."));
-        }
     }
 }

@@ -22,7 +22,11 @@ use holdfast_runtime::lock::{LockError, StateLock, Use};
 use holdfast_runtime::logs::Logs;
 use holdfast_runtime::offline::Offline;
 use holdfast_runtime::unreadable::Unreadable;
+use holdfast_service::answer::Sources;
+use holdfast_service::socket::Service;
 
+use crate::access::Here;
+use crate::children::{LocalChildren, LocalWorkflows};
 use crate::error::Error;
 use crate::output::Output;
 use crate::repository;
@@ -37,6 +41,7 @@ const DRAIN_GRACE: Millis = Millis::seconds(30);
 const UNCLEAN_ENDS: u32 = 3;
 
 /// What steps can use, and what the language knows of it.
+#[derive(Clone)]
 pub(crate) struct Parts {
     pub(crate) registry: Registry,
     pub(crate) actions: Actions,
@@ -52,7 +57,9 @@ pub(crate) fn parts(settings: &Settings, output: Output) -> Parts {
     let programs = settings.configuration.allow.commands.iter();
     let programs = programs.map(|command| (command.path.clone(), command.writes)).collect();
     let registry = standard(allowed, &(Arc::clone(&targets) as Arc<dyn Targets>), &repositories);
-    let actions = Actions::new(registry.specs()).with_programs(programs);
+    let plain = Actions::new(registry.specs()).with_programs(programs);
+    let workflows = LocalWorkflows::new(settings.base.join("workflows"), plain.clone());
+    let actions = plain.with_workflows(Arc::new(workflows));
     Parts { registry, actions, targets, repositories }
 }
 
@@ -64,23 +71,46 @@ pub(crate) struct State {
     disk: Arc<dyn Disk>,
 }
 
+impl State {
+    /// What can be read of it.
+    pub(crate) fn sources(&self) -> Sources {
+        Sources {
+            reader: self.opened.reader.clone(),
+            bodies: Arc::clone(&self.opened.bodies),
+            logs: Logs::new(Arc::clone(&self.disk)),
+        }
+    }
+}
+
+/// What became of opening a state.
+pub(crate) enum Opening {
+    /// It is open.
+    Open(Box<State>),
+    /// Another process has it; told as an error.
+    Owned(Error),
+}
+
 /// Opens the state directory, which is made if it is not there.
 ///
 /// # Errors
-/// Another process has it, or something in it cannot be used.
-pub(crate) fn open_state(settings: &Settings, purpose: Use) -> Result<State, Error> {
+/// Something in it cannot be used.
+pub(crate) fn open_state(settings: &Settings, purpose: Use) -> Result<Opening, Error> {
     let disk = Local::new(&settings.state).map_err(|error| {
         Error::unavailable(format!(
             "The state directory {} cannot be made: {error}.",
             settings.state.display()
         ))
     })?;
-    let lock = StateLock::take(&settings.state, purpose).map_err(|error| locked(&error))?;
+    let lock = match StateLock::take(&settings.state, purpose) {
+        Ok(lock) => lock,
+        Err(error @ LockError::Owned { .. }) => return Ok(Opening::Owned(locked(&error))),
+        Err(error) => return Err(locked(&error)),
+    };
     let check = if lock.unclean_ends() >= UNCLEAN_ENDS { Check::Full } else { Check::Quick };
     let disk: Arc<dyn Disk> = Arc::new(disk);
     let opened = open(Arc::clone(&disk), &chance::instance_id(), check)
         .map_err(|error| unusable(&settings.state, &error))?;
-    Ok(State { lock, opened, disk })
+    Ok(Opening::Open(Box::new(State { lock, opened, disk })))
 }
 
 fn locked(error: &LockError) -> Error {
@@ -123,8 +153,9 @@ pub(crate) fn compile(actions: &Actions) -> Compile {
 pub(crate) struct Engine {
     pub(crate) executor: Executor,
     pub(crate) handle: Handle,
-    pub(crate) reader: holdfast_journal::query::Reader,
     pub(crate) lock: StateLock,
+    /// What answers whoever connects.
+    pub(crate) service: Service,
     /// The runs that were unfinished.
     pub(crate) active: Vec<RunId>,
 }
@@ -135,39 +166,54 @@ pub(crate) fn engine(state: State, settings: &Settings, parts: &Parts) -> Engine
     let reader = opened.reader.clone();
     opened.bodies.seal_with(body_key(parts));
     let active = opened.recovered.active.iter().map(|active| active.run).collect();
+    let logs = Logs::new(Arc::clone(&disk));
+    let bodies = Arc::clone(&opened.bodies);
+    let compile = compile(&parts.actions);
     let setup = Setup {
         opened,
-        disk: Arc::clone(&disk),
+        disk,
         reserve: settings.reserve(),
-        logs: Logs::new(disk),
+        logs: logs.clone(),
         actions: parts.registry.clone(),
-        compile: compile(&parts.actions),
+        compile: Arc::clone(&compile),
         secrets: Arc::new(DeclaredSecrets { allowed: settings.allowed() }),
+        children: Arc::new(LocalChildren {
+            actions: parts.actions.clone(),
+            targets: Arc::clone(&parts.targets),
+            repositories: Arc::clone(&parts.repositories),
+        }),
         limits: settings.limits(),
         drain_grace: DRAIN_GRACE,
         cancel_grace: CANCEL_GRACE,
     };
     let (executor, handle) = Executor::new(setup);
-    Engine { executor, handle, reader, lock, active }
+    let sources = Sources { reader, bodies, logs };
+    let service = Service { handle: handle.clone(), sources, compile };
+    Engine { executor, handle, lock, service, active }
 }
 
-/// A state that is acted on and not driven, with its lock.
-pub(crate) struct Undriven {
-    pub(crate) offline: Offline,
-    pub(crate) logs: Logs,
-    /// How many runs are unfinished.
-    pub(crate) unfinished: usize,
-    _lock: StateLock,
+/// What became of opening a state that is not to be driven.
+pub(crate) enum Tried {
+    /// It is open.
+    Open(Box<Here>),
+    /// Another process has it, for as long as its runs take; told as an error.
+    Owned(Error),
 }
 
-/// Opens the state to look at it, or to act and let go.
+/// Opens the state to look at it, or to act and let go, if nobody drives its runs.
 ///
 /// # Errors
-/// Another process has it, or something in it cannot be used.
-pub(crate) fn undriven(settings: &Settings, parts: &Parts) -> Result<Undriven, Error> {
-    let State { lock, opened, disk } = open_state(settings, Use::Acts)?;
+/// Something in it cannot be used.
+pub(crate) fn try_undriven(settings: &Settings, parts: &Parts) -> Result<Tried, Error> {
+    let State { lock, opened, disk } = match open_state(settings, Use::Acts)? {
+        Opening::Open(state) => *state,
+        Opening::Owned(error) => return Ok(Tried::Owned(error)),
+    };
     let unfinished = opened.recovered.active.len();
     opened.bodies.seal_with(body_key(parts));
-    let offline = Offline::new(opened, compile(&parts.actions));
-    Ok(Undriven { offline, logs: Logs::new(disk), unfinished, _lock: lock })
+    let compile = compile(&parts.actions);
+    let offline = Offline::new(opened, Arc::clone(&compile));
+    let (reader, bodies) = (offline.reader.clone(), Arc::clone(&offline.bodies));
+    let sources = Sources { reader, bodies, logs: Logs::new(disk) };
+    Ok(Tried::Open(Box::new(Here { offline, sources, unfinished, compile, _lock: lock })))
 }

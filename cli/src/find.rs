@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use holdfast_language::{Checked, Source, check};
+use holdfast_language::{Checked, Source, check, name_of};
 
 use crate::compose::Parts;
 use crate::error::Error;
@@ -49,12 +49,13 @@ fn named(name: &str, settings: &Settings, parts: &Parts) -> Result<Workflow, Err
     let (mut names, mut invalid) = (Vec::new(), Vec::new());
     for path in files(&folder)? {
         let source = read(&path)?;
-        match check(&source, &parts.actions) {
-            Ok(checked) if checked.definition.name == name => {
-                found.push((path, Workflow { source, checked }));
-            }
-            Ok(checked) => names.push(checked.definition.name),
-            Err(_) => invalid.push(path),
+        match name_of(&source) {
+            Some(of) if of == name => match check(&source, &parts.actions) {
+                Ok(checked) => found.push((path, Workflow { source, checked })),
+                Err(_) => invalid.push(path),
+            },
+            Some(of) => names.push(of),
+            None => invalid.push(path),
         }
     }
     let mut found = found.into_iter();

@@ -5,7 +5,9 @@
 
 #![warn(clippy::use_debug)]
 
+mod access;
 mod arguments;
+mod children;
 mod commands;
 mod compose;
 mod environment;

@@ -4,24 +4,31 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use holdfast_actions::repositories::object_label;
-use holdfast_drive::input::{Program as Compiled, Submit, Token};
-use holdfast_journal::query::Reader;
+use holdfast_actions::repositories::{Repositories, object_label};
+use holdfast_contract::plan::Plan;
 use holdfast_journal::record::StoredDefinition;
 use holdfast_kernel::definition::Definition;
-use holdfast_kernel::event::{Initiator, Request, TargetReference};
-use holdfast_language::Program;
-use holdfast_language::submit::{Given, Reference, References, Wanted, dedupe_key, resolve};
+use holdfast_kernel::event::{Initiator, KeyKind, Request, TargetReference};
+use holdfast_kernel::id::{Digest, RunId};
+use holdfast_language::input::Declarations;
+use holdfast_language::submit::{
+    Given, Reference, References, Wanted, custom_key, dedupe_key, resolve,
+};
+use holdfast_language::{Checked, Program};
 use holdfast_repository::backup_set::{BackupSet, Completeness};
 use holdfast_runtime::chance;
+use holdfast_service::wire::ask::{Act, Ask};
 
+use crate::access::Access;
 use crate::arguments::Submission;
+use crate::children;
 use crate::compose::Parts;
 use crate::environment;
 use crate::error::Error;
 use crate::find::{self, Workflow};
 use crate::output::Output;
 use crate::settings::Settings;
+use crate::targets::LocalTargets;
 
 /// A request whose workflow is valid and whose inputs are not looked up yet: plans are in the state.
 pub(crate) struct Prepared {
@@ -50,34 +57,74 @@ pub(crate) fn prepare(
 ///
 /// # Errors
 /// An input does not fit, or what it refers to is not there.
-pub(crate) fn submit(prepared: Prepared, parts: &Parts, reader: &Reader) -> Result<Submit, Error> {
-    let Prepared { workflow, name: asked, given } = prepared;
-    let definition = Arc::new(workflow.checked.definition);
+pub(crate) fn act(prepared: Prepared, parts: &Parts, access: &Access) -> Result<Act, Error> {
+    let Prepared { workflow, name, given } = prepared;
+    let Checked { definition, declarations, children, .. } = workflow.checked;
+    let lowered = serde_json::to_string(&definition)
+        .map_err(|error| Error::internal(format!("The workflow cannot be stored: {error}.")))?;
+    let digest = Definition::digest_of(lowered.as_bytes());
+    let text = workflow.source.text().to_owned();
+    let mut stored = vec![StoredDefinition { digest, text, lowered }];
+    stored.extend(children::stored(&children));
+    let pinned = Pinned { name: &name, digest, definition: Arc::new(definition), declarations };
+    let request = request(pinned, &given, None, (parts, access))?;
+    Ok(Act::Submit { request: Box::new(request), stored })
+}
+
+/// A workflow that a run is to be pinned to.
+pub(crate) struct Pinned<'a> {
+    /// What whoever asks calls it.
+    pub(crate) name: &'a str,
+    /// The digest of its lowered form.
+    pub(crate) digest: Digest,
+    /// Its definition.
+    pub(crate) definition: Arc<Definition>,
+    /// What it declares.
+    pub(crate) declarations: Declarations,
+}
+
+/// A request for a run of a workflow.
+///
+/// # Errors
+/// An input does not fit, or what it refers to is not there.
+pub(crate) fn request(
+    pinned: Pinned<'_>,
+    given: &BTreeMap<String, Given>,
+    rerun_of: Option<RunId>,
+    (parts, access): (&Parts, &Access),
+) -> Result<Request, Error> {
+    let Pinned { name: asked, digest, definition, declarations } = pinned;
     let program = Program::compile(Arc::clone(&definition), &parts.actions).map_err(|error| {
         Error::internal(format!("The workflow cannot be evaluated: cannot read {error}."))
     })?;
-    let known = Known { parts, reader };
-    let resolved = resolve(&program, &workflow.checked.declarations, &given, &known)
-        .map_err(|problems| refused(&asked, &problems))?;
+    let plans = |beginning: &str| {
+        let ask = Ask::Plans { beginning: beginning.to_owned() };
+        access.ask(ask).map_err(|error| error.message)
+    };
+    let known = Known { targets: &parts.targets, repositories: &parts.repositories, plans: &plans };
+    let resolved = resolve(&program, &declarations, given, &known)
+        .map_err(|problems| refused(asked, &problems))?;
     let target = resolved.target.map(|name| reference(&name, parts)).transpose()?;
     let identity = target.as_ref().map(|target| target.identity.as_str());
     let (operation, name) = (definition.operation, definition.name.as_str());
-    let key = dedupe_key(identity, operation, name, &resolved.object, &resolved.inputs);
-    let lowered = serde_json::to_string(&*definition)
-        .map_err(|error| Error::internal(format!("The workflow cannot be stored: {error}.")))?;
-    let digest = Definition::digest_of(lowered.as_bytes());
-    let request = Request {
+    let (dedupe_key, key_kind) = if let Some(key) = &resolved.dedupe_key {
+        (custom_key(identity, operation, name, key), KeyKind::Custom)
+    } else {
+        let key = dedupe_key(identity, operation, name, &resolved.object, &resolved.inputs);
+        (key, KeyKind::Inputs)
+    };
+    Ok(Request {
         run: chance::run_id(),
         definition: digest,
         target,
         object: resolved.object,
         inputs: resolved.inputs,
-        dedupe_key: key,
+        dedupe_key,
+        key_kind,
+        group: resolved.group,
         initiator: Initiator::User(environment::user()),
-    };
-    let stored = StoredDefinition { digest, text: workflow.source.text().to_owned(), lowered };
-    let program = Compiled { definition, language: Arc::new(program) };
-    Ok(Submit { request, stored, program, token: Token(0) })
+        rerun_of,
+    })
 }
 
 fn refused(workflow: &str, problems: &[holdfast_language::submit::Problem]) -> Error {
@@ -91,7 +138,7 @@ fn refused(workflow: &str, problems: &[holdfast_language::submit::Problem]) -> E
 }
 
 /// The inputs of a command line.
-fn inputs(texts: &[String]) -> Result<BTreeMap<String, Given>, Error> {
+pub(crate) fn inputs(texts: &[String]) -> Result<BTreeMap<String, Given>, Error> {
     let mut given = BTreeMap::new();
     for text in texts {
         let Some((name, value)) = text.split_once('=') else {
@@ -122,21 +169,23 @@ fn reference(name: &str, parts: &Parts) -> Result<TargetReference, Error> {
 }
 
 /// What inputs may refer to.
-struct Known<'a> {
-    parts: &'a Parts,
-    reader: &'a Reader,
+pub(crate) struct Known<'a> {
+    pub(crate) targets: &'a LocalTargets,
+    pub(crate) repositories: &'a Repositories,
+    /// The plans whose ids begin so.
+    pub(crate) plans: &'a dyn Fn(&str) -> Result<Vec<Plan>, String>,
 }
 
 impl Known<'_> {
     fn sets(&self) -> Result<Vec<BackupSet>, String> {
-        let repository = self.parts.repositories.get().map_err(|failure| failure.message)?;
+        let repository = self.repositories.get().map_err(|failure| failure.message)?;
         repository.sets().map_err(|refused| refused.to_string())
     }
 }
 
 impl References for Known<'_> {
     fn target(&self, name: &str) -> Result<Option<String>, String> {
-        self.parts.targets.named(name)
+        self.targets.named(name)
     }
 
     fn backup_set(&self, wanted: Wanted<'_>) -> Result<Option<Reference>, String> {
@@ -157,7 +206,7 @@ impl References for Known<'_> {
     }
 
     fn plan(&self, id: &str) -> Result<Option<Reference>, String> {
-        let found = self.reader.plans_starting_with(id).map_err(|error| error.to_string())?;
+        let found = (self.plans)(id)?;
         match found.as_slice() {
             [] => Ok(None),
             [plan] => {

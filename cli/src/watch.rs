@@ -1,31 +1,24 @@
-//! Follows runs in the foreground: a line for each change of a step or a run, ending in the status word.
+//! Follows runs: a line for each change of a step or a run, ending in the status word.
 
 use std::collections::BTreeMap;
 
-use holdfast_journal::query::Reader;
-use holdfast_kernel::definition::Definition;
 use holdfast_kernel::id::{RunId, StepIndex};
-use holdfast_kernel::state::StepPhase;
+use holdfast_kernel::state::{Phase, StepPhase};
 use holdfast_kernel::status::{Counts, Outcome};
 use holdfast_runtime::feed::News;
-use holdfast_runtime::space::SpaceChange;
+use holdfast_service::wire::news::{Told, told};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::access::Access;
 use crate::output::Output;
 use crate::progress::ProgressLine;
 
-/// Tells what happens to runs.
+/// Tells what happens to runs of this process.
 pub(crate) struct Watch {
     news: Receiver<News>,
-    reader: Reader,
-    output: Output,
-    /// The words told last of each step.
-    told: BTreeMap<(RunId, StepIndex), String>,
-    several: Several,
-    progress: ProgressLine,
-    /// The ids of steps, for progress that only has their numbers.
-    ids: BTreeMap<(RunId, StepIndex), String>,
+    access: Access,
+    teller: Teller,
 }
 
 /// Whether lines name their run.
@@ -41,13 +34,16 @@ impl Watch {
     /// Tells news from here on.
     pub(crate) fn new(
         news: Receiver<News>,
-        reader: Reader,
+        access: Access,
         output: Output,
         several: Several,
     ) -> Self {
-        let progress = ProgressLine::new(output.moves());
-        let (told, ids) = (BTreeMap::new(), BTreeMap::new());
-        Self { news, reader, output, told, several, progress, ids }
+        Self { news, access, teller: Teller::new(output, several) }
+    }
+
+    /// What the store of this process says.
+    pub(crate) const fn access(&self) -> &Access {
+        &self.access
     }
 
     /// Tells what happens until a run has ended, and returns how; none if the executor ended before.
@@ -55,16 +51,18 @@ impl Watch {
         loop {
             let ended = match self.news.recv().await {
                 Ok(News::Ended { run: of, outcome }) if of == run => {
-                    self.tell_last(run);
+                    self.teller.tell_last(&self.access, run);
                     Some(outcome)
                 }
                 Ok(news) => {
-                    self.tell(&news);
+                    let told = told(&news);
+                    let of_run = told.iter().filter(|one| one.run().is_none_or(|of| of == run));
+                    of_run.for_each(|one| self.teller.tell(&self.access, one));
                     None
                 }
                 // Too slow to hear everything: the store knows whether the run has ended.
-                Err(RecvError::Lagged(_)) => self.ended(run),
-                Err(RecvError::Closed) => return self.ended(run),
+                Err(RecvError::Lagged(_)) => ended(&self.access, run),
+                Err(RecvError::Closed) => return ended(&self.access, run),
             };
             if ended.is_some() {
                 return ended;
@@ -77,81 +75,137 @@ impl Watch {
         while !active.is_empty() {
             match self.news.recv().await {
                 Ok(news) => {
-                    let ended = matches!(news, News::Ended { .. }).then(|| news.run()).flatten();
-                    active.retain(|run| Some(*run) != ended);
-                    self.tell(&news);
+                    self.tell_all(&news, &mut active);
                 }
-                Err(RecvError::Lagged(_)) => active.retain(|run| self.ended(*run).is_none()),
+                Err(RecvError::Lagged(_)) => {
+                    active.retain(|run| ended(&self.access, *run).is_none());
+                }
                 Err(RecvError::Closed) => return,
             }
         }
     }
+}
 
-    /// How a run ended, as the store has it.
-    fn ended(&self, run: RunId) -> Option<Outcome> {
-        let loaded = self.reader.load(run).ok().flatten()?;
-        match loaded.state.phase {
-            holdfast_kernel::state::Phase::Finished(outcome) => Some(outcome),
-            holdfast_kernel::state::Phase::Queued
-            | holdfast_kernel::state::Phase::Granted
-            | holdfast_kernel::state::Phase::Running
-            | holdfast_kernel::state::Phase::Stopping(_) => None,
+impl Watch {
+    /// Tells news, and keeps count of who is active.
+    fn tell_all(&mut self, news: &News, active: &mut Vec<RunId>) {
+        for one in &told(news) {
+            self.tell_of(one, active);
         }
     }
 
-    fn tell(&mut self, news: &News) {
-        match news {
-            News::Step { run, definition, step, phase, counts } => {
-                self.tell_step(*run, definition, *step, (*phase, counts));
+    fn tell_of(&mut self, told: &Told, active: &mut Vec<RunId>) {
+        match told {
+            Told::Ended { run, .. } => active.retain(|of| of != run),
+            Told::Child { child, .. } => active.push(*child),
+            _ => {}
+        }
+        self.teller.tell(&self.access, told);
+    }
+}
+
+/// How a run ended, as the store has it.
+pub(crate) fn ended(access: &Access, run: RunId) -> Option<Outcome> {
+    match access.load(run).ok()?.state.phase {
+        Phase::Finished(outcome) => Some(outcome),
+        Phase::Queued
+        | Phase::Granted
+        | Phase::Running
+        | Phase::Stopping(_)
+        | Phase::Finally(_)
+        | Phase::StoppingFinally { .. } => None,
+    }
+}
+
+/// Turns what happened into lines.
+pub(crate) struct Teller {
+    output: Output,
+    /// The words told last of each step.
+    told: BTreeMap<(RunId, StepIndex), String>,
+    several: Several,
+    progress: ProgressLine,
+    /// The ids of steps, for progress that only has their numbers.
+    ids: BTreeMap<(RunId, StepIndex), String>,
+}
+
+/// Where a step is.
+#[derive(Clone, Copy)]
+struct Now<'a> {
+    id: &'a str,
+    fans_out: bool,
+    phase: StepPhase,
+    counts: &'a Counts,
+}
+
+impl Teller {
+    pub(crate) fn new(output: Output, several: Several) -> Self {
+        let progress = ProgressLine::new(output.moves());
+        let (told, ids) = (BTreeMap::new(), BTreeMap::new());
+        Self { output, told, several, progress, ids }
+    }
+
+    /// Tells one thing that happened.
+    pub(crate) fn tell(&mut self, access: &Access, told: &Told) {
+        match told {
+            Told::Step { run, step, id, fans_out, phase, counts } => {
+                let now = Now { id, fans_out: *fans_out, phase: *phase, counts };
+                self.tell_step(*run, *step, now);
             }
-            News::Ended { run, outcome } => {
-                self.tell_last(*run);
+            Told::Ended { run, outcome } => {
+                self.tell_last(access, *run);
                 self.told.retain(|(of, _), _| of != run);
                 self.line(*run, outcome.status().word());
             }
-            News::Space(SpaceChange::Low) => self.output.talk(
+            Told::Asked { run, step, ask, .. } => {
+                let id = self.ids.get(&(*run, *step)).cloned();
+                let id = id.map(|id| format!(" {id}")).unwrap_or_default();
+                let text = if ask.text.is_empty() { "" } else { ask.text.as_str() };
+                let line = format!("waits for an approval: {text}");
+                self.line(*run, line.trim_end_matches([':', ' ']));
+                self.line(*run, &format!("to answer: holdfast approve {run}{id}"));
+            }
+            Told::DiskFull => self.output.talk(
                 "paused: disk full. The disk with the state directory has too little free space; no attempt starts until there is more than `limits.reserve_mib` of the configuration asks for.",
             ),
-            News::Space(SpaceChange::Enough) => self.output.talk("There is space again: going on."),
-            News::Quarantined { run, reason } => {
+            Told::DiskFree => self.output.talk("There is space again: going on."),
+            Told::Stopped { run, reason } => {
                 self.line(*run, &format!("a bug in holdfast stopped the run: {reason}"));
             }
-            News::Progress { run, step, progress } => {
+            Told::Progress { run, step, progress } => {
                 let id = self.ids.get(&(*run, *step)).cloned().unwrap_or_default();
                 self.progress.moved(*run, *step, &id, progress);
             }
-            News::Committed(_) => {}
+            Told::Watching { run } => self.output.talk(format!("Following {run}.")),
+            Told::Child { .. } | Told::Line { .. } | Told::Missed => {}
         }
     }
 
-    fn tell_step(
-        &mut self,
-        run: RunId,
-        definition: &Definition,
-        step: StepIndex,
-        (phase, counts): (StepPhase, &Counts),
-    ) {
-        let Some(of) = definition.step(step) else { return };
-        self.ids.insert((run, step), of.id.clone());
-        if matches!(phase, StepPhase::Final(_)) {
+    fn tell_step(&mut self, run: RunId, step: StepIndex, now: Now<'_>) {
+        self.ids.insert((run, step), now.id.to_owned());
+        if matches!(now.phase, StepPhase::Final(_)) {
             self.progress.ended(run, step);
-        } else if of.for_each.is_some() {
-            self.progress.counted(run, step, &of.id, counts);
+        } else if now.fans_out {
+            self.progress.counted(run, step, now.id, now.counts);
         }
-        let Some(words) = words(phase, of.for_each.as_ref().map(|_| counts)) else { return };
+        let Some(words) = words(now.phase, now.fans_out.then_some(now.counts)) else { return };
         let last = self.told.insert((run, step), words.clone());
         if last.as_ref() != Some(&words) {
-            self.line(run, &format!("{}: {words}", of.id));
+            self.line(run, &format!("{}: {words}", now.id));
         }
     }
 
     /// What changed with the end of a run: it is not in memory any more, the store has it.
-    fn tell_last(&mut self, run: RunId) {
-        let Ok(Some(loaded)) = self.reader.load(run) else { return };
-        for (step, _) in loaded.definition.numbered() {
+    pub(crate) fn tell_last(&mut self, access: &Access, run: RunId) {
+        let Ok(loaded) = access.load(run) else { return };
+        for (step, definition) in loaded.definition.numbered() {
             let Some(state) = loaded.state.step(step) else { continue };
-            let now = (state.phase, &state.items.counts);
-            self.tell_step(run, &loaded.definition, step, now);
+            let now = Now {
+                id: &definition.id,
+                fans_out: definition.for_each.is_some(),
+                phase: state.phase,
+                counts: &state.items.counts,
+            };
+            self.tell_step(run, step, now);
         }
     }
 

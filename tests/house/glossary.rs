@@ -108,7 +108,7 @@ fn verbs_and_flags_use_one_word_for_one_thing() {
 #[test]
 fn fields_of_the_api_use_one_word_for_one_thing() {
     let words = rust_words("engine/service/src/wire", words::api);
-    expect_read("engine/service/src", &words, &["run", "status"]);
+    expect_read("engine/service/src", &words, &["run", "step"]);
     expect_none(findings(&page_text(), &words));
 }
 

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use holdfast_kernel::definition::SecretReference;
 use serde::Serialize;
 
+use crate::access::Access;
 use crate::arguments::Shared;
-use crate::compose::{Parts, parts, undriven};
+use crate::compose::{Parts, parts};
 use crate::error::Error;
 use crate::output::{Output, counted};
 use crate::repository::{Kind, place};
@@ -72,7 +73,7 @@ fn configuration(settings: &Settings) -> Finding {
 }
 
 fn state(settings: &Settings, parts: &Parts) -> Finding {
-    match undriven(settings, parts) {
+    match Access::open(settings, parts) {
         Ok(_) => Finding::good("state", settings.state.display().to_string()),
         Err(error) => Finding::bad("state", error.message, error.hints.join(" ")),
     }

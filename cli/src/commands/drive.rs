@@ -1,9 +1,9 @@
 //! `run` and `resume`: the commands that drive runs, until theirs have ended.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use holdfast_drive::output::Reply;
-use holdfast_journal::query::Reader;
 use holdfast_kernel::id::RunId;
 use holdfast_kernel::status::Outcome;
 use holdfast_kernel::value::Value;
@@ -11,17 +11,26 @@ use holdfast_runtime::executor::End;
 use holdfast_runtime::handle::Handle;
 use holdfast_runtime::lock::Use;
 use holdfast_runtime::tasks;
+use holdfast_service::answer::want;
+use holdfast_service::socket::Socket;
+use holdfast_service::wire::ask::{Act, Ask};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::access::Access;
 use crate::arguments::Submission;
-use crate::commands::show;
-use crate::compose::{Engine, engine, open_state, parts};
+use crate::commands::{show, watch};
+use crate::compose::{Engine, Opening, compile, engine, open_state, parts};
+use crate::environment;
 use crate::error::{Error, code_of};
 use crate::output::Output;
 use crate::settings::Settings;
 use crate::signals;
 use crate::submission;
 use crate::watch::{Several, Watch};
+
+/// How long clients have for their last line when the process ends.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Runs a workflow.
 ///
@@ -55,34 +64,67 @@ pub(super) fn complete(
 ) -> Result<Completed, Error> {
     let parts = parts(settings, output);
     let prepared = submission::prepare(submission, settings, &parts, output)?;
-    let state = open_state(settings, Use::Drives)?;
-    let submit = submission::submit(prepared, &parts, &state.opened.reader)?;
+    let state = match open_state(settings, Use::Drives)? {
+        Opening::Open(state) => *state,
+        // Somebody else drives the runs of this state: they run this one too.
+        Opening::Owned(_) => {
+            let access = Access::open(settings, &parts)?;
+            let act = submission::act(prepared, &parts, &access)?;
+            return elsewhere(act, access, output);
+        }
+    };
+    let sources = state.sources();
+    let act = submission::act(prepared, &parts, &Access::owner(sources))?;
+    let want = want(act, environment::user(), &compile(&parts.actions));
+    let want = want.map_err(|error| Error::internal(format!("{error}.")))?;
     with_runtime(async {
         let engine = engine(state, settings, &parts);
         announce(&engine, output);
-        let mut driven = Driven::start(engine, output, Several::No)?;
-        let reply = driven.handle.submit(submit).await;
-        let run = match reply {
-            Ok(Reply::Queued(run)) => run,
-            Ok(Reply::Deduplicated(run)) => {
-                output.talk("An identical run is active: following it.");
-                run
-            }
-            Ok(Reply::Refused(refusal)) => {
-                return Err(super::refused("The run was rejected", &refusal));
-            }
-            Ok(Reply::Done) => return Err(Error::internal("The submit got a reply that is none.")),
+        let mut driven = Driven::start(engine, settings, output, Several::No)?;
+        let run = match driven.handle.ask(want).await {
+            Ok(reply) => queued(reply, output)?,
             Err(_) => return Err(driven.failed().await),
         };
-        output.talk(format!("{run} queued"));
         let outcome = driven.watch.until_ended(run).await;
         let end = driven.end().await;
-        let code = finish(run, outcome, end, (&driven.reader, output))?;
-        let loaded = driven.reader.load(run).map_err(|error| super::unreadable(&error))?;
-        let outputs = loaded.map(|loaded| driven.reader.outputs(&loaded.state)).transpose();
-        let outputs = outputs.map_err(|error| super::unreadable(&error))?.flatten();
+        let access = driven.watch.access();
+        let code = finish(run, outcome, end, (access, output))?;
+        let outputs: Option<Value> = access.ask(Ask::Outputs { run })?;
         Ok(Completed { code, outcome, outputs })
     })
+}
+
+/// The run that a submit came to.
+fn queued(reply: Reply, output: Output) -> Result<RunId, Error> {
+    let run = match reply {
+        Reply::Queued(run) => run,
+        Reply::Deduplicated { run, definition_differs } => {
+            output.talk("An identical run is active: following it.");
+            if definition_differs {
+                output.talk("Its workflow is another than the one that is submitted now.");
+            }
+            run
+        }
+        Reply::Refused(refusal) => return Err(super::refused("The run was rejected", &refusal)),
+        Reply::Done => return Err(Error::internal("The submit got a reply that is none.")),
+    };
+    output.talk(format!("{run} queued"));
+    Ok(run)
+}
+
+/// Lets the owner of the state run it, and follows it from here.
+fn elsewhere(act: Act, mut access: Access, output: Output) -> Result<Completed, Error> {
+    output.talk("Another process drives the runs of this state directory, and runs this one too.");
+    let run = queued(access.act(act)?, output)?;
+    let outcome = watch::follow(&access, run, output)?;
+    let Some(outcome) = outcome else {
+        output.talk(format!("The run goes on. `holdfast watch {run}` follows it."));
+        return Ok(Completed { code: ExitCode::from(130), outcome: None, outputs: None });
+    };
+    show::summary(&access, run, output)?;
+    output.talk(outcome.status().word());
+    let outputs: Option<Value> = access.ask(Ask::Outputs { run })?;
+    Ok(Completed { code: code_of(outcome), outcome: Some(outcome), outputs })
 }
 
 /// Drives every unfinished run.
@@ -91,7 +133,10 @@ pub(super) fn complete(
 /// The state cannot be used.
 pub(crate) fn resume(settings: &Settings, output: Output) -> Result<ExitCode, Error> {
     let parts = parts(settings, output);
-    let state = open_state(settings, Use::Drives)?;
+    let state = match open_state(settings, Use::Drives)? {
+        Opening::Open(state) => *state,
+        Opening::Owned(error) => return Err(error),
+    };
     with_runtime(async {
         let engine = engine(state, settings, &parts);
         if engine.active.is_empty() {
@@ -100,7 +145,7 @@ pub(crate) fn resume(settings: &Settings, output: Output) -> Result<ExitCode, Er
         }
         announce(&engine, output);
         let active = engine.active.clone();
-        let mut driven = Driven::start(engine, output, Several::Yes)?;
+        let mut driven = Driven::start(engine, settings, output, Several::Yes)?;
         driven.watch.until_idle(active).await;
         match driven.end().await {
             End::Failed(reason) => Err(stopped(&reason)),
@@ -110,12 +155,16 @@ pub(crate) fn resume(settings: &Settings, output: Output) -> Result<ExitCode, Er
     })
 }
 
-fn with_runtime<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+/// Runs asynchronous work to its end.
+pub(super) fn with_runtime<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::unavailable(format!("No threads can be started: {error}.")))?;
-    runtime.block_on(work)
+    let done = runtime.block_on(work);
+    // A thread that waits for an owner's next word is not waited for.
+    runtime.shutdown_background();
+    done
 }
 
 fn announce(engine: &Engine, output: Output) {
@@ -132,29 +181,52 @@ fn announce(engine: &Engine, output: Output) {
 struct Driven {
     handle: Handle,
     watch: Watch,
-    reader: Reader,
     task: Option<JoinHandle<End>>,
+    /// Closes the socket.
+    close: Option<oneshot::Sender<()>>,
+    /// Answers whoever connects.
+    serving: JoinHandle<()>,
     _lock: holdfast_runtime::lock::StateLock,
 }
 
 impl Driven {
-    fn start(engine: Engine, output: Output, several: Several) -> Result<Self, Error> {
-        let Engine { executor, handle, reader, lock, .. } = engine;
-        let watch = Watch::new(handle.watch(), reader.clone(), output, several);
+    fn start(
+        engine: Engine,
+        settings: &Settings,
+        output: Output,
+        several: Several,
+    ) -> Result<Self, Error> {
+        let Engine { executor, handle, lock, service, .. } = engine;
+        let access = Access::owner(service.sources.clone());
+        let watch = Watch::new(handle.watch(), access, output, several);
         signals::hand_on(handle.clone(), output)?;
+        let socket = Socket::bind(&settings.state).map_err(|error| {
+            Error::unavailable(format!(
+                "The socket in {} cannot be made: {error}.",
+                settings.state.display()
+            ))
+        })?;
+        let (close, closed) = oneshot::channel::<()>();
+        let serving = tasks::spawn(async move {
+            socket.serve(service, async { closed.await.unwrap_or_default() }).await;
+        });
         let task = Some(tasks::spawn(executor.run()));
-        Ok(Self { handle, watch, reader, task, _lock: lock })
+        Ok(Self { handle, watch, task, close: Some(close), serving, _lock: lock })
     }
 
     /// Lets the executor end, and says how it did.
     async fn end(&mut self) -> End {
         self.handle.drain_now();
-        match self.task.take() {
+        let end = match self.task.take() {
             Some(task) => task
                 .await
                 .unwrap_or_else(|error| End::Failed(format!("a bug in holdfast: {error}"))),
             None => End::Stopped,
-        }
+        };
+        // Whoever watched hears the end; a client that does not listen is not waited for.
+        drop(self.close.take());
+        tokio::time::timeout(FAREWELL, &mut self.serving).await.map(drop).unwrap_or_default();
+        end
     }
 
     async fn failed(&mut self) -> Error {
@@ -180,13 +252,13 @@ fn finish(
     run: RunId,
     outcome: Option<Outcome>,
     end: End,
-    (reader, output): (&Reader, Output),
+    (access, output): (&Access, Output),
 ) -> Result<ExitCode, Error> {
     match (outcome, end) {
         (None, End::Failed(reason)) => Err(stopped(&reason)),
         (None, End::Drained { .. } | End::Stopped) => Ok(interrupted(output)),
         (Some(outcome), _) => {
-            show::summary(reader, run, output)?;
+            show::summary(access, run, output)?;
             output.talk(outcome.status().word());
             Ok(code_of(outcome))
         }

@@ -2,13 +2,15 @@
 
 use std::process::ExitCode;
 
-use holdfast_journal::query::Page;
+use holdfast_journal::query::Paged;
 use holdfast_journal::record::Notification;
 use holdfast_kernel::event::Initiator;
+use holdfast_service::wire::ask::Ask;
 use serde::Serialize;
 
+use crate::access::Access;
 use crate::arguments::Limit;
-use crate::compose::{parts, undriven};
+use crate::compose::parts;
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::Settings;
@@ -21,7 +23,7 @@ struct Shown<'a> {
     workflow: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<&'a str>,
-    asked_by: Vec<&'a str>,
+    asked_by: Vec<std::borrow::Cow<'a, str>>,
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -39,10 +41,9 @@ pub(crate) fn perform(
     output: Output,
 ) -> Result<ExitCode, Error> {
     let parts = parts(settings, output);
-    let state = undriven(settings, &parts)?;
-    let page = Page { after: None, limit: limit.limit };
-    let found =
-        state.offline.reader.notifications(page).map_err(|error| super::unreadable(&error))?;
+    let access = Access::open(settings, &parts)?;
+    let found: Paged<Notification, u64> =
+        access.ask(Ask::Notifications { after: None, limit: limit.limit })?;
     if output.is_json() {
         output.json(&found.rows.iter().map(shown).collect::<Vec<_>>())?;
     } else {
@@ -53,12 +54,16 @@ pub(crate) fn perform(
             output.talk("There are no notifications.");
         }
     }
-    super::tell_unfinished(state.unfinished, output);
+    access.tell_unfinished(output);
     Ok(ExitCode::SUCCESS)
 }
 
 fn line(notification: &Notification) -> String {
     let line = format!("{}  {}", time::local(notification.at), notification.text);
+    let line = match &notification.asks {
+        Some(asks) => format!("{line} Answer: holdfast approve {} {}", notification.run, asks.step),
+        None => line,
+    };
     match notification.asked_by.as_slice() {
         [] | [_] => line,
         several => {

@@ -1,10 +1,11 @@
 //! The outputs of a run, for people: one line each, longer texts in a block of their own.
 
 use holdfast_contract::list::StoredList;
-use holdfast_journal::query::Reader;
-use holdfast_kernel::state::RunState;
+use holdfast_kernel::id::RunId;
 use holdfast_kernel::value::Value;
+use holdfast_service::wire::ask::Ask;
 
+use crate::access::Access;
 use crate::error::Error;
 use crate::output::Output;
 
@@ -12,8 +13,8 @@ use crate::output::Output;
 ///
 /// # Errors
 /// It cannot be read.
-pub(super) fn print(reader: &Reader, state: &RunState, output: Output) -> Result<(), Error> {
-    let outputs = reader.outputs(state).map_err(|error| super::unreadable(&error))?;
+pub(super) fn print(access: &Access, run: RunId, output: Output) -> Result<(), Error> {
+    let outputs: Option<Value> = access.ask(Ask::Outputs { run })?;
     let outputs = outputs.as_ref().and_then(Value::as_map);
     let Some(outputs) = outputs.filter(|outputs| !outputs.is_empty()) else { return Ok(()) };
     let is_block = |value: &Value| value.as_text().is_some_and(|text| text.contains('\n'));

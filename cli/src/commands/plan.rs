@@ -3,16 +3,21 @@
 use std::process::ExitCode;
 
 use holdfast_contract::plan::{Change, Plan, Sort};
-use holdfast_journal::lists::ListReader;
+use holdfast_contract::records::{Approval, ApprovalVerdict};
 use holdfast_kernel::value::Value;
+use holdfast_service::wire::ask::Ask;
 use serde::Serialize;
 
+use crate::access::Access;
 use crate::arguments::PlanWhat;
-use crate::compose::{parts, undriven};
+use crate::compose::parts;
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::Settings;
 use crate::time;
+
+/// How many changes are read with one question.
+const PAGE: u32 = 1_000;
 
 #[derive(Serialize)]
 struct Whole<'a> {
@@ -45,34 +50,11 @@ pub(crate) fn perform(
 ) -> Result<ExitCode, Error> {
     let PlanWhat::Show { plan, path } = what;
     let parts = parts(settings, output);
-    let state = undriven(settings, &parts)?;
-    let found = state.offline.reader.plans_starting_with(plan);
-    let mut found = found.map_err(|error| super::unreadable(&error))?;
-    let plan = match found.len() {
-        1 => found.remove(0),
-        0 => {
-            return Err(Error::usage(format!(
-                "There is no plan `{plan}` in this state directory."
-            ))
-            .hint("A preview makes one: `holdfast run files/preview --input target=...`."));
-        }
-        _ => {
-            let error = Error::usage(format!("`{plan}` is the beginning of several plans."));
-            return Err(found.iter().fold(error, |error, plan| error.hint(plan.id.to_string())));
-        }
-    };
-    let unreadable = |error: &dyn std::fmt::Display| {
-        Error::unavailable(format!("The changes of {} cannot be read: {error}.", plan.id))
-    };
-    let bodies = std::sync::Arc::clone(&state.offline.bodies);
-    let list = ListReader::<Value>::open(bodies, plan.run, &plan.changes)
-        .map_err(|error| unreadable(&error))?;
+    let access = Access::open(settings, &parts)?;
+    let plan = find(&access, plan)?;
     let is_wanted =
         |change: &Change| path.as_ref().is_none_or(|path| change.key.starts_with(path.as_str()));
-    let changes = list.iter().map(|value| {
-        let value = value.map_err(|error| unreadable(&error))?;
-        Change::from_value(&value).map_err(|failure| unreadable(&failure))
-    });
+    let changes = changes(&access, &plan);
     let changes = changes.filter(|change| change.as_ref().map_or(true, is_wanted));
     if output.is_json() {
         let changes = changes.collect::<Result<_, _>>()?;
@@ -80,6 +62,7 @@ pub(crate) fn perform(
         return Ok(ExitCode::SUCCESS);
     }
     head(&plan, output);
+    words(&access, &plan, output)?;
     for change in changes {
         output.line(line(&change?));
     }
@@ -88,6 +71,72 @@ pub(crate) fn perform(
         plan.id
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The plan that an id, or the beginning of one, names.
+///
+/// # Errors
+/// It names none, or several.
+pub(super) fn find(access: &Access, beginning: &str) -> Result<Plan, Error> {
+    let mut found: Vec<Plan> = access.ask(Ask::Plans { beginning: beginning.to_owned() })?;
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => Err(Error::usage(format!("There is no plan `{beginning}` in this state directory."))
+            .hint("A preview makes one: `holdfast run files/preview --input target=...`.")),
+        _ => {
+            let error = Error::usage(format!("`{beginning}` is the beginning of several plans."));
+            Err(found.iter().fold(error, |error, plan| error.hint(plan.id.to_string())))
+        }
+    }
+}
+
+/// The changes of a plan, read as they are asked for.
+fn changes<'a>(
+    access: &'a Access,
+    plan: &'a Plan,
+) -> impl Iterator<Item = Result<Change, Error>> + 'a {
+    let mut from = 0;
+    let mut ready = Vec::new().into_iter();
+    std::iter::from_fn(move || {
+        if let Some(change) = ready.next() {
+            return Some(change);
+        }
+        if from >= plan.changes.count {
+            return None;
+        }
+        let asked = access.ask(Ask::Changes { plan: plan.id.clone(), from, limit: PAGE });
+        let part: Vec<Value> = match asked {
+            Ok(part) => part,
+            Err(error) => {
+                from = plan.changes.count;
+                return Some(Err(error));
+            }
+        };
+        from = from.saturating_add(PAGE);
+        let read = |value: Value| {
+            Change::from_value(&value).map_err(|failure| {
+                let message = format!("A change of {} cannot be read: {failure}.", plan.id);
+                Error::unavailable(message)
+            })
+        };
+        ready = part.into_iter().map(read).collect::<Vec<_>>().into_iter();
+        ready.next()
+    })
+}
+
+/// What people said of a plan.
+fn words(access: &Access, plan: &Plan, output: Output) -> Result<(), Error> {
+    let said: Vec<Approval> = access.ask(Ask::Approvals { plan: plan.id.to_string() })?;
+    for one in said {
+        let verdict = match one.verdict {
+            ApprovalVerdict::Approved => "approved",
+            ApprovalVerdict::Rejected => "rejected",
+        };
+        let comment =
+            if one.comment.is_empty() { String::new() } else { format!(": {}", one.comment) };
+        output.line(format!("{verdict:<10} {} by {}{comment}", time::local(one.at), one.by));
+    }
+    Ok(())
 }
 
 fn shown(plan: &Plan) -> ShownPlan<'_> {

@@ -4,17 +4,15 @@ use std::process::ExitCode;
 
 use holdfast_contract::list::has_mark;
 use holdfast_drive::output::Reply;
-use holdfast_journal::items::Show;
-use holdfast_journal::query::{Page, Reader};
 use holdfast_kernel::event::Verdict;
-use holdfast_kernel::id::{ItemIndex, RunId, StepIndex};
 use holdfast_kernel::payload::{INLINE_BYTES, Payload};
 use holdfast_kernel::value::Value;
-use holdfast_runtime::wake::Want;
+use holdfast_service::wire::ask::Act;
 
+use crate::access::Access;
 use crate::arguments::Resolve;
-use crate::compose::{parts, undriven};
-use crate::environment;
+use crate::commands::place::{item_not_ok, step_of};
+use crate::compose::parts;
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::Settings;
@@ -35,16 +33,19 @@ pub(crate) fn perform(
     };
     let verdict = verdict(word, resolve.result.as_deref())?;
     let parts = parts(settings, output);
-    let mut state = undriven(settings, &parts)?;
-    let reader = &state.offline.reader;
-    let run = super::find_run(reader, &resolve.run)?;
-    let (step, item) = place(reader, run, &resolve.step, item)?;
-    let by = environment::user();
-    let reply = state.offline.act(Want::Resolve { run, step, item, verdict, by });
-    match reply.map_err(|error| Error::unavailable(format!("It was not stored: {error}.")))? {
+    let mut access = Access::open(settings, &parts)?;
+    let run = access.find(&resolve.run)?;
+    let loaded = access.load(run)?;
+    let step = step_of(&loaded, &resolve.step)?;
+    let item = item_not_ok(&access, &loaded, step, item)?;
+    match access.act(Act::Resolve { run, step, item, verdict })? {
         Reply::Refused(refusal) => Err(super::refused("Nothing was resolved", &refusal)),
-        Reply::Queued(_) | Reply::Deduplicated(_) | Reply::Done => {
-            output.talk(format!("Stored. `holdfast retry {run}` lets the run go on."));
+        Reply::Queued(_) | Reply::Deduplicated { .. } | Reply::Done => {
+            output.talk(if loaded.state.is_finished() {
+                format!("Stored. `holdfast retry {run}` lets the run go on.")
+            } else {
+                "Stored. The run goes on.".to_owned()
+            });
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -68,40 +69,4 @@ fn verdict(word: &str, result: Option<&str>) -> Result<Verdict, Error> {
         ("not_done", Some(_)) => Err(Error::usage("What was not done has no result.")),
         (other, _) => Err(Error::usage(format!("`{other}` is neither `done` nor `not_done`."))),
     }
-}
-
-/// The step and item that people name.
-fn place(
-    reader: &Reader,
-    run: RunId,
-    id: &str,
-    key: Option<&str>,
-) -> Result<(StepIndex, ItemIndex), Error> {
-    let loaded = reader.load(run).map_err(|error| super::unreadable(&error))?;
-    let loaded = loaded.ok_or_else(|| Error::usage(format!("There is no run {run}.")))?;
-    let Some((step, definition)) = loaded.definition.step_named(id) else {
-        return Err(Error::usage(format!("The run has no step `{id}`.")));
-    };
-    let Some(key) = key else {
-        if definition.for_each.is_some() {
-            return Err(Error::usage(format!("The step `{id}` fans out: name the item too.")));
-        }
-        return Ok((step, ItemIndex(0)));
-    };
-    let mut after = None;
-    loop {
-        let page = Page { after, limit: 1_000 };
-        let items = reader
-            .items(run, step, Show::NotOk, page)
-            .map_err(|error| super::unreadable(&error))?;
-        let Some(items) = items else { break };
-        if let Some(found) = items.rows.iter().find(|item| item.key.as_deref() == Some(key)) {
-            return Ok((step, found.index));
-        }
-        after = items.next;
-        if after.is_none() {
-            break;
-        }
-    }
-    Err(Error::usage(format!("The step `{id}` has no item `{key}` that is not ok.")))
 }

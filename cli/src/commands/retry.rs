@@ -1,39 +1,116 @@
-//! `retry`: an ended run goes on with what is not ok.
+//! `retry`: an ended run goes on with what is not ok, or with one step or item of it.
 
 use std::process::ExitCode;
 
-use holdfast_drive::output::Reply;
-use holdfast_runtime::wake::Want;
+use holdfast_drive::output::{Refusal, Reply};
+use holdfast_kernel::definition::Definition;
+use holdfast_kernel::event::{Extent, StepRedo};
+use holdfast_kernel::reopen::{Selection, plan};
+use holdfast_kernel::state::RunState;
+use holdfast_service::wire::ask::{Act, LoadedRun};
+use serde::Serialize;
 
-use crate::arguments::Run;
-use crate::compose::{parts, undriven};
-use crate::environment;
+use crate::access::Access;
+use crate::arguments::Retry;
+use crate::commands::place::{item_not_ok, step_of};
+use crate::compose::parts;
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::Settings;
 
-/// Queues the run again.
+/// A step that would run again, for programs.
+#[derive(Serialize)]
+struct Again<'a> {
+    step: &'a str,
+    items: u32,
+    whole: bool,
+    unknown_left_out: u32,
+}
+
+/// Queues the run again, or says what would run.
 ///
 /// # Errors
 /// It may not be done again, or cannot be stored.
-pub(crate) fn perform(run: &Run, settings: &Settings, output: Output) -> Result<ExitCode, Error> {
+pub(crate) fn perform(
+    retry: &Retry,
+    settings: &Settings,
+    output: Output,
+) -> Result<ExitCode, Error> {
     let parts = parts(settings, output);
-    let mut state = undriven(settings, &parts)?;
-    let id = super::find_run(&state.offline.reader, &run.run)?;
-    let reply = state.offline.act(Want::Retry { run: id, by: environment::user() });
-    match reply
-        .map_err(|error| Error::unavailable(format!("The retry was not stored: {error}.")))?
-    {
-        Reply::Refused(refusal) => {
-            return Err(super::refused(&format!("{id} was not reopened"), &refusal));
-        }
-        Reply::Queued(_) | Reply::Deduplicated(_) | Reply::Done => {}
+    let mut access = Access::open(settings, &parts)?;
+    let run = access.find(&retry.run)?;
+    let loaded = access.load(run)?;
+    let selection = selection(retry, &access, &loaded)?;
+    if retry.dry {
+        return dry(&loaded, selection, output);
+    }
+    if let Reply::Refused(refusal) = access.act(Act::Retry { run, selection })? {
+        return Err(super::refused(&format!("{run} was not reopened"), &refusal));
     }
     if output.is_json() {
-        output.json(&super::submit::Submitted { run: id, deduplicated: false })?;
+        output.json(&super::submit::Submitted::new(run))?;
     } else {
-        output.line(id.to_string());
+        output.line(run.to_string());
     }
-    output.talk("The run is queued again. `holdfast resume` runs what was not ok.");
+    output.talk(if access.is_driven() {
+        format!("The run is queued again. `holdfast watch {run}` follows it.")
+    } else {
+        "The run is queued again. `holdfast resume` runs what was not ok.".to_owned()
+    });
     Ok(ExitCode::SUCCESS)
+}
+
+fn selection(retry: &Retry, access: &Access, loaded: &LoadedRun) -> Result<Selection, Error> {
+    let Some(id) = &retry.step else { return Ok(Selection::All) };
+    let step = step_of(loaded, id)?;
+    if retry.item.is_none() {
+        return Ok(Selection::Step(step));
+    }
+    let item = item_not_ok(access, loaded, step, retry.item.as_deref())?;
+    Ok(Selection::Item(step, item))
+}
+
+/// Says what would run again.
+fn dry(loaded: &LoadedRun, selection: Selection, output: Output) -> Result<ExitCode, Error> {
+    let LoadedRun { definition, state } = loaded;
+    let redo = plan(definition, state, selection).map_err(|reason| {
+        super::refused(&format!("{} would not be reopened", state.run()), &Refusal::from(reason))
+    })?;
+    let again: Vec<Again<'_>> =
+        redo.iter().filter_map(|redo| of(definition, state, redo)).collect();
+    if output.is_json() {
+        output.json(&again)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for step in &again {
+        let what = match (step.whole, step.items) {
+            (true, _) => "from its beginning".to_owned(),
+            (false, 1) => "1 item".to_owned(),
+            (false, items) => format!("{items} items"),
+        };
+        let unknown = match step.unknown_left_out {
+            0 => String::new(),
+            count => format!("  ({count} in doubt stay as they are until `holdfast resolve`)"),
+        };
+        output.line(format!("{:<20} {what}{unknown}", step.step));
+    }
+    if again.is_empty() {
+        output.line("outputs              evaluated again");
+    }
+    output.talk("Nothing was done.");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn of<'a>(definition: &'a Definition, state: &RunState, redo: &StepRedo) -> Option<Again<'a>> {
+    let (step, of) = (definition.step(redo.step)?, state.step(redo.step)?);
+    let counts = &of.items.counts;
+    let (items, whole) = match &redo.extent {
+        Extent::FromGate => (0, true),
+        Extent::All => (counts.wanted().saturating_sub(counts.unknown), step.for_each.is_none()),
+        Extent::NotOk => {
+            ((counts.failed + counts.partial + counts.untried).max(1), step.for_each.is_none())
+        }
+        Extent::Items(items) => (items.count(), false),
+    };
+    Some(Again { step: &step.id, items, whole, unknown_left_out: counts.unknown })
 }

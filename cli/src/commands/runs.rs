@@ -3,16 +3,18 @@
 use std::process::ExitCode;
 
 use holdfast_contract::duration;
-use holdfast_journal::query::{Filter, Page};
+use holdfast_journal::query::{Filter, Paged};
 use holdfast_journal::record::RunRecord;
 use holdfast_kernel::event::Initiator;
-use holdfast_kernel::id::Instant;
+use holdfast_kernel::id::{Instant, RunId};
 use holdfast_kernel::status::RunStatus;
 use holdfast_runtime::clock;
+use holdfast_service::wire::ask::Ask;
 use serde::Serialize;
 
+use crate::access::Access;
 use crate::arguments::Runs;
-use crate::compose::{parts, undriven};
+use crate::compose::parts;
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::Settings;
@@ -25,13 +27,13 @@ use crate::time;
 pub(crate) fn perform(runs: &Runs, settings: &Settings, output: Output) -> Result<ExitCode, Error> {
     let filter = filter(runs)?;
     let parts = parts(settings, output);
-    let state = undriven(settings, &parts)?;
+    let access = Access::open(settings, &parts)?;
     let mut found = Vec::new();
     let mut after = None;
     while found.len() < runs.limit.limit {
-        let page = Page { after, limit: runs.limit.limit - found.len() };
-        let rows =
-            state.offline.reader.runs(&filter, page).map_err(|error| super::unreadable(&error))?;
+        let limit = runs.limit.limit - found.len();
+        let rows: Paged<RunRecord, RunId> =
+            access.ask(Ask::Runs { filter: filter.clone(), after, limit })?;
         found.extend(rows.rows);
         after = rows.next;
         if after.is_none() {
@@ -48,7 +50,7 @@ pub(crate) fn perform(runs: &Runs, settings: &Settings, output: Output) -> Resul
             output.talk("There are no such runs.");
         }
     }
-    super::tell_unfinished(state.unfinished, output);
+    access.tell_unfinished(output);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -100,7 +102,7 @@ pub(super) struct Shown<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<&'a str>,
     object: &'a [String],
-    asked_by: Vec<&'a str>,
+    asked_by: Vec<std::borrow::Cow<'a, str>>,
     inputs: &'a holdfast_kernel::value::Value,
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,10 +8,11 @@ use holdfast_repository::read::OpenSet;
 use holdfast_repository::unit::FILES;
 use serde::Serialize;
 
+use crate::access::Access;
 use crate::arguments::{SetWhat, Submission};
-use crate::commands::sets::{ShownSet, find, shown as shown_set, unusable};
+use crate::commands::sets::{ShownSet, find, shown as shown_set, unusable, verifications};
 use crate::commands::{drive, export};
-use crate::compose::{Parts, parts, undriven};
+use crate::compose::{Parts, parts};
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::Settings;
@@ -97,12 +98,12 @@ fn for_people(path: &[u8]) -> String {
 
 fn show(parts: &Parts, settings: &Settings, text: &str, output: Output) -> Result<ExitCode, Error> {
     let open = open(parts, text)?;
-    let state = undriven(settings, parts).ok();
-    let reader = state.as_ref().map(|state| &state.offline.reader);
+    let access = Access::open(settings, parts).ok();
+    let access = access.as_ref();
     let (set, manifest) = (open.set(), open.manifest());
     if output.is_json() {
         output.json(&Whole {
-            set: shown_set(set, reader)?,
+            set: shown_set(set, access)?,
             identity: &manifest.target.identity,
             workflow: manifest.workflow.to_string(),
             written_by: &manifest.written_by,
@@ -122,8 +123,7 @@ fn show(parts: &Parts, settings: &Settings, text: &str, output: Output) -> Resul
     ));
     output.line(format!("run        {}", set.run));
     output.line(format!("snapshot   {}", set.snapshot));
-    let verified = reader.map(|reader| reader.verifications(&set.id.to_string())).transpose();
-    match verified.map_err(|error| super::unreadable(&error))?.unwrap_or_default().last() {
+    match verifications(access, &set.id.to_string())?.last() {
         Some(found) => output.line(format!(
             "verified   {}, {}% read, {} damaged",
             time::local(found.at),

@@ -2,12 +2,14 @@
 
 use std::process::ExitCode;
 
-use holdfast_journal::query::Reader;
+use holdfast_contract::records::Verification;
 use holdfast_repository::backup_set::{BackupSet, Completeness};
+use holdfast_service::wire::ask::Ask;
 use serde::Serialize;
 
+use crate::access::Access;
 use crate::arguments::Sets;
-use crate::compose::{Parts, parts, undriven};
+use crate::compose::{Parts, parts};
 use crate::error::{Error, Kind};
 use crate::output::Output;
 use crate::settings::Settings;
@@ -55,8 +57,8 @@ pub(crate) fn perform(sets: &Sets, settings: &Settings, output: Output) -> Resul
     }
     found.reverse();
     found.truncate(sets.limit.limit);
-    let state = match undriven(settings, &parts) {
-        Ok(state) => Some(state),
+    let access = match Access::open(settings, &parts) {
+        Ok(access) => Some(access),
         // The repository is the truth about sets: the state only knows what was verified.
         Err(error) if error.kind == Kind::Unavailable => {
             output.talk(format!("What was verified is not shown. {error}"));
@@ -64,13 +66,13 @@ pub(crate) fn perform(sets: &Sets, settings: &Settings, output: Output) -> Resul
         }
         Err(error) => return Err(error),
     };
-    let reader = state.as_ref().map(|state| &state.offline.reader);
-    let shown = found.iter().map(|set| shown(set, reader)).collect::<Result<Vec<_>, _>>()?;
+    let shown =
+        found.iter().map(|set| shown(set, access.as_ref())).collect::<Result<Vec<_>, _>>()?;
     if output.is_json() {
         output.json(&shown)?;
     } else {
         for (set, shown) in found.iter().zip(&shown) {
-            output.line(line(set, shown, reader.is_some()));
+            output.line(line(set, shown, access.is_some()));
         }
         if found.is_empty() {
             output.talk("There are no such backup sets.");
@@ -93,11 +95,19 @@ pub(super) fn unusable(failure: &holdfast_kernel::failure::Failure) -> Error {
         .hint("`holdfast doctor` says what is missing.")
 }
 
+/// What verifications of a set found, as far as the state can be asked.
+pub(super) fn verifications(
+    access: Option<&Access>,
+    backup_set: &str,
+) -> Result<Vec<Verification>, Error> {
+    let Some(access) = access else { return Ok(Vec::new()) };
+    access.ask(Ask::Verifications { backup_set: backup_set.to_owned() })
+}
+
 /// A set with what the last verification found.
-pub(super) fn shown(set: &BackupSet, reader: Option<&Reader>) -> Result<ShownSet, Error> {
+pub(super) fn shown(set: &BackupSet, access: Option<&Access>) -> Result<ShownSet, Error> {
     let id = set.id.to_string();
-    let verified = reader.map(|reader| reader.verifications(&id)).transpose();
-    let verified = verified.map_err(|error| super::unreadable(&error))?.unwrap_or_default();
+    let verified = verifications(access, &id)?;
     Ok(ShownSet {
         id,
         target: set.target.clone(),

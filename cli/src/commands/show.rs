@@ -3,21 +3,23 @@
 use std::process::ExitCode;
 
 use holdfast_journal::items::Show as Which;
-use holdfast_journal::query::{Loaded, Page, Reader};
-use holdfast_journal::record::{ItemStatus, ItemView, RunRecord, WaitsFor};
-use holdfast_kernel::definition::Step;
+use holdfast_journal::record::{ItemStatus, ItemView, RunRecord};
+use holdfast_kernel::definition::{Step, Work};
 use holdfast_kernel::event::Initiator;
 use holdfast_kernel::failure::Class;
-use holdfast_kernel::id::{RunId, StepIndex};
+use holdfast_kernel::id::{ItemIndex, RunId, StepIndex};
 use holdfast_kernel::state::{StepPhase, StepState};
 use holdfast_kernel::status::{RunStatus, StepEnd};
 use holdfast_kernel::value::Value;
+use holdfast_service::wire::ask::{Ask, LoadedRun};
 use serde::Serialize;
 
+use crate::access::Access;
 use crate::arguments::Show;
-use crate::commands::outputs;
+use crate::commands::place::{items, step_of};
 use crate::commands::runs::Shown;
-use crate::compose::{parts, undriven};
+use crate::commands::{outputs, waits};
+use crate::compose::parts;
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::Settings;
@@ -67,28 +69,31 @@ struct ShownItem {
 /// There is none, or the state cannot be used.
 pub(crate) fn perform(show: &Show, settings: &Settings, output: Output) -> Result<ExitCode, Error> {
     let parts = parts(settings, output);
-    let state = undriven(settings, &parts)?;
-    let reader = &state.offline.reader;
-    let run = super::find_run(reader, &show.run)?;
-    let (record, loaded) = read(reader, run)?;
+    let access = Access::open(settings, &parts)?;
+    let run = access.find(&show.run)?;
+    let (record, loaded) = (access.record(run)?, access.load(run)?);
     let chosen = match &show.step {
         Some(id) => Some(step_of(&loaded, id)?),
         None => None,
     };
     if output.is_json() {
-        output.json(&for_programs(reader, &record, &loaded, (chosen, show.item.as_deref()))?)?;
+        output.json(&for_programs(&access, &record, &loaded, (chosen, show.item.as_deref()))?)?;
     } else {
-        head(&record, output);
-        let of_step = Of { reader, run, key: show.item.as_deref(), which: which(chosen) };
+        head(&access, &record, &loaded, output)?;
+        let of_step = Of { access: &access, run, key: show.item.as_deref(), which: which(chosen) };
         for (step, definition) in loaded.definition.numbered() {
+            let is_first = loaded.definition.finally.is_some_and(|finally| finally.first == step);
+            if is_first && chosen.is_none() {
+                output.line("finally:");
+            }
             if chosen.is_none_or(|chosen| chosen == step) {
                 step_for_people(&of_step, (step, definition), &loaded, output)?;
             }
         }
-        outputs::print(reader, &loaded.state, output)?;
-        what_next(&record, &loaded, output);
+        outputs::print(&access, run, output)?;
+        what_next(&access, &record, &loaded, output)?;
     }
-    super::tell_unfinished(state.unfinished, output);
+    access.tell_unfinished(output);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -96,45 +101,43 @@ pub(crate) fn perform(show: &Show, settings: &Settings, output: Output) -> Resul
 ///
 /// # Errors
 /// The state cannot be read.
-pub(super) fn summary(reader: &Reader, run: RunId, output: Output) -> Result<(), Error> {
-    let (record, loaded) = read(reader, run)?;
+pub(super) fn summary(access: &Access, run: RunId, output: Output) -> Result<(), Error> {
+    let (record, loaded) = (access.record(run)?, access.load(run)?);
     if output.is_json() {
-        return output.json(&for_programs(reader, &record, &loaded, (None, None))?);
+        return output.json(&for_programs(access, &record, &loaded, (None, None))?);
     }
     for error in &record.errors {
         let step = error.step.as_deref().unwrap_or("outputs");
         output.talk(format!("{step}: {} ({})", error.message, error.class));
     }
-    outputs::print(reader, &loaded.state, output)?;
-    what_next(&record, &loaded, output);
-    Ok(())
+    outputs::print(access, run, output)?;
+    what_next(access, &record, &loaded, output)
 }
 
-fn read(reader: &Reader, run: RunId) -> Result<(RunRecord, Loaded), Error> {
-    let gone = || Error::usage(format!("There is no run {run}."));
-    let record = reader.run(run).map_err(|error| super::unreadable(&error))?.ok_or_else(gone)?;
-    let loaded = reader.load(run).map_err(|error| super::unreadable(&error))?.ok_or_else(gone)?;
-    Ok((record, loaded))
-}
-
-fn step_of(loaded: &Loaded, id: &str) -> Result<StepIndex, Error> {
-    loaded.definition.step_named(id).map(|(step, _)| step).ok_or_else(|| {
-        let ids: Vec<&str> = loaded.definition.steps.iter().map(|step| step.id.as_str()).collect();
-        Error::usage(format!("The run has no step `{id}`."))
-            .hint(format!("Its steps: {}.", ids.join(", ")))
-    })
-}
-
-fn head(record: &RunRecord, output: Output) {
+fn head(
+    access: &Access,
+    record: &RunRecord,
+    loaded: &LoadedRun,
+    output: Output,
+) -> Result<(), Error> {
     let reason = record.reason.map(|reason| format!(" ({})", reason.word())).unwrap_or_default();
     output.line(format!("{}  {}{reason}", record.run, record.status.word()));
     output.line(format!("workflow   {} ({})", record.workflow, record.operation));
     if let Some(target) = &record.target {
         output.line(format!("target     {} ({})", target.name, target.identity));
     }
+    if !record.object.is_empty() {
+        output.line(format!("object     {}", record.object.join(", ")));
+    }
     output.line(format!("inputs     {}", record.inputs.canonical()));
+    if let Some(group) = &record.group {
+        output.line(format!("group      {} (limit {})", group.name, group.limit));
+    }
     let names: Vec<_> = record.asked_by().map(Initiator::name).collect();
     output.line(format!("asked by   {}", names.join(", ")));
+    if let Some(earlier) = record.rerun_of {
+        output.line(format!("like       {earlier}"));
+    }
     let instants = [
         ("created", Some(record.created_at)),
         ("started", record.started_at),
@@ -143,32 +146,27 @@ fn head(record: &RunRecord, output: Output) {
     for (word, at) in instants.into_iter().filter_map(|(word, at)| Some((word, at?))) {
         output.line(format!("{word:<10} {}", time::local(at)));
     }
-    if let Some(waits) = waits(record) {
+    if let Some(waits) = waits::why(access, record, loaded)? {
         output.line(format!("waits for  {waits}"));
     }
     output.line("");
-}
-
-/// Why nothing of a run is being done.
-fn waits(record: &RunRecord) -> Option<String> {
-    Some(match record.waits_for? {
-        WaitsFor::Slot => {
-            "a process that drives runs, its slot and its hold on the target".to_owned()
-        }
-        WaitsFor::RetryAt(at) => format!("the next attempt at {}", time::local(at)),
-        WaitsFor::ThrottledUntil(at) => {
-            format!("the target, which asked for rest until {}", time::local(at))
-        }
-    })
+    Ok(())
 }
 
 fn status_of(state: &StepState) -> String {
     match state.phase {
         StepPhase::Pending | StepPhase::Gating => "pending".to_owned(),
+        StepPhase::Running if is_waiting(state) => "waiting".to_owned(),
         StepPhase::Listing | StepPhase::Running | StepPhase::Halting => "running".to_owned(),
         StepPhase::Final(StepEnd::Blocked(cause)) => format!("blocked ({})", cause_word(cause)),
         StepPhase::Final(end) => end.word().to_owned(),
     }
+}
+
+/// Whether people are all that a step waits for.
+fn is_waiting(state: &StepState) -> bool {
+    let open = &state.items.open;
+    !open.is_empty() && open.values().all(|open| open.stage.is_awaiting())
 }
 
 const fn cause_word(cause: holdfast_kernel::event::BlockCause) -> &'static str {
@@ -183,7 +181,7 @@ const fn cause_word(cause: holdfast_kernel::event::BlockCause) -> &'static str {
 
 /// Which items of a step are wanted.
 struct Of<'a> {
-    reader: &'a Reader,
+    access: &'a Access,
     run: RunId,
     key: Option<&'a str>,
     which: (Which, usize),
@@ -197,7 +195,7 @@ fn which(chosen: Option<StepIndex>) -> (Which, usize) {
 fn step_for_people(
     of: &Of<'_>,
     (step, definition): (StepIndex, &Step),
-    loaded: &Loaded,
+    loaded: &LoadedRun,
     output: Output,
 ) -> Result<(), Error> {
     let Some(state) = loaded.state.step(step) else { return Ok(()) };
@@ -205,6 +203,7 @@ fn step_for_people(
     let items = fans_out.then(|| format!("  {}", of_items(&state.items.counts)));
     let status = status_of(state);
     output.line(format!("  {:<20} {status}{}", definition.id, items.unwrap_or_default()));
+    children(of, (step, definition), loaded, output)?;
     if !fans_out {
         if let Some(failure) = &state.failure {
             output.line(format!("      {failure}"));
@@ -224,6 +223,34 @@ fn step_for_people(
     Ok(())
 }
 
+/// The child runs of a step; of a fan-out those that are shown and not whole.
+fn children(
+    of: &Of<'_>,
+    (step, definition): (StepIndex, &Step),
+    loaded: &LoadedRun,
+    output: Output,
+) -> Result<(), Error> {
+    let (Work::Child(_), Some(state)) = (&definition.work, loaded.state.step(step)) else {
+        return Ok(());
+    };
+    let shown: Vec<ItemIndex> = if definition.for_each.is_some() {
+        let open = state.items.open.keys().copied();
+        let bad = state.items.not_ok.iter().flat_map(|(range, _)| range).map(ItemIndex);
+        open.chain(bad).take(FIRST).collect()
+    } else {
+        vec![ItemIndex(0)]
+    };
+    for item in shown {
+        let epoch = state.items.epoch(item);
+        let child = of.run.child(&definition.id, item, epoch);
+        let record: Option<RunRecord> = of.access.ask(Ask::Run { run: child })?;
+        if let Some(record) = record {
+            output.line(format!("      {child}  {}", record.status.word()));
+        }
+    }
+    Ok(())
+}
+
 fn item_line(item: &ItemView) -> String {
     let key = item.key.clone().unwrap_or_else(|| item.index.0.to_string());
     let failure = item.row.failure.as_ref().filter(|_| item.status != ItemStatus::Succeeded);
@@ -237,9 +264,7 @@ fn items_of(of: &Of<'_>, step: StepIndex) -> Result<Vec<ItemView>, Error> {
     let mut found = Vec::new();
     let mut after = None;
     while found.len() < limit {
-        let page = Page { after, limit };
-        let rows = of.reader.items(of.run, step, which, page);
-        let Some(rows) = rows.map_err(|error| super::unreadable(&error))? else { break };
+        let Some(rows) = items(of.access, of.run, step, (which, after, limit))? else { break };
         found.extend(rows.rows.into_iter().filter(wanted));
         after = rows.next;
         if after.is_none() {
@@ -251,9 +276,9 @@ fn items_of(of: &Of<'_>, step: StepIndex) -> Result<Vec<ItemView>, Error> {
 }
 
 fn for_programs<'a>(
-    reader: &Reader,
+    access: &Access,
     record: &'a RunRecord,
-    loaded: &'a Loaded,
+    loaded: &'a LoadedRun,
     (chosen, key): (Option<StepIndex>, Option<&str>),
 ) -> Result<ShownRun<'a>, Error> {
     let mut steps = Vec::new();
@@ -262,7 +287,7 @@ fn for_programs<'a>(
         if chosen.is_some_and(|chosen| chosen != step) {
             continue;
         }
-        let of = Of { reader, run: record.run, key, which: which(chosen) };
+        let of = Of { access, run: record.run, key, which: which(chosen) };
         let items = if definition.for_each.is_some() { items_of(&of, step)? } else { Vec::new() };
         let items = items.into_iter().map(|item| ShownItem {
             key: item.key,
@@ -279,21 +304,17 @@ fn for_programs<'a>(
             items: items.collect(),
         });
     }
-    let outputs = reader.outputs(&loaded.state).map_err(|error| super::unreadable(&error))?;
+    let outputs: Option<Value> = access.ask(Ask::Outputs { run: record.run })?;
     Ok(ShownRun { run: Shown::of(record), outputs, steps })
 }
 
-/// Whether a backup set was made, which never changes.
-fn has_sealed(loaded: &Loaded) -> bool {
-    loaded.definition.numbered().any(|(index, step)| {
-        let seals = step.action().is_some_and(|used| used.action == "backup_set.seal");
-        let end = loaded.state.step(index).and_then(|step| step.phase.end());
-        seals && matches!(end, Some(StepEnd::Succeeded | StepEnd::Partial))
-    })
-}
-
 /// What failed is followed by the command that goes on.
-fn what_next(record: &RunRecord, loaded: &Loaded, output: Output) {
+fn what_next(
+    access: &Access,
+    record: &RunRecord,
+    loaded: &LoadedRun,
+    output: Output,
+) -> Result<(), Error> {
     let run = record.run;
     let mut in_doubt = false;
     for (step, definition) in loaded.definition.numbered() {
@@ -310,20 +331,18 @@ fn what_next(record: &RunRecord, loaded: &Loaded, output: Output) {
     if record.errors.iter().any(|error| error.class == Class::Conflict) {
         output.talk("What was changed since the preview was left as it is. To change it too, make another preview.");
     }
+    let then = if access.is_driven() { "" } else { " && holdfast resume" };
     match record.status {
         RunStatus::Failed | RunStatus::Partial if in_doubt => {
-            output.talk(format!("Then: holdfast retry {run} && holdfast resume"));
-        }
-        RunStatus::Failed | RunStatus::Partial if has_sealed(loaded) => {
-            output.talk(format!(
-                "What the attempts said: holdfast logs {run}\nThe backup set that it sealed stays as it is. To make another one, start the workflow again."
-            ));
+            output.talk(format!("Then: holdfast retry {run}{then}"));
         }
         RunStatus::Failed | RunStatus::Partial => {
             output.talk(format!(
-                "What the attempts said: holdfast logs {run}\nTo do again what is not ok: holdfast retry {run} && holdfast resume"
+                "What the attempts said: holdfast logs {run}\nTo do again what is not ok: holdfast retry {run}{then}"
             ));
         }
-        RunStatus::Queued | RunStatus::Running | RunStatus::Succeeded => {}
+        RunStatus::Queued | RunStatus::Running => waits::answers(access, loaded, output)?,
+        RunStatus::Succeeded => {}
     }
+    Ok(())
 }

@@ -4,11 +4,12 @@ use std::process::ExitCode;
 
 use holdfast_drive::output::Reply;
 use holdfast_kernel::id::RunId;
-use holdfast_runtime::wake::Want;
+use holdfast_service::wire::ask::Act;
 use serde::Serialize;
 
+use crate::access::Access;
 use crate::arguments::Submission;
-use crate::compose::{parts, undriven};
+use crate::compose::parts;
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::Settings;
@@ -19,6 +20,15 @@ use crate::submission;
 pub(super) struct Submitted {
     pub(super) run: RunId,
     pub(super) deduplicated: bool,
+    /// Whether the workflow has changed since the run was submitted.
+    pub(super) definition_differs: bool,
+}
+
+impl Submitted {
+    /// A run that was queued.
+    pub(super) const fn new(run: RunId) -> Self {
+        Self { run, deduplicated: false, definition_differs: false }
+    }
 }
 
 /// Stores the run.
@@ -32,14 +42,21 @@ pub(crate) fn perform(
 ) -> Result<ExitCode, Error> {
     let parts = parts(settings, output);
     let prepared = submission::prepare(submission, settings, &parts, output)?;
-    let mut state = undriven(settings, &parts)?;
-    let submit = submission::submit(prepared, &parts, &state.offline.reader)?;
-    let reply = state.offline.act(Want::Submit(Box::new(submit)));
-    let reply =
-        reply.map_err(|error| Error::unavailable(format!("The run was not stored: {error}.")))?;
-    let submitted = match reply {
-        Reply::Queued(run) => Submitted { run, deduplicated: false },
-        Reply::Deduplicated(run) => Submitted { run, deduplicated: true },
+    let mut access = Access::open(settings, &parts)?;
+    let act = submission::act(prepared, &parts, &access)?;
+    store(act, &mut access, output)
+}
+
+/// Stores a run, and says under which id.
+///
+/// # Errors
+/// It is rejected, or cannot be stored.
+pub(super) fn store(act: Act, access: &mut Access, output: Output) -> Result<ExitCode, Error> {
+    let submitted = match access.act(act)? {
+        Reply::Queued(run) => Submitted::new(run),
+        Reply::Deduplicated { run, definition_differs } => {
+            Submitted { run, deduplicated: true, definition_differs }
+        }
         Reply::Refused(refusal) => return Err(super::refused("The run was rejected", &refusal)),
         Reply::Done => return Err(Error::internal("The submit got a reply that is none.")),
     };
@@ -51,6 +68,13 @@ pub(crate) fn perform(
     if submitted.deduplicated {
         output.talk("An identical run is active: this is its id, and it was not started twice.");
     }
-    output.talk("The run is stored. `holdfast resume` runs it; so does the next `holdfast run`.");
+    if submitted.definition_differs {
+        output.talk("Its workflow is another than the one that is submitted now.");
+    }
+    output.talk(if access.is_driven() {
+        format!("`holdfast watch {}` follows it.", submitted.run)
+    } else {
+        "The run is stored. `holdfast resume` runs it; so does the next `holdfast run`.".to_owned()
+    });
     Ok(ExitCode::SUCCESS)
 }

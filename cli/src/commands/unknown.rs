@@ -6,9 +6,7 @@ use crate::arguments::Arguments;
 use crate::error::Error;
 
 /// The commands that are meant and not there yet.
-const NOT_YET: [&str; 27] = [
-    "approve",
-    "cancel",
+const NOT_YET: [&str; 21] = [
     "completions",
     "config",
     "coverage",
@@ -19,11 +17,8 @@ const NOT_YET: [&str; 27] = [
     "export",
     "fmt",
     "graph",
-    "kill",
     "pause",
     "prune",
-    "reject",
-    "rerun",
     "schedules",
     "schema",
     "serve",
@@ -33,7 +28,6 @@ const NOT_YET: [&str; 27] = [
     "test",
     "ticks",
     "unpause",
-    "watch",
 ];
 
 /// What is said of it.

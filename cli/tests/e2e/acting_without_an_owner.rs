@@ -1,8 +1,8 @@
-//! Commands that drive nothing: they store, list and let go; and they know when somebody drives.
+//! Commands that drive nothing: they store, list and let go.
 
 use std::collections::BTreeSet;
 
-use crate::home::{Home, hold};
+use crate::home::Home;
 
 const NAP: &str = "holdfast: 1\nname: nap\noperation: maintenance\nsteps:\n  - id: nap\n    uses: sleep\n    with: { duration: 1ms }\n";
 
@@ -35,23 +35,4 @@ fn inv_06_racing_submits_of_sixteen_processes_give_one_run() {
     }
     let all = home.holdfast(&["runs", "--output", "json"]).with_code(0).json();
     assert_eq!(all.as_array().unwrap().len(), 3);
-}
-
-#[test]
-fn while_an_owner_drives_other_commands_end_with_69_and_name_its_pid() {
-    let home = Home::new();
-    let pipe = home.pipe("pipe");
-    home.write(
-        "wait.yaml",
-        &format!(
-            "holdfast: 1\nname: wait\noperation: maintenance\nsteps:\n  - id: wait\n    uses: command\n    with: {{ argv: [/bin/sh, -c, \"read line < {}\"] }}\n",
-            pipe.display()
-        ),
-    );
-    let owner = home.start(&["run", "wait.yaml"]);
-    let held = hold(&pipe);
-    let said = home.holdfast(&["runs"]).with_code(69);
-    assert!(said.talk.contains(&owner.pid().to_string()), "{said:#?}");
-    drop(held);
-    owner.end();
 }

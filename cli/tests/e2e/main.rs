@@ -9,11 +9,15 @@
 )]
 
 mod acting_without_an_owner;
+mod again;
 mod authors;
+mod endings;
 mod files;
 mod home;
 mod in_doubt;
 mod interrupted;
 mod mere_user;
+mod owner;
+mod people;
 mod running;
 mod secrets;

@@ -4,6 +4,7 @@
 //! its spec: checks, help and documentation are made from it.
 
 pub mod allow;
+pub mod approval;
 pub mod assert;
 pub mod capture;
 pub mod command;

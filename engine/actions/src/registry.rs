@@ -6,6 +6,7 @@ use holdfast_contract::action::Registry;
 use holdfast_contract::provider::Targets;
 
 use crate::allow::AllowedCommands;
+use crate::approval::Approval;
 use crate::assert::Assert;
 use crate::capture::Capture;
 use crate::command::Command;
@@ -31,6 +32,7 @@ pub fn standard(
     let plans = Arc::new(Plans::default());
     let (targets, sets) = (|| Arc::clone(targets), || Arc::clone(repositories));
     Registry::new(vec![
+        Arc::new(Approval),
         Arc::new(Assert),
         Arc::new(Command::new(allowed)),
         Arc::new(Sleep),

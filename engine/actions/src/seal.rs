@@ -74,6 +74,8 @@ pub struct Seal {
 /// What the steps before the seal came to.
 struct Gathered {
     units: Vec<EffectKey>,
+    /// Those that units of the same items had before they were captured anew.
+    superseded: Vec<EffectKey>,
     missing: Vec<Missing>,
 }
 
@@ -125,6 +127,7 @@ impl Action for Seal {
                     target,
                     object,
                     units: gathered.units,
+                    superseded: gathered.superseded,
                     objects: None,
                     items: Vec::new(),
                     left_out: gathered.missing,
@@ -162,10 +165,11 @@ impl Action for Seal {
 
 /// The effect keys of what was captured, and what is missing.
 fn gather(records: &dyn Records, from: Option<&[String]>) -> Result<Gathered, Failure> {
-    let mut gathered = Gathered { units: Vec::new(), missing: Vec::new() };
+    let mut gathered = Gathered { units: Vec::new(), superseded: Vec::new(), missing: Vec::new() };
     for step in records.earlier(from, CAPTURES)? {
         for item in records.items(&step.id) {
             let item = item?;
+            gathered.superseded.extend(&item.earlier_effects);
             match item.end {
                 EarlierEnd::Whole | EarlierEnd::Partial => gathered.units.push(item.effect),
                 EarlierEnd::Skipped => {}

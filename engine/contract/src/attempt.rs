@@ -11,6 +11,7 @@ use holdfast_kernel::event::TargetReference;
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{AttemptId, Instant, ItemIndex, Millis, RunId};
 use holdfast_kernel::value::Value;
+use serde::{Deserialize, Serialize};
 
 use crate::action::Output;
 use crate::records::Records;
@@ -73,7 +74,8 @@ pub trait Host: Send + Sync {
 }
 
 /// How far an attempt is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Progress {
     /// So much is to be done.
     Total(u64),

@@ -4,7 +4,7 @@
 //! Neither knows the other. The same scope always gives the same values.
 
 use holdfast_kernel::definition::Definition;
-use holdfast_kernel::event::Question;
+use holdfast_kernel::event::{ApprovalAsk, Question};
 use holdfast_kernel::failure::Failure;
 use holdfast_kernel::id::{ItemIndex, Millis, StepIndex};
 use holdfast_kernel::payload::Payload;
@@ -108,6 +108,17 @@ pub trait Evaluate {
     /// It could not be evaluated, or is no duration.
     fn pause(&self, scope: &dyn Scope, step: StepIndex, item: ItemIndex)
     -> Result<Millis, Failure>;
+
+    /// What a person is asked about an item of an approval; without a fan-out `item` is 0.
+    ///
+    /// # Errors
+    /// It could not be evaluated, or does not fit what an approval takes.
+    fn approval(
+        &self,
+        scope: &dyn Scope,
+        step: StepIndex,
+        item: ItemIndex,
+    ) -> Result<ApprovalAsk, Failure>;
 
     /// The map of the workflow's outputs. One that was not reached is none.
     ///

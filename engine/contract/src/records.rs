@@ -57,6 +57,15 @@ pub trait Records: Send + Sync {
     /// Class `internal`: what is stored cannot be read.
     fn plan(&self, id: &PlanId) -> Result<Option<Plan>, Failure>;
 
+    /// What people said about a plan, the oldest first. It blocks.
+    ///
+    /// # Errors
+    /// Class `internal`: what is stored cannot be read.
+    fn approvals(&self, plan: &PlanId) -> Result<Vec<Approval>, Failure>;
+
+    /// The name of who asked for the run; of a child run, of its parent's first ancestor.
+    fn initiator(&self) -> String;
+
     /// The digest of the run's definition.
     fn definition(&self) -> Digest;
 
@@ -72,6 +81,37 @@ pub enum Keep {
     Plan(Plan),
     /// What a verification found.
     Verification(Verification),
+    /// What a person said about a plan.
+    Approval(Approval),
+}
+
+/// What a person said about a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// The plan.
+    pub plan: String,
+    /// Who.
+    pub by: String,
+    /// What they said.
+    pub verdict: ApprovalVerdict,
+    /// In their words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub comment: String,
+    /// When.
+    pub at: Instant,
+    /// The run that asked, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+}
+
+/// What a person says of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApprovalVerdict {
+    /// It may be applied.
+    Approved,
+    /// It may not.
+    Rejected,
 }
 
 /// What a verification of a backup set found.
@@ -120,6 +160,8 @@ pub struct EarlierItem {
     pub key: Option<String>,
     /// The idempotency key of its effect.
     pub effect: EffectKey,
+    /// The keys it had before retries let it act anew, the oldest first.
+    pub earlier_effects: Vec<EffectKey>,
     /// How it ended.
     pub end: EarlierEnd,
     /// What it returned; an empty map if it has not succeeded.
@@ -206,6 +248,14 @@ impl Records for NoRecords {
 
     fn plan(&self, _id: &PlanId) -> Result<Option<Plan>, Failure> {
         Self::refused()
+    }
+
+    fn approvals(&self, _plan: &PlanId) -> Result<Vec<Approval>, Failure> {
+        Self::refused()
+    }
+
+    fn initiator(&self) -> String {
+        String::new()
     }
 
     fn definition(&self) -> Digest {

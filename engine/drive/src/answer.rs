@@ -26,6 +26,13 @@ pub fn answer(
             let stored = payloads.keep(run, outputs).map_err(|error| unreadable(&error))?;
             Ok(Answer::Outputs(stored))
         }),
+        Question::Approval(step, item) => match language.approval(scope, step, item) {
+            Ok(ask) => {
+                let ask = Box::new(ask);
+                return Event::ApprovalRequested { step, item, ask };
+            }
+            Err(failure) => Err(failure),
+        },
         Question::Items(step) => match list(language, scope, payloads, step) {
             Ok(listing) => return Event::ItemsListed { step, listing },
             Err(failure) => Err(failure),

@@ -6,9 +6,12 @@ use holdfast_contract::evaluate::Evaluate;
 use holdfast_contract::records::Keep;
 use holdfast_journal::record::StoredDefinition;
 use holdfast_kernel::definition::Definition;
-use holdfast_kernel::event::{Event, Request, Verdict};
+use holdfast_kernel::event::{CancelKind, Event, Request, Verdict};
+use holdfast_kernel::failure::Failure;
 use holdfast_kernel::id::{ItemIndex, RunId, StepIndex};
+use holdfast_kernel::reopen::Selection;
 use holdfast_kernel::state::RunState;
+use serde::{Deserialize, Serialize};
 
 /// Something that calls for a decision.
 pub enum Input {
@@ -38,6 +41,19 @@ pub enum Input {
         /// Where the reply goes.
         token: Token,
     },
+    /// Somebody wants something of an active run.
+    Ask {
+        /// The run.
+        run: RunId,
+        /// What.
+        ask: Ask,
+        /// Who.
+        by: String,
+        /// Where the reply goes.
+        token: Token,
+    },
+    /// The host looked after the child run that a step asked for.
+    Child(Box<Child>),
     /// An attempt wants something stored beside the events.
     Keep {
         /// What.
@@ -49,6 +65,8 @@ pub enum Input {
     Retry {
         /// The run, as it was read.
         ended: Box<Ended>,
+        /// What of it.
+        selection: Selection,
         /// Who.
         by: String,
         /// Where the reply goes.
@@ -56,12 +74,61 @@ pub enum Input {
     },
 }
 
+/// What somebody wants of an active run.
+pub enum Ask {
+    /// That it ends.
+    Cancel(CancelKind),
+    /// Their word on what a person is asked.
+    Answer {
+        /// The step.
+        step: StepIndex,
+        /// The item.
+        item: ItemIndex,
+        /// What they say.
+        word: Word,
+    },
+}
+
+/// What a person says who is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Word {
+    /// Yes, with a comment.
+    Approve(String),
+    /// No, with a reason.
+    Reject(String),
+}
+
+/// The run that a child step asked for.
+pub struct Child {
+    /// The run of the step.
+    pub parent: RunId,
+    /// The step.
+    pub step: StepIndex,
+    /// The item.
+    pub item: ItemIndex,
+    /// The child's id.
+    pub run: RunId,
+    /// What is known of it.
+    pub found: ChildFound,
+}
+
+/// What the host found of a child run.
+pub enum ChildFound {
+    /// Nothing yet: it is to be queued.
+    New(Box<Submit>),
+    /// It ended in an earlier period of its parent, and goes on.
+    Ended(Box<Ended>),
+    /// It cannot be queued.
+    Refused(Failure),
+}
+
 /// A request with what is needed to run it.
 pub struct Submit {
     /// The request.
     pub request: Request,
-    /// The definition as it is stored.
-    pub stored: StoredDefinition,
+    /// The definition as it is stored, and those of its child runs.
+    pub stored: Vec<StoredDefinition>,
     /// The definition, and the language that evaluates it.
     pub program: Program,
     /// Where the reply goes.

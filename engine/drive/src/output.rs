@@ -5,6 +5,7 @@ use holdfast_kernel::event::{Event, Question};
 use holdfast_kernel::id::RunId;
 use holdfast_kernel::reopen::NotReopenable;
 use holdfast_kernel::status::Outcome;
+use serde::{Deserialize, Serialize};
 
 use crate::input::{Program, Token};
 
@@ -57,12 +58,18 @@ pub enum Output {
 }
 
 /// What somebody is told who asked for something.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reply {
     /// The run was queued.
     Queued(RunId),
     /// An identical run is active; this one was not started twice.
-    Deduplicated(RunId),
+    Deduplicated {
+        /// The active run.
+        run: RunId,
+        /// Whether the workflow has changed since that run was submitted.
+        definition_differs: bool,
+    },
     /// Done.
     Done,
     /// It may not be done.
@@ -70,23 +77,43 @@ pub enum Reply {
 }
 
 /// Why a request is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// A run with the same dedupe key is active.
     #[error("an identical run is active: {0}")]
     KeyTaken(RunId),
+    /// The workflow's own key names an active run with other inputs.
+    #[error("the run {0} is active under the same `dedupe.key` with other inputs")]
+    OtherInputs(RunId),
+    /// The run's group is full.
+    #[error(
+        "the group {group} is full, and the workflow says `when_full: reject`; in it goes on {run}"
+    )]
+    GroupFull {
+        /// The group.
+        group: String,
+        /// A run of it.
+        run: RunId,
+    },
     /// The run has not ended.
     #[error("the run has not ended")]
     Active,
+    /// The run has ended.
+    #[error("the run has ended")]
+    Ended,
+    /// Nobody is asked there.
+    #[error("nobody is asked for an approval at that step and item")]
+    NotAsked,
+    /// It is not for them to say.
+    #[error("{0}")]
+    NotForYou(String),
     /// Everything in it is ok.
     #[error("everything in the run is ok: nothing would run again")]
     NothingToDo,
     /// What is not ok is in doubt.
     #[error("all that is not ok is in doubt: a person must say first what happened")]
     OnlyUnknown,
-    /// It would seal again.
-    #[error("the run has sealed a backup set, which never changes: start the workflow again")]
-    Sealed,
     /// There is no unknown effect at that place.
     #[error("there is no effect in doubt at that step and item")]
     NotUnknown,
@@ -107,7 +134,6 @@ impl From<NotReopenable> for Refusal {
             NotReopenable::Active => Self::Active,
             NotReopenable::NothingToDo => Self::NothingToDo,
             NotReopenable::OnlyUnknown => Self::OnlyUnknown,
-            NotReopenable::Sealed => Self::Sealed,
         }
     }
 }

@@ -43,9 +43,11 @@ impl Drive {
         let outcome = Outcome::Failed(Reason::Internal);
         self.record(run, vec![Event::RunFinished { outcome }]);
         self.quarantined.remove(&run);
+        self.tell_parent(run, outcome);
         if let Some(active) = self.runs.remove(&run) {
             self.claims.remove(&active.state.request.dedupe_key);
             self.queued.remove(&(active.state.queued_at, run));
+            self.queued_children.remove(&(active.state.queued_at, run));
         }
         self.started.remove(&run);
         self.output(Output::Ended { run, outcome });
@@ -63,8 +65,8 @@ mod tests {
     use holdfast_journal::resume::open;
     use holdfast_kernel::command::Command;
     use holdfast_kernel::definition::Definition;
-    use holdfast_kernel::event::{Completeness, Question};
-    use holdfast_kernel::failure::Failure;
+    use holdfast_kernel::event::{ApprovalAsk, Completeness, Question};
+    use holdfast_kernel::failure::{Class, Failure};
     use holdfast_kernel::id::{Digest, Instant, ItemIndex, Millis, StepIndex};
     use holdfast_kernel::payload::Payload;
     use holdfast_kernel::ranges::RangeSet;
@@ -109,6 +111,15 @@ mod tests {
 
         fn pause(&self, _: &dyn Scope, _: StepIndex, _: ItemIndex) -> Result<Millis, Failure> {
             Ok(Millis(1))
+        }
+
+        fn approval(
+            &self,
+            _: &dyn Scope,
+            _: StepIndex,
+            _: ItemIndex,
+        ) -> Result<ApprovalAsk, Failure> {
+            Err(Failure::without_effect(Class::Internal, "nobody is asked"))
         }
 
         fn outputs(&self, _scope: &dyn Scope) -> Result<Value, Failure> {
@@ -163,7 +174,7 @@ mod tests {
             lowered: String::new(),
         };
         let program = Program { definition: Arc::new(definition), language: Arc::new(Four) };
-        let submit = Submit { request, stored, program, token: Token(0) };
+        let submit = Submit { request, stored: vec![stored], program, token: Token(0) };
         drive.accept(Input::Submit(Box::new(submit)), Instant(1));
         let first = started(&release(&mut drive));
         assert_eq!(first.len(), 1, "one place for four items");

@@ -12,7 +12,7 @@ use holdfast_kernel::definition::Definition;
 use holdfast_kernel::event::{Death, Event, Question};
 use holdfast_kernel::fold::Corrupt;
 use holdfast_kernel::id::{Instant, RunId};
-use holdfast_kernel::queue::{Holder, hold_of, startable};
+use holdfast_kernel::queue::{Explain, line_up};
 use holdfast_kernel::state::RunState;
 
 use crate::answer::answer;
@@ -42,6 +42,7 @@ impl Drive {
         for attempt in attempts {
             self.step(run, Event::AttemptInterrupted { attempt, death: Death::Unclean });
         }
+        self.tell_relatives();
     }
 
     /// Knows of a run that is active without driving it: for a process that only stores.
@@ -53,6 +54,7 @@ impl Drive {
     pub fn start(&mut self, now: Instant) {
         self.begin(now);
         self.balance();
+        self.tell_relatives();
     }
 
     fn started_attempts(&self, run: RunId) -> Vec<holdfast_kernel::id::AttemptId> {
@@ -75,21 +77,15 @@ impl Drive {
     }
 
     fn start_runs(&mut self) {
-        if self.queued.is_empty() || self.started.len() >= self.limits.runs as usize {
+        if self.queued.is_empty() && self.queued_children.is_empty() {
             return;
         }
-        let holder = |run: &RunId| {
-            let active = self.runs.get(run)?;
-            let target = active.state.request.target.as_ref();
-            Some(Holder {
-                run: *run,
-                target: target.map(|target| target.identity.as_str()),
-                hold: hold_of(active.program.definition.operation),
-            })
-        };
-        let started = self.started.iter().filter_map(holder);
-        let queued = self.queued.iter().filter_map(|(_, run)| holder(run));
-        let chosen = startable(started, queued, self.limits.runs as usize);
+        let families = self.families();
+        let started = self.started.iter().filter_map(|run| self.holds(*run, &families));
+        let queued = self.queued_children.iter().chain(&self.queued);
+        let queued = queued.filter_map(|(_, run)| self.asks_for(*run, &families));
+        let slots = self.limits.runs as usize;
+        let (chosen, _) = line_up(started, queued, slots, Explain::No);
         for run in chosen {
             self.step(run, Event::HoldGranted);
         }
@@ -207,9 +203,16 @@ impl Drive {
                 Command::Evaluate(question) => questions.push_back(question),
                 // Holds are given in `balance` and end with the run: they are derived, not passed about.
                 Command::AcquireHold | Command::ReleaseHold => {}
+                Command::CancelChild { run: child, how } => {
+                    let by = run.to_string();
+                    self.to_relatives.push_back((child, Event::CancelRequested { by, how }));
+                }
                 Command::StartAttempt { .. }
                 | Command::Probe { .. }
                 | Command::CancelAttempt { .. }
+                | Command::LoseAttempt { .. }
+                | Command::StartChild { .. }
+                | Command::ClearTimer { .. }
                 | Command::SetTimer { .. } => {
                     self.output(Output::Command { run, program: program.clone(), command });
                 }

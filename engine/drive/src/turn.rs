@@ -13,10 +13,11 @@ use holdfast_journal::commit::Batch;
 use holdfast_journal::payloads::Payloads;
 use holdfast_journal::record::{AuditEntry, StoredDefinition};
 use holdfast_kernel::decide::{Places, Stamp, queue};
-use holdfast_kernel::event::{Event, Initiator, Verdict};
+use holdfast_kernel::definition::WhenFull;
+use holdfast_kernel::event::{Event, KeyKind, Request, StepRedo, Verdict};
 use holdfast_kernel::id::{AttemptId, DedupeKey, Instant, RunId};
-use holdfast_kernel::reopen;
-use holdfast_kernel::state::{Phase, RunState};
+use holdfast_kernel::reopen::{self, Selection};
+use holdfast_kernel::state::{Phase, RunState, Slots};
 
 use crate::grants::{InFlight, Limits};
 use crate::input::{Ended, Input, Program, Submit, Token};
@@ -31,6 +32,10 @@ pub struct Drive {
     pub(crate) started: BTreeSet<RunId>,
     /// The runs that wait for their slot and hold, in the order in which they were queued.
     pub(crate) queued: BTreeSet<(Instant, RunId)>,
+    /// The children among them: they come first, for their parents wait for them.
+    pub(crate) queued_children: BTreeSet<(Instant, RunId)>,
+    /// What happened to a run and is to be told to its parent or its children.
+    pub(crate) to_relatives: VecDeque<(RunId, Event)>,
     pub(crate) served_last: Option<RunId>,
     pub(crate) intake: Intake,
     pub(crate) claims: BTreeMap<DedupeKey, RunId>,
@@ -45,8 +50,8 @@ pub struct Drive {
 pub(crate) struct Active {
     pub(crate) program: Program,
     pub(crate) state: RunState,
-    /// The phase as which the indexes know it; none until they do.
-    indexed: Option<Phase>,
+    /// As what the indexes know it: its phase, and whether it waits for its slots; none until they do.
+    indexed: Option<(Phase, bool)>,
 }
 
 impl Active {
@@ -97,6 +102,8 @@ impl Drive {
             runs: BTreeMap::new(),
             started: BTreeSet::new(),
             queued: BTreeSet::new(),
+            queued_children: BTreeSet::new(),
+            to_relatives: VecDeque::new(),
             served_last: None,
             intake: Intake::Open,
             claims: BTreeMap::new(),
@@ -123,8 +130,13 @@ impl Drive {
                 self.open.kept.push(*kept);
                 self.reply(token, Reply::Done);
             }
-            Input::Retry { ended, by, token } => self.retry(*ended, by, token),
+            Input::Retry { ended, selection, by, token } => {
+                self.retry(*ended, selection, by, token);
+            }
+            Input::Ask { run, ask, by, token } => self.ask(run, ask, &by, token),
+            Input::Child(child) => self.child(*child),
         }
+        self.tell_relatives();
     }
 
     /// Opens or closes the intake.
@@ -139,6 +151,7 @@ impl Drive {
         // Places are given once for all inputs of a batch: what starts leaves with it in any case.
         if self.open.at.is_some() {
             self.balance();
+            self.tell_relatives();
         }
         let open = std::mem::take(&mut self.open);
         if open.entries.is_empty() && open.kept.is_empty() {
@@ -205,38 +218,76 @@ impl Drive {
         self.open.outputs.push(output);
     }
 
-    fn reply(&mut self, token: Token, reply: Reply) {
+    pub(crate) fn reply(&mut self, token: Token, reply: Reply) {
         self.output(Output::Reply { token, reply });
     }
 
     fn submit(&mut self, submit: Submit) {
         let Submit { request, stored, program, token } = submit;
         if let Some(run) = self.claims.get(&request.dedupe_key).copied() {
-            self.join(run, request.initiator);
-            return self.reply(token, Reply::Deduplicated(run));
+            return self.join(run, request, token);
         }
         if self.intake == Intake::Draining {
             return self.reply(token, Reply::Refused(Refusal::Draining));
         }
-        let run = request.run;
-        let (state, decision) = queue(&program.definition, request, self.stamp(Places::default()));
-        if !self.open.definitions.iter().any(|other| other.digest == stored.digest) {
-            self.open.definitions.push(stored);
+        if let Some(refusal) = self.full_group(&request) {
+            return self.reply(token, Reply::Refused(refusal));
         }
-        self.keep(Active::new(program, state));
-        self.absorb(run, decision);
+        let run = self.queue_new(request, stored, program);
         self.reply(token, Reply::Queued(run));
     }
 
-    /// Somebody asked for a run that is active.
-    fn join(&mut self, run: RunId, by: Initiator) {
-        let first = self.runs.get(&run).is_some_and(|active| active.state.request.initiator == by);
-        if !first {
-            self.happened(run, Event::RunJoined { by });
+    /// Queues a run that was not there before.
+    pub(crate) fn queue_new(
+        &mut self,
+        request: Request,
+        stored: Vec<StoredDefinition>,
+        program: Program,
+    ) -> RunId {
+        let run = request.run;
+        let (state, decision) = queue(&program.definition, request, self.stamp(Places::default()));
+        for definition in stored {
+            if !self.open.definitions.iter().any(|other| other.digest == definition.digest) {
+                self.open.definitions.push(definition);
+            }
         }
+        self.keep(Active::new(program, state));
+        self.absorb(run, decision);
+        run
     }
 
-    fn retry(&mut self, ended: Ended, by: String, token: Token) {
+    /// Somebody asked for a run that is active.
+    fn join(&mut self, run: RunId, request: Request, token: Token) {
+        let Some(active) = self.runs.get(&run) else { return };
+        let of = &active.state.request;
+        let same_inputs = of.inputs == request.inputs && of.object == request.object;
+        if request.key_kind == KeyKind::Custom && !same_inputs {
+            return self.reply(token, Reply::Refused(Refusal::OtherInputs(run)));
+        }
+        let definition_differs = of.definition != request.definition;
+        if of.initiator != request.initiator {
+            self.happened(run, Event::RunJoined { by: request.initiator });
+        }
+        self.reply(token, Reply::Deduplicated { run, definition_differs });
+    }
+
+    /// Why a submit is refused whose workflow does not want to wait for its group.
+    fn full_group(&self, request: &Request) -> Option<Refusal> {
+        let group = request.group.as_ref().filter(|of| of.when_full == WhenFull::Reject)?;
+        let members: Vec<RunId> = self
+            .runs
+            .values()
+            .filter(|active| {
+                active.state.request.group.as_ref().is_some_and(|of| of.name == group.name)
+            })
+            .filter(|active| active.state.slots == Slots::Held)
+            .map(|active| active.state.run())
+            .collect();
+        let run = *members.first().filter(|_| members.len() >= group.limit as usize)?;
+        Some(Refusal::GroupFull { group: group.name.clone(), run })
+    }
+
+    fn retry(&mut self, ended: Ended, selection: Selection, by: String, token: Token) {
         let run = ended.state.run();
         let key = ended.state.request.dedupe_key;
         let refusal = if self.intake == Intake::Draining {
@@ -247,19 +298,27 @@ impl Drive {
             self.claims.get(&key).copied().map(Refusal::KeyTaken)
         };
         let plan = refusal.map_or_else(
-            || reopen::plan(&ended.program.definition, &ended.state).map_err(Refusal::from),
+            || {
+                let Ended { program, state } = &ended;
+                reopen::plan(&program.definition, state, selection).map_err(Refusal::from)
+            },
             Err,
         );
         match plan {
             Ok(redo) => {
-                self.runs.insert(run, Active::new(ended.program, ended.state));
                 self.audit(run, &by, "Let the run go on with what was not ok.".to_owned());
-                self.step(run, Event::RunReopened { by, redo });
-                self.reindex(run);
+                self.reopen(ended, by, redo);
                 self.reply(token, Reply::Queued(run));
             }
             Err(refusal) => self.reply(token, Reply::Refused(refusal)),
         }
+    }
+
+    pub(crate) fn reopen(&mut self, ended: Ended, by: String, redo: Vec<StepRedo>) {
+        let run = ended.state.run();
+        self.runs.insert(run, Active::new(ended.program, ended.state));
+        self.step(run, Event::RunReopened { by, redo });
+        self.reindex(run);
     }
 
     fn resolve(&mut self, run: RunId, ended: Option<Ended>, event: Event, token: Token) {
@@ -280,7 +339,7 @@ impl Drive {
     }
 
     /// Who did what is written with the events it led to.
-    fn audit(&mut self, run: RunId, by: &str, what: String) {
+    pub(crate) fn audit(&mut self, run: RunId, by: &str, what: String) {
         self.open.audit.push(AuditEntry { by: by.to_owned(), what, run: Some(run) });
     }
 
@@ -297,7 +356,7 @@ impl Drive {
     }
 
     /// An event from outside: decided about if the run still waits for it.
-    fn happened(&mut self, run: RunId, event: Event) {
+    pub(crate) fn happened(&mut self, run: RunId, event: Event) {
         if self.quarantined.contains_key(&run) {
             return self.quarantined_happened(run, &event);
         }
@@ -318,19 +377,23 @@ impl Drive {
     pub(crate) fn reindex(&mut self, run: RunId) {
         let Some(active) = self.runs.get_mut(&run) else { return };
         let state = &active.state;
-        if active.indexed.as_ref() == Some(&state.phase) {
+        let now = (state.phase.clone(), state.wants_slots());
+        if active.indexed.as_ref() == Some(&now) {
             return;
         }
         let place = (state.queued_at, run);
         let (key, phase) = (state.request.dedupe_key, state.phase.clone());
-        active.indexed = Some(phase.clone());
-        if matches!(phase, Phase::Queued) {
-            self.queued.insert(place);
+        let is_child = state.request.initiator.parent().is_some();
+        let queue = if is_child { &mut self.queued_children } else { &mut self.queued };
+        if now.1 {
+            queue.insert(place);
         } else {
-            self.queued.remove(&place);
+            queue.remove(&place);
         }
+        active.indexed = Some(now);
         match phase {
             Phase::Finished(outcome) => {
+                self.tell_parent(run, outcome);
                 self.runs.remove(&run);
                 self.started.remove(&run);
                 // A run that had ended before does not take the claim of the run that came after it.
@@ -340,7 +403,11 @@ impl Drive {
                 }
             }
             Phase::Queued => drop(self.claims.insert(key, run)),
-            Phase::Granted | Phase::Running | Phase::Stopping(_) => {
+            Phase::Granted
+            | Phase::Running
+            | Phase::Stopping(_)
+            | Phase::Finally(_)
+            | Phase::StoppingFinally { .. } => {
                 self.claims.insert(key, run);
                 self.started.insert(run);
             }

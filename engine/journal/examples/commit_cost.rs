@@ -19,7 +19,7 @@ use holdfast_journal::disk::local::Local;
 use holdfast_journal::record::StoredDefinition;
 use holdfast_journal::resume::{Opened, open};
 use holdfast_kernel::definition::Definition;
-use holdfast_kernel::event::{Event, Initiator, Request};
+use holdfast_kernel::event::{Event, Initiator, KeyKind, Request};
 use holdfast_kernel::id::{DedupeKey, Digest, RunId};
 use holdfast_kernel::value::Value;
 
@@ -93,7 +93,10 @@ fn submit(opened: &mut Opened, runs: u64) -> Result<(), Box<dyn Error>> {
             object: Vec::new(),
             inputs: Value::empty_map(),
             dedupe_key: DedupeKey(Digest::of_bytes(&run.to_be_bytes())),
+            key_kind: KeyKind::Inputs,
+            group: None,
             initiator: Initiator::User("bench".to_owned()),
+            rerun_of: None,
         };
         batch.entries.push((run_id(run), vec![Event::RunQueued(Box::new(request))]));
     }

@@ -28,10 +28,12 @@ use crate::project::{
     LISTED_JOINERS, RowChange, highest_offset, new_record, notification_text, row_changes, status,
     update_record,
 };
-use crate::record::{AuditRecord, Notification, RunEvents, RunRecord};
+use crate::record::{Asks, AuditRecord, Notification, RunEvents, RunRecord};
 use crate::store::{
     Keys, Order, Rows, Table, View, event_key, index_prefix, item_key, verification_key,
 };
+
+mod words;
 
 /// A state snapshot is made after this many events at the earliest.
 const SNAPSHOT_EVENTS: u64 = 1_000;
@@ -138,6 +140,7 @@ impl Core {
                     let key = verification_key(&found.backup_set, found.at, found.run);
                     self.fresh.put(Table::Verifications, key, encode(found)?);
                 }
+                Keep::Approval(approval) => self.keep_approval(approval, batch.sequence)?,
             }
         }
         for (place, entry) in (0_u32..).zip(&batch.audit) {
@@ -209,7 +212,7 @@ impl Core {
         };
         self.remember(&live);
         let text = notification_text(&live.row.record, None);
-        self.notify(&live, text, batch.at)?;
+        self.notify(&live, text, None, batch.at)?;
         Ok(live)
     }
 
@@ -222,6 +225,7 @@ impl Core {
     ) -> Result<(), FilingError> {
         let (run, at) = (live.row.record.run, batch.at);
         let changes = row_changes(event, &live.state);
+        self.keep_word(live, event, batch.sequence, at)?;
         let before = live.state.phase.clone();
         let status_before = status(&live.state);
         fold(&live.definition, &mut live.state, event, at)
@@ -251,7 +255,10 @@ impl Core {
         if status_now != status_before {
             live.row.record.status = status_now;
             let text = notification_text(&live.row.record, Some(event));
-            self.notify(live, text, at)?;
+            self.notify(live, text, None, at)?;
+        }
+        if let Event::ApprovalRequested { step, item, ask } = event {
+            self.notify_of_wait(live, (*step, *item), ask, at)?;
         }
         Ok(())
     }
@@ -275,7 +282,13 @@ impl Core {
         Ok(())
     }
 
-    fn notify(&mut self, live: &Live, text: String, at: Instant) -> Result<(), FilingError> {
+    fn notify(
+        &mut self,
+        live: &Live,
+        text: String,
+        asks: Option<Asks>,
+        at: Instant,
+    ) -> Result<(), FilingError> {
         let record = &live.row.record;
         let id = self.position.next_notification;
         let notification = Notification {
@@ -287,6 +300,7 @@ impl Core {
             status: record.status,
             reason: record.reason,
             text,
+            asks,
             at,
         };
         self.position.next_notification += 1;

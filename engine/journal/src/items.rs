@@ -11,6 +11,7 @@ use holdfast_kernel::id::{ItemIndex, RunId, StepIndex};
 use holdfast_kernel::payload::Payload;
 use holdfast_kernel::state::{OutputsState, RunState, StepState};
 use holdfast_kernel::value::Value;
+use serde::{Deserialize, Serialize};
 
 use crate::lists::ListReader;
 use crate::payloads::Payloads;
@@ -26,7 +27,8 @@ const KEPT_LISTS: usize = 8;
 const STREAMED_AT_ONCE: u32 = 256;
 
 /// Which items of a step are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Show {
     /// All of them.
     All,

@@ -1,7 +1,7 @@
 //! What is kept beside the events of runs: plans, and what verifications found.
 
 use holdfast_contract::plan::{Plan, PlanId};
-use holdfast_contract::records::Verification;
+use holdfast_contract::records::{Approval, Verification};
 
 use crate::query::{LONGEST_PAGE, ReadError, Reader};
 use crate::store::{Keys, Order, Table};
@@ -29,6 +29,19 @@ impl Reader {
         let keys = Keys::starting_with(backup_set.as_bytes());
         self.look(|core, source| {
             let (view, table) = (core.view(source), Table::Verifications);
+            let rows = view.scan(table, &keys, Order::Ascending, LONGEST_PAGE)?;
+            rows.iter().map(|(_, row)| Ok(view.decode(table, row)?)).collect()
+        })
+    }
+
+    /// What people said about a plan, the oldest first; at most a thousand.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn approvals(&self, plan: &str) -> Result<Vec<Approval>, ReadError> {
+        let keys = Keys::starting_with(&[plan.as_bytes(), &[0]].concat());
+        self.look(|core, source| {
+            let (view, table) = (core.view(source), Table::Approvals);
             let rows = view.scan(table, &keys, Order::Ascending, LONGEST_PAGE)?;
             rows.iter().map(|(_, row)| Ok(view.decode(table, row)?)).collect()
         })

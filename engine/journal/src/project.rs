@@ -7,14 +7,16 @@ use std::collections::BTreeSet;
 
 use holdfast_contract::list::StoredList;
 use holdfast_kernel::definition::Definition;
-use holdfast_kernel::event::{Answer, Event, ProbeAnswer, Question, Request, Verdict};
+use holdfast_kernel::event::{
+    Answer, ApprovalAsk, Event, ProbeAnswer, Question, Request, Timer, Verdict,
+};
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{AttemptId, Instant, ItemIndex, StepIndex};
 use holdfast_kernel::payload::Payload;
 use holdfast_kernel::state::{
     Items, Listed, Mark, OpenStage, OutputsState, Phase, RunState, StepState,
 };
-use holdfast_kernel::status::{Counts, RunStatus};
+use holdfast_kernel::status::{Counts, Outcome, RunStatus};
 use holdfast_kernel::value::Value;
 
 use crate::record::{ErrorSummary, ItemRow, ItemStatus, RunRecord, WaitsFor};
@@ -38,6 +40,8 @@ pub(crate) fn new_record(definition: &Definition, request: &Request, at: Instant
         inputs_hash: request.inputs.digest(),
         dedupe_key: request.dedupe_key,
         initiator: request.initiator.clone(),
+        rerun_of: request.rerun_of,
+        group: request.group.clone(),
         joined: Vec::new(),
         status: RunStatus::Queued,
         reason: None,
@@ -57,7 +61,9 @@ pub(crate) fn status(state: &RunState) -> RunStatus {
     match &state.phase {
         Phase::Queued | Phase::Granted => RunStatus::Queued,
         Phase::Stopping(_) if state.started_at.is_none() => RunStatus::Queued,
-        Phase::Running | Phase::Stopping(_) => RunStatus::Running,
+        Phase::Running | Phase::Stopping(_) | Phase::Finally(_) | Phase::StoppingFinally { .. } => {
+            RunStatus::Running
+        }
         Phase::Finished(outcome) => outcome.status(),
     }
 }
@@ -67,7 +73,12 @@ pub(crate) fn update_record(record: &mut RunRecord, definition: &Definition, sta
     record.status = status(state);
     record.reason = match &state.phase {
         Phase::Finished(outcome) => outcome.reason(),
-        Phase::Queued | Phase::Granted | Phase::Running | Phase::Stopping(_) => None,
+        Phase::Queued
+        | Phase::Granted
+        | Phase::Running
+        | Phase::Stopping(_)
+        | Phase::Finally(_)
+        | Phase::StoppingFinally { .. } => None,
     };
     record.waits_for = waits_for(state);
     record.counts = Counts::default();
@@ -110,7 +121,14 @@ fn waits_for(state: &RunState) -> Option<WaitsFor> {
     match state.phase {
         Phase::Queued => return Some(WaitsFor::Slot),
         Phase::Granted | Phase::Finished(_) => return None,
-        Phase::Running | Phase::Stopping(_) => {}
+        Phase::Running | Phase::Stopping(_) | Phase::Finally(_) | Phase::StoppingFinally { .. } => {
+        }
+    }
+    if state.only_awaits() {
+        return Some(WaitsFor::Approval);
+    }
+    if state.wants_slots() {
+        return Some(WaitsFor::Slot);
     }
     if !state.in_flight.is_empty() || !state.ready.is_empty() {
         return None;
@@ -121,7 +139,9 @@ fn waits_for(state: &RunState) -> Option<WaitsFor> {
         OpenStage::Running(_)
         | OpenStage::Settling { .. }
         | OpenStage::Due { .. }
-        | OpenStage::Sleeping { .. } => None,
+        | OpenStage::Sleeping { .. }
+        | OpenStage::Awaiting { .. }
+        | OpenStage::Child { .. } => None,
     });
     let (until, class) = waits.min()?;
     Some(if class == Class::Throttled {
@@ -152,6 +172,19 @@ pub(crate) fn notification_text(record: &RunRecord, event: Option<&Event>) -> St
     }
 }
 
+/// The wait for a person in words.
+pub(crate) fn wait_text(record: &RunRecord, step: &str, ask: &ApprovalAsk) -> String {
+    let of = record.target.as_ref().map(|target| format!(" on {}", target.name));
+    let plan = ask.plan.as_ref().map(|plan| format!(" of {plan}"));
+    let text = if ask.text.is_empty() { String::new() } else { format!(": {}", ask.text) };
+    format!(
+        "The workflow {}{} waits for an approval{} at step {step}{text}",
+        record.workflow,
+        of.unwrap_or_default(),
+        plan.unwrap_or_default()
+    )
+}
+
 /// A change of what is kept of an item.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum RowChange {
@@ -179,6 +212,7 @@ impl RowChange {
 }
 
 /// What an event changes of its run's item rows. `state` is the state before the event.
+#[expect(clippy::wildcard_enum_match_arm, reason = "most events are about no item")]
 pub(crate) fn row_changes(
     event: &Event,
     state: &RunState,
@@ -223,24 +257,51 @@ pub(crate) fn row_changes(
             vec![(*step, *item, RowChange::Returned(output.clone()))]
         }
         Event::Evaluated {
-            question: Question::Pause(step, item),
+            question: Question::Pause(step, item) | Question::Approval(step, item),
             answer: Answer::Failed(failure),
         } => vec![(*step, *item, RowChange::Failed(failure.clone()))],
-        Event::EffectResolved { .. }
-        | Event::Evaluated { .. }
-        | Event::RunQueued(_)
-        | Event::RunJoined { .. }
-        | Event::HoldGranted
-        | Event::RunStarted
-        | Event::StepReady { .. }
-        | Event::StepSkipped { .. }
-        | Event::StepBlocked { .. }
-        | Event::ItemsListed { .. }
-        | Event::RetryScheduled { .. }
-        | Event::TimerFired { .. }
-        | Event::RunReopened { .. }
-        | Event::RunFinished { .. } => Vec::new(),
+        _ => wait_changes(event, state),
     }
+}
+
+/// What an event about people and children changes.
+#[expect(clippy::wildcard_enum_match_arm, reason = "most events are about no item")]
+fn wait_changes(event: &Event, state: &RunState) -> Vec<(StepIndex, ItemIndex, RowChange)> {
+    match event {
+        Event::ApprovalGiven { step, item, output, .. } => {
+            vec![(*step, *item, RowChange::Returned(output.clone()))]
+        }
+        Event::ChildStarted { step, item, .. } => vec![(*step, *item, RowChange::Started)],
+        Event::ChildFinished { step, item, outcome, output } => match outcome {
+            Outcome::Succeeded | Outcome::Partial => {
+                vec![(*step, *item, RowChange::Returned(output.clone()))]
+            }
+            Outcome::Failed(reason) => {
+                let message = format!("the child run failed: {}", reason.word());
+                let failure = Failure::with_unknown_effect(Class::Permanent, message);
+                vec![(*step, *item, RowChange::Failed(failure))]
+            }
+        },
+        Event::ApprovalRejected { step, item, failure, .. }
+        | Event::ChildRefused { step, item, failure } => {
+            vec![(*step, *item, RowChange::Failed(failure.clone()))]
+        }
+        Event::TimerFired { timer: Timer::Item(step, item) } => unanswered(state, *step, *item),
+        _ => Vec::new(),
+    }
+}
+
+/// A person did not answer in time.
+fn unanswered(
+    state: &RunState,
+    step: StepIndex,
+    item: ItemIndex,
+) -> Vec<(StepIndex, ItemIndex, RowChange)> {
+    let open = state.step(step).and_then(|step| step.items.open.get(&item));
+    let awaited = open.is_some_and(|open| matches!(open.stage, OpenStage::Awaiting { .. }));
+    let failure = Failure::without_effect(Class::Rejected, "nobody answered in time");
+    let change = awaited.then_some((step, item, RowChange::Failed(failure)));
+    change.into_iter().collect()
 }
 
 /// The highest offset in the run's payload file that an event refers to.
@@ -254,6 +315,8 @@ pub(crate) fn highest_offset(event: &Event) -> Option<u64> {
         Event::AttemptSucceeded { output, .. }
         | Event::Evaluated { answer: Answer::Outputs(output), .. }
         | Event::EffectProbed { answer: ProbeAnswer::Done(output), .. }
+        | Event::ApprovalGiven { output, .. }
+        | Event::ChildFinished { output, .. }
         | Event::EffectResolved { verdict: Verdict::Done(output), .. } => of_payload(output),
         Event::AttemptNoted { note, .. }
         | Event::EffectProbed { answer: ProbeAnswer::Partial(note), .. } => highest_mark(note),
@@ -263,6 +326,13 @@ pub(crate) fn highest_offset(event: &Event) -> Option<u64> {
         | Event::RunQueued(_)
         | Event::RunJoined { .. }
         | Event::HoldGranted
+        | Event::HoldReleased
+        | Event::ApprovalRequested { .. }
+        | Event::ApprovalRejected { .. }
+        | Event::ChildStarted { .. }
+        | Event::ChildRefused { .. }
+        | Event::CancelRequested { .. }
+        | Event::FinallyStarted
         | Event::RunStarted
         | Event::StepReady { .. }
         | Event::StepSkipped { .. }
@@ -300,10 +370,13 @@ pub(crate) fn item_status(step: &StepState, item: ItemIndex) -> Option<ItemStatu
     }
     if let Some(open) = items.open.get(&item) {
         return Some(match &open.stage {
-            OpenStage::Running(_) | OpenStage::Sleeping { .. } => ItemStatus::Running,
-            OpenStage::Settling { .. } | OpenStage::Waiting { .. } | OpenStage::Due { .. } => {
-                ItemStatus::Waiting
+            OpenStage::Running(_) | OpenStage::Sleeping { .. } | OpenStage::Child { .. } => {
+                ItemStatus::Running
             }
+            OpenStage::Settling { .. }
+            | OpenStage::Waiting { .. }
+            | OpenStage::Due { .. }
+            | OpenStage::Awaiting { .. } => ItemStatus::Waiting,
         });
     }
     if items.excluded.get(item.0).is_some() {

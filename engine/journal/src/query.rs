@@ -11,6 +11,7 @@ use holdfast_kernel::definition::Definition;
 use holdfast_kernel::id::{Digest, Instant, RunId};
 use holdfast_kernel::state::RunState;
 use holdfast_kernel::status::{Reason, RunStatus};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::absorb::{Core, Source};
@@ -60,7 +61,7 @@ pub struct Page<C> {
 }
 
 /// Part of a list.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Paged<T, C> {
     /// The rows.
     pub rows: Vec<T>,
@@ -69,7 +70,7 @@ pub struct Paged<T, C> {
 }
 
 /// Which runs are asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     /// Only these statuses; empty: all.
     pub statuses: Vec<RunStatus>,
@@ -94,7 +95,8 @@ impl Filter {
 }
 
 /// What the beginning of a run id names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Found {
     /// No run.
     None,

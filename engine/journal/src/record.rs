@@ -3,8 +3,8 @@
 //! All of it is derived from events and written when they are filed; nothing here decides or is asked by
 //! the kernel. Lists of a run's links to others come when there is something to link.
 
-use holdfast_kernel::definition::Operation;
-use holdfast_kernel::event::{Event, Initiator, TargetReference};
+use holdfast_kernel::definition::{Definition, Operation};
+use holdfast_kernel::event::{Event, Group, Initiator, TargetReference};
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{DedupeKey, Digest, Instant, ItemIndex, RunId};
 use holdfast_kernel::payload::Payload;
@@ -37,6 +37,12 @@ pub struct RunRecord {
     pub dedupe_key: DedupeKey,
     /// Who asked for it.
     pub initiator: Initiator,
+    /// The run it does again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun_of: Option<RunId>,
+    /// The group it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Group>,
     /// Who else asked for it while it was active.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub joined: Vec<Initiator>,
@@ -78,8 +84,10 @@ impl RunRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitsFor {
-    /// Its slot, and the hold on its target if its operation asks for one.
+    /// Its slots, and the hold on its target if its operation asks for one.
     Slot,
+    /// The word of a person.
+    Approval,
     /// Another attempt or probe, at this instant.
     RetryAt(Instant),
     /// The target asked for fewer requests, until this instant.
@@ -119,8 +127,24 @@ pub struct Notification {
     pub reason: Option<Reason>,
     /// The change in words, a full sentence.
     pub text: String,
+    /// What a person is asked, if somebody is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<Asks>,
     /// When it happened.
     pub at: Instant,
+}
+
+/// Where a person is asked for a word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asks {
+    /// The id of the step.
+    pub step: String,
+    /// The item's place; none for a step without a fan-out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<ItemIndex>,
+    /// The plan it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
 }
 
 /// Who did what.
@@ -153,6 +177,13 @@ pub struct StoredDefinition {
     pub text: String,
     /// The lowered form, JSON as the host wrote it.
     pub lowered: String,
+}
+
+impl StoredDefinition {
+    /// The lowered form, read; none if this version cannot read it.
+    pub fn definition(&self) -> Option<Definition> {
+        serde_json::from_str(&self.lowered).ok()
+    }
 }
 
 /// The events of one commit about one run.
@@ -230,7 +261,7 @@ pub struct ItemRow {
 }
 
 /// An item, as lists and pages show it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ItemView {
     /// Its place in the list.
     pub index: ItemIndex,

@@ -46,11 +46,13 @@ pub(crate) enum Table {
     Plans,
     /// (set, when, run) → what a verification found.
     Verifications,
+    /// (plan, sequence) → who said what about it.
+    Approvals,
 }
 
 impl Table {
     /// Every table.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Meta,
         Self::Audit,
         Self::Definitions,
@@ -65,11 +67,12 @@ impl Table {
         Self::Notifications,
         Self::Plans,
         Self::Verifications,
+        Self::Approvals,
     ];
 
     /// Whether a store of an earlier version may lack it; it then has no rows.
     const fn is_young(self) -> bool {
-        matches!(self, Self::Plans | Self::Verifications)
+        matches!(self, Self::Plans | Self::Verifications | Self::Approvals)
     }
 
     pub(crate) const fn name(self) -> &'static str {
@@ -88,6 +91,7 @@ impl Table {
             Self::Notifications => "notifications",
             Self::Plans => "plans",
             Self::Verifications => "verifications",
+            Self::Approvals => "approvals",
         }
     }
 

@@ -25,6 +25,9 @@ impl Folding<'_> {
         self.state.in_flight.clear();
         self.state.ready.clear();
         self.state.open_steps = 0;
+        self.state.open_finally = 0;
+        self.state.awaiting = 0;
+        self.state.idle_since = None;
         self.state.phase = Phase::Finished(Outcome::Failed(Reason::Internal));
         Ok(())
     }

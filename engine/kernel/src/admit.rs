@@ -15,21 +15,28 @@ pub fn asks(definition: &Definition, state: &RunState, question: Question) -> bo
     match question {
         Question::Gate(step) => phase(step) == Some(StepPhase::Gating),
         Question::Items(step) => phase(step) == Some(StepPhase::Listing),
-        Question::Pause(step, item) => {
+        Question::Pause(step, item) | Question::Approval(step, item) => {
             state.ready.contains(&step)
                 && state.step(step).is_some_and(|step| fan_out::pick(&step.items, 1) == [item])
         }
         Question::Outputs => {
-            may_finish(state) && definition.outputs.is_some() && state.outputs.is_none()
+            main_is_over(state) && definition.outputs.is_some() && state.outputs.is_none()
         }
     }
 }
 
-/// Whether nothing is left to do but to end the run.
-pub(crate) fn may_finish(state: &RunState) -> bool {
+/// Whether the main graph has ended and `finally` has not started.
+pub(crate) fn main_is_over(state: &RunState) -> bool {
     state.open_steps == 0
         && state.in_flight.is_empty()
         && matches!(state.phase, Phase::Running | Phase::Stopping(_))
+}
+
+/// Whether `finally` has started and ended.
+pub(crate) fn finally_is_over(state: &RunState) -> bool {
+    state.open_finally == 0
+        && state.in_flight.is_empty()
+        && matches!(state.phase, Phase::Finally(_) | Phase::StoppingFinally { .. })
 }
 
 /// Whether the host may hand this event in now. Everything else is stale: told by an attempt that is over,
@@ -52,20 +59,37 @@ pub fn admits(definition: &Definition, state: &RunState, event: &Event) -> bool 
             matches!(open(step, item), Some(OpenStage::Settling { .. }))
         }
         Event::TimerFired { timer: Timer::Item(step, item) } => {
-            matches!(open(step, item), Some(OpenStage::Waiting { .. } | OpenStage::Sleeping { .. }))
+            open(step, item).is_some_and(OpenStage::has_timer)
         }
-        Event::TimerFired { timer: Timer::Queue } | Event::HoldGranted => {
-            state.phase == Phase::Queued
+        Event::TimerFired { timer: Timer::Queue } => state.phase == Phase::Queued,
+        Event::HoldGranted => state.wants_slots(),
+        // What is left of a time stands still while people are waited for.
+        Event::TimerFired { timer: Timer::Run } => {
+            state.phase == Phase::Running && state.idle_since.is_none()
         }
-        Event::TimerFired { timer: Timer::Run } => state.phase == Phase::Running,
+        Event::TimerFired { timer: Timer::Finally } => {
+            matches!(state.phase, Phase::Finally(_)) && state.idle_since.is_none()
+        }
+        Event::ApprovalRequested { step, item, .. } => {
+            asks(definition, state, Question::Approval(*step, *item))
+        }
+        Event::ApprovalGiven { step, item, .. } | Event::ApprovalRejected { step, item, .. } => {
+            open(step, item).is_some_and(OpenStage::is_awaiting)
+        }
+        Event::ChildFinished { step, item, .. } | Event::ChildRefused { step, item, .. } => {
+            matches!(open(step, item), Some(OpenStage::Child { .. }))
+        }
         Event::Evaluated { question, .. } => asks(definition, state, *question),
         Event::ItemsListed { step, .. } => asks(definition, state, Question::Items(*step)),
         Event::EffectResolved { step, item, .. } => state
             .step(*step)
             .is_some_and(|step| step.items.not_ok.get(item.0) == Some(Mark::Unknown)),
-        Event::RunJoined { .. } => !state.is_finished(),
+        Event::RunJoined { .. } | Event::CancelRequested { .. } => !state.is_finished(),
         Event::RunReopened { .. } => state.is_finished(),
         Event::RunQueued(_)
+        | Event::HoldReleased
+        | Event::ChildStarted { .. }
+        | Event::FinallyStarted
         | Event::RunStarted
         | Event::StepReady { .. }
         | Event::StepSkipped { .. }

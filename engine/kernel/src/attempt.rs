@@ -4,11 +4,12 @@
 
 use core::ops::Range;
 
+use crate::definition::Writes;
 use crate::event::{Completeness, Event, Next, ProbeAnswer, Timer};
 use crate::failure::{Class, Effect, Failure};
 use crate::fold::{Change, Corrupt, Folding, corrupt};
 use crate::id::{AttemptId, ItemIndex, Millis, StepIndex};
-use crate::state::{Asked, InFlight, Items, OpenItem, OpenStage, Phase};
+use crate::state::{Asked, InFlight, Items, OpenItem, OpenStage, Slots};
 
 impl Folding<'_> {
     /// Folds one of the events that are about items.
@@ -22,12 +23,18 @@ impl Folding<'_> {
     /// | running | `AttemptFailed`, `AttemptLost`, `AttemptInterrupted` | settling |
     /// | settling | `EffectProbed` | done: ended, succeeded; else settling |
     /// | settling | `RetryScheduled` | due without a wait, else waiting |
-    /// | settling, waiting, due, sleeping | `ItemEnded` | ended, failed or unknown |
+    /// | settling, waiting, due, sleeping, awaiting | `ItemEnded` | ended, failed or unknown |
     /// | waiting | `TimerFired` | due, or settling if a probe comes |
     /// | sleeping | `TimerFired` | ended, succeeded |
+    /// | queued | `ApprovalRequested` | awaiting; `Evaluated` with a failure: ended, failed |
+    /// | awaiting | `ApprovalGiven` | ended, succeeded |
+    /// | awaiting | `ApprovalRejected`, `TimerFired` | ended, failed |
+    /// | queued, due | `ChildStarted` | child |
+    /// | child | `ChildFinished`, `ChildRefused` | ended, as the child ended |
     /// | ended, unknown | `EffectResolved` | step open: succeeded or due; else resolved, until a retry |
     ///
     /// Everything else is refused.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the fold hands these alone in")]
     pub(crate) fn item_event(&mut self, event: &Event) -> Result<(), Corrupt> {
         match event {
             Event::AttemptStarted { attempt, step, items } => {
@@ -68,18 +75,13 @@ impl Folding<'_> {
             Event::EffectResolved { step, item, verdict, by: _ } => {
                 self.resolved(*step, *item, verdict)
             }
-            Event::RunQueued(_)
-            | Event::RunJoined { .. }
-            | Event::HoldGranted
-            | Event::RunStarted
-            | Event::Evaluated { .. }
-            | Event::StepReady { .. }
-            | Event::StepSkipped { .. }
-            | Event::StepBlocked { .. }
-            | Event::ItemsListed { .. }
-            | Event::TimerFired { timer: Timer::Queue | Timer::Run }
-            | Event::RunReopened { .. }
-            | Event::RunFinished { .. } => corrupt("an event is not about an item"),
+            Event::ApprovalRequested { .. }
+            | Event::ApprovalGiven { .. }
+            | Event::ApprovalRejected { .. }
+            | Event::ChildStarted { .. }
+            | Event::ChildFinished { .. }
+            | Event::ChildRefused { .. } => self.wait_event(event),
+            _ => corrupt("an event is not about an item"),
         }
     }
 
@@ -91,9 +93,11 @@ impl Folding<'_> {
     ) -> Result<(), Corrupt> {
         let at = self.at;
         Self::expect(attempt == self.state.next_attempt, "an attempt is out of order")?;
-        Self::expect(self.state.phase == Phase::Running, "an attempt started while none may")?;
+        let live = self.state.phase.is_live() && self.state.slots == Slots::Held;
+        Self::expect(live, "an attempt started while none may")?;
         Self::expect(!items.is_empty(), "an attempt started without items")?;
-        let (_, step) = self.step(index)?;
+        let (definition, step) = self.step(index)?;
+        let writes = definition.writes() == Writes::Target;
         for item in items {
             let mut open = take_startable(&mut step.items, *item)?;
             open.attempts += 1;
@@ -102,6 +106,7 @@ impl Folding<'_> {
             step.items.open.insert(*item, open);
         }
         step.items.in_flight += 1;
+        self.state.has_written |= writes;
         let items = items.iter().copied().collect();
         self.state.in_flight.insert(attempt, InFlight { step: index, items });
         self.state.next_attempt = AttemptId(attempt.0 + 1);

@@ -4,9 +4,9 @@
 
 use alloc::vec::Vec;
 
-use crate::event::{Question, Timer};
+use crate::event::{CancelKind, Question, Timer};
 use crate::failure::Class;
-use crate::id::{AttemptId, ItemIndex, Millis, StepIndex};
+use crate::id::{AttemptId, ItemIndex, Millis, RunId, StepIndex};
 use crate::value::Value;
 
 /// Something the host must do for a run.
@@ -14,11 +14,15 @@ use crate::value::Value;
 /// | command | answered by |
 /// |---|---|
 /// | `AcquireHold` | `HoldGranted` |
-/// | `Evaluate` | `Evaluated`, `ItemsListed` |
+/// | `Evaluate` | `Evaluated`, `ItemsListed`, `ApprovalRequested` |
 /// | `StartAttempt` | `AttemptNoted`, then for each item `AttemptSucceeded` or `AttemptFailed`; or `AttemptLost`, `AttemptInterrupted` |
 /// | `Probe` | `EffectProbed` |
 /// | `CancelAttempt` | what answers the attempt; after the grace `AttemptLost` |
 /// | `SetTimer` | `TimerFired` |
+/// | `ClearTimer` | nothing |
+/// | `StartChild` | `ChildFinished` or `ChildRefused` |
+/// | `CancelChild` | what answers `StartChild` |
+/// | `LoseAttempt` | nothing: its loss was decided |
 /// | `ReleaseHold` | nothing |
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
@@ -52,6 +56,32 @@ pub enum Command {
         attempt: AttemptId,
         /// What its failure is told as.
         class: Class,
+    },
+    /// Drop an attempt: whatever it still tells is stale, and it may write nothing more.
+    LoseAttempt {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// Queue a child run, or let it go on if it has ended before.
+    StartChild {
+        /// The step.
+        step: StepIndex,
+        /// The item.
+        item: ItemTry,
+        /// The child's id.
+        run: RunId,
+    },
+    /// Ask a child run to end.
+    CancelChild {
+        /// The child's id.
+        run: RunId,
+        /// How.
+        how: CancelKind,
+    },
+    /// Forget a timer.
+    ClearTimer {
+        /// Which.
+        timer: Timer,
     },
     /// Ring after this duration.
     SetTimer {

@@ -8,11 +8,11 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::Bound::{Excluded, Unbounded};
 
-use crate::admit::may_finish;
+use crate::admit::{finally_is_over, main_is_over};
 use crate::command::{Command, ItemTry};
 use crate::definition::{Definition, EffectClass, Step, Work};
 use crate::effect::{Case, GoesOn, Settlement, settle};
-use crate::event::{Event, Question, Request, Timer};
+use crate::event::{BlockCause, Event, Question, Request, Timer};
 use crate::failure::Class;
 use crate::fan_out;
 use crate::fold::{Change, Corrupt, begin, fold};
@@ -20,7 +20,7 @@ use crate::id::{Instant, ItemIndex, Millis, StepIndex};
 use crate::order::{Gate, gate};
 use crate::queue::QUEUE_TIMEOUT;
 use crate::retry::Jitter;
-use crate::state::{Listed, OpenStage, Phase, RunState, StepPhase};
+use crate::state::{Cancel, Listed, OpenStage, Phase, RunState, Slots, StepPhase};
 use crate::status::run_outcome;
 
 /// When a decision is made, and the places it may fill.
@@ -107,10 +107,7 @@ pub fn outstanding(
         turn.command(Command::AcquireHold);
         return Ok(turn.decision.commands);
     }
-    if let (Phase::Running, Some(started)) = (&turn.state.phase, turn.state.started_at) {
-        let left = turn.definition.timeout.0.saturating_sub(at.since(started).0);
-        turn.command(Command::SetTimer { timer: Timer::Run, duration: Millis(left) });
-    }
+    turn.set_time();
     for (index, _) in definition.numbered() {
         turn.outstanding_of_step(index)?;
     }
@@ -152,8 +149,13 @@ impl<'a> Turn<'a> {
         while let Some(change) = self.agenda.pop_front() {
             self.follow(change)?;
         }
-        self.ask_pauses();
+        self.ask_about_waits();
+        self.start_children()?;
         self.fill_places()?;
+        if self.state.slots == Slots::Held && self.state.only_awaits() {
+            self.emit(Event::HoldReleased)?;
+            return self.settle_and_issue();
+        }
         self.finish()
     }
 
@@ -164,11 +166,16 @@ impl<'a> Turn<'a> {
                 Ok(())
             }
             Change::Granted => self.emit(Event::RunStarted),
-            Change::Started => {
-                let duration = self.definition.timeout;
-                self.command(Command::SetTimer { timer: Timer::Run, duration });
+            Change::Started | Change::FinallyStarted | Change::Resumed => {
+                self.set_time();
                 Ok(())
             }
+            Change::Idle => {
+                let timer = self.time();
+                self.command(Command::ClearTimer { timer });
+                Ok(())
+            }
+            Change::Killed => self.kill(),
             Change::Gating(step) => self.ask_gate(step),
             Change::GateOpen(step) => self.emit(Event::StepReady { step }),
             Change::GateShut(step) => self.emit(Event::StepSkipped { step }),
@@ -185,6 +192,18 @@ impl<'a> Turn<'a> {
                 self.set_item_timer(step, item);
                 Ok(())
             }
+        }
+    }
+
+    /// The timer of the graph that goes on.
+    fn time(&self) -> Timer {
+        if matches!(self.state.phase, Phase::Finally(_)) { Timer::Finally } else { Timer::Run }
+    }
+
+    fn set_time(&mut self) {
+        let timer = self.time();
+        if let Some(duration) = self.state.time_left(self.definition, self.stamp.at) {
+            self.command(Command::SetTimer { timer, duration });
         }
     }
 
@@ -209,15 +228,18 @@ impl<'a> Turn<'a> {
 
     fn set_item_timer(&mut self, step: StepIndex, item: ItemIndex) {
         let open = self.state.step(step).and_then(|step| step.items.open.get(&item));
-        if let Some(OpenStage::Waiting { until, .. } | OpenStage::Sleeping { until }) =
-            open.map(|open| &open.stage)
+        if let Some(
+            OpenStage::Waiting { until, .. }
+            | OpenStage::Sleeping { until }
+            | OpenStage::Awaiting { until, .. },
+        ) = open.map(|open| &open.stage)
         {
             let duration = until.since(self.stamp.at);
             self.command(Command::SetTimer { timer: Timer::Item(step, item), duration });
         }
     }
 
-    fn settle_item(&mut self, step: StepIndex, item: ItemIndex) -> Result<(), Corrupt> {
+    pub(crate) fn settle_item(&mut self, step: StepIndex, item: ItemIndex) -> Result<(), Corrupt> {
         let Some((definition, state)) = self.definition.step(step).zip(self.state.step(step))
         else {
             return Ok(());
@@ -228,10 +250,10 @@ impl<'a> Turn<'a> {
         let OpenStage::Settling { failure, effect, asked } = &open.stage else {
             return Ok(());
         };
-        let goes_on = if self.state.phase == Phase::Running && state.phase == StepPhase::Running {
-            GoesOn::Yes
-        } else {
-            GoesOn::No
+        let goes_on = match self.state.cancel {
+            Some(Cancel::Kill) => GoesOn::Killed,
+            _ if self.state.phase.is_live() && state.phase == StepPhase::Running => GoesOn::Yes,
+            _ => GoesOn::No,
         };
         let epoch = state.items.epoch(item);
         let number = open.attempts + open.failed_probes;
@@ -262,25 +284,71 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// A `sleep` needs no place, only its duration: one question at a time for each step.
-    fn ask_pauses(&mut self) {
-        if self.state.phase != Phase::Running {
+    /// A `sleep` and an approval need no place, only their `with`: one question at a time for each step.
+    fn ask_about_waits(&mut self) {
+        if !self.state.phase.is_live() {
             return;
         }
-        let pauses = |step: &StepIndex| {
-            let definition = self.definition.step(*step)?;
+        let question = |step: &StepIndex| {
+            let of = match &self.definition.step(*step)?.work {
+                Work::Pause { .. } => Question::Pause,
+                Work::Approval { .. } => Question::Approval,
+                Work::Action(_) | Work::Child(_) => return None,
+            };
             let picked = fan_out::pick(&self.state.step(*step)?.items, 1);
-            let is_pause = matches!(definition.work, Work::Pause { .. });
-            is_pause.then(|| picked.first().map(|item| Question::Pause(*step, *item)))?
+            picked.first().map(|item| of(*step, *item))
         };
-        let questions: Vec<Question> = self.state.ready.iter().filter_map(pauses).collect();
+        let questions: Vec<Question> = self.state.ready.iter().filter_map(question).collect();
         self.decision.commands.extend(questions.into_iter().map(Command::Evaluate));
+    }
+
+    /// A child run needs no place of its parent: it has slots and places of its own.
+    fn start_children(&mut self) -> Result<(), Corrupt> {
+        let is_child = |step: &StepIndex| {
+            self.definition.step(*step).is_some_and(|step| matches!(step.work, Work::Child(_)))
+        };
+        let steps: Vec<StepIndex> = self.state.ready.iter().copied().filter(is_child).collect();
+        for step in steps {
+            while let Some(item) = self.next_child(step) {
+                self.start_child(step, item)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn next_child(&self, step: StepIndex) -> Option<ItemIndex> {
+        let may_start = self.state.phase.is_live() && self.state.slots == Slots::Held;
+        let state = self.state.step(step).filter(|_| may_start)?;
+        let is_running = state.phase == StepPhase::Running;
+        fan_out::pick(&state.items, 1).first().copied().filter(|_| is_running)
+    }
+
+    fn start_child(&mut self, step: StepIndex, item: ItemIndex) -> Result<(), Corrupt> {
+        let Some((definition, state)) = self.definition.step(step).zip(self.state.step(step))
+        else {
+            return Ok(());
+        };
+        let epoch = state.items.epoch(item);
+        let run = self.state.run().child(&definition.id, item, epoch);
+        self.emit(Event::ChildStarted { step, item, run })?;
+        self.command_child(step, item);
+        Ok(())
+    }
+
+    /// Asks the host for the child run of an open item.
+    fn command_child(&mut self, step: StepIndex, item: ItemIndex) {
+        let Some(state) = self.state.step(step) else { return };
+        let Some(open) = state.items.open.get(&item) else { return };
+        if let OpenStage::Child { run } = open.stage {
+            let item = state.items.as_try(item, open);
+            self.command(Command::StartChild { step, item, run });
+        }
     }
 
     /// Starts attempts, one for each ready step in turn, until the places or the items run out.
     fn fill_places(&mut self) -> Result<(), Corrupt> {
         let mut free = self.stamp.free;
-        while self.state.phase == Phase::Running {
+        while self.state.phase.is_live() && self.state.slots == Slots::Held {
             let Some((step, definition)) = self.next_step(free) else {
                 break;
             };
@@ -324,17 +392,36 @@ impl<'a> Turn<'a> {
     }
 
     fn finish(&mut self) -> Result<(), Corrupt> {
-        if !may_finish(self.state) {
-            return Ok(());
-        }
-        let outputs_open = self.definition.outputs.is_some() && self.state.outputs.is_none();
-        if outputs_open {
-            self.command(Command::Evaluate(Question::Outputs));
+        if main_is_over(self.state) {
+            if self.definition.outputs.is_some() && self.state.outputs.is_none() {
+                self.command(Command::Evaluate(Question::Outputs));
+                return Ok(());
+            }
+            if self.state.open_finally > 0 && self.state.wants_finally() {
+                self.emit(Event::FinallyStarted)?;
+                return self.settle_and_issue();
+            }
+            self.block_finally()?;
+        } else if !finally_is_over(self.state) {
             return Ok(());
         }
         let outcome = run_outcome(self.definition, self.state);
         self.emit(Event::RunFinished { outcome })?;
         self.command(Command::ReleaseHold);
+        Ok(())
+    }
+
+    /// `finally` is not to run.
+    fn block_finally(&mut self) -> Result<(), Corrupt> {
+        if self.state.open_finally == 0 {
+            return Ok(());
+        }
+        let steps: Vec<_> = self.definition.finally_steps().collect();
+        for step in steps {
+            if self.state.step(step).is_some_and(|step| step.phase.end().is_none()) {
+                self.emit(Event::StepBlocked { step, cause: BlockCause::Cancelled })?;
+            }
+        }
         Ok(())
     }
 
@@ -350,6 +437,7 @@ impl<'a> Turn<'a> {
                 let items: Vec<_> = state.items.open.keys().copied().collect();
                 for item in items {
                     self.set_item_timer(step, item);
+                    self.command_child(step, item);
                     self.agenda.push_back(Change::Settling(step, item));
                 }
             }

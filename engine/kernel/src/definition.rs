@@ -27,24 +27,69 @@ pub struct Definition {
     /// For people and filters.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// The declared inputs and secrets, in the language's own stored form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declarations: Option<Value>,
     /// What the run reads or writes; evaluated at submit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<ExpressionId>,
     /// What of the target it is about; evaluated at submit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<ExpressionId>,
+    /// What names an equal request in place of object and inputs; evaluated at submit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dedupe_key: Option<ExpressionId>,
+    /// Which runs it does not run beside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Concurrency>,
+    /// The repository it works with; none: the default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
     /// How long a run may take from its start, down time included.
     pub timeout: Millis,
     /// Where the declared secrets are to be found; never the secrets themselves.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, SecretReference>,
-    /// The steps, in the order of the file.
+    /// The steps, in the order of the file; those of `finally` come last.
     pub steps: Vec<Step>,
+    /// The second graph, which starts when all other steps are final.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finally: Option<Finally>,
     /// The map of outputs, evaluated when every step is final.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outputs: Option<ExpressionId>,
     /// Every expression and template, in the language's own stored form.
     pub expressions: Vec<Value>,
+}
+
+/// The second graph of a workflow: the steps from `first` on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finally {
+    /// Its first step.
+    pub first: StepIndex,
+    /// How long it may take from its own start.
+    pub timeout: Millis,
+}
+
+/// A group of runs of which only so many go on at once, over all workflows that name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Concurrency {
+    /// The template of the group's name; evaluated at submit.
+    pub group: ExpressionId,
+    /// How many of the group may go on at once; at least 1.
+    pub limit: u32,
+    /// What becomes of a run that finds the group full.
+    pub when_full: WhenFull,
+}
+
+/// What becomes of a run whose group is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenFull {
+    /// It waits, first come, first served.
+    Queue,
+    /// Its submit is refused.
+    Reject,
 }
 
 /// Where a secret is to be found; never the secret itself.
@@ -151,6 +196,27 @@ pub enum Work {
         /// The duration's template; its value is a duration.
         duration: ExpressionId,
     },
+    /// Waits for a person, without an attempt and without a place. The step's timeout is how long.
+    Approval {
+        /// The template map of `with`; its value is what is asked.
+        with: Option<ExpressionId>,
+    },
+    /// Runs another workflow as a run of its own.
+    Child(ChildUse),
+}
+
+/// The use of a workflow by a step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChildUse {
+    /// The workflow's name.
+    pub workflow: String,
+    /// The definition that its runs are pinned to.
+    pub definition: Digest,
+    /// The most that any step of it, or of its own children, writes.
+    pub writes: Writes,
+    /// The template map of `with`: its inputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<ExpressionId>,
 }
 
 /// The use of an action by a step.
@@ -367,7 +433,30 @@ impl Definition {
         Digest::of_bytes(stored)
     }
 
-    /// The steps that start with the run.
+    /// The steps of the main graph, in list order.
+    pub fn main_steps(&self) -> impl Iterator<Item = StepIndex> {
+        (0..self.first_of_finally().0).map(StepIndex)
+    }
+
+    /// The steps of `finally`, in list order.
+    pub fn finally_steps(&self) -> impl Iterator<Item = StepIndex> {
+        (self.first_of_finally().0..self.count()).map(StepIndex)
+    }
+
+    /// Whether a step belongs to `finally`.
+    pub fn is_of_finally(&self, index: StepIndex) -> bool {
+        index >= self.first_of_finally()
+    }
+
+    fn first_of_finally(&self) -> StepIndex {
+        self.finally.map_or(StepIndex(self.count()), |finally| finally.first)
+    }
+
+    fn count(&self) -> u32 {
+        u32::try_from(self.steps.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The steps that need no other.
     pub fn roots(&self) -> impl Iterator<Item = StepIndex> {
         self.numbered().filter(|(_, step)| step.needs.is_empty()).map(|(index, _)| index)
     }
@@ -383,7 +472,16 @@ impl Step {
     pub fn action(&self) -> Option<&ActionUse> {
         match &self.work {
             Work::Action(action) => Some(action),
-            Work::Pause { .. } => None,
+            Work::Pause { .. } | Work::Approval { .. } | Work::Child(_) => None,
+        }
+    }
+
+    /// The most that the step may write.
+    pub fn writes(&self) -> Writes {
+        match &self.work {
+            Work::Action(action) => action.writes,
+            Work::Child(child) => child.writes,
+            Work::Pause { .. } | Work::Approval { .. } => Writes::Nothing,
         }
     }
 }

@@ -38,6 +38,8 @@ pub enum GoesOn {
     Yes,
     /// The run stops or the step halts.
     No,
+    /// The run was killed: nothing is asked any more either.
+    Killed,
 }
 
 /// An attempt that did not succeed, and what is known about it.
@@ -71,7 +73,7 @@ pub struct Case<'a> {
 /// |---|---|---|
 /// | none | any | retry if the policy says so, else failed |
 /// | unknown | pure, idempotent, keyed | retry if the policy says so, else failed |
-/// | unknown | probed, not asked | probe |
+/// | unknown | probed, not asked | probe; if the run was killed failed, in doubt: a retry asks first |
 /// | unknown | probed, answered | retry if the policy says so, else failed |
 /// | unknown | probed, cannot tell | unknown |
 /// | unknown | once | unknown |
@@ -80,6 +82,11 @@ pub fn settle(case: &Case<'_>) -> Settlement {
         (Effect::None, _, _)
         | (Effect::Unknown, EffectClass::Pure | EffectClass::Idempotent | EffectClass::Keyed, _)
         | (Effect::Unknown, EffectClass::Probed, Asked::Answered) => settle_by_policy(case),
+        (Effect::Unknown, EffectClass::Probed, Asked::No | Asked::Failed)
+            if case.goes_on == GoesOn::Killed =>
+        {
+            settle_by_policy(case)
+        }
         (Effect::Unknown, EffectClass::Probed, Asked::No) => Settlement::Probe,
         (Effect::Unknown, EffectClass::Probed, Asked::Failed) => ask_again(case),
         (Effect::Unknown, EffectClass::Probed, Asked::CannotTell) => {
@@ -102,7 +109,7 @@ fn settle_by_policy(case: &Case<'_>) -> Settlement {
             ..case.failure.clone()
         });
     }
-    if case.goes_on == GoesOn::No {
+    if case.goes_on != GoesOn::Yes {
         return ended(case.failure.clone());
     }
     if case.failure.class == Class::Interrupted {

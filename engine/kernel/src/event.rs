@@ -3,12 +3,14 @@
 //! Events are what the journal keeps. A fold over them gives the state of the run; the fold decides
 //! nothing, so a newer kernel reads an older journal to the same state. Step states are derived.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::string::{String, ToString as _};
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use crate::definition::WhenFull;
 use crate::failure::{Effect, Failure};
 use crate::id::{AttemptId, DedupeKey, Digest, ItemIndex, Millis, RunId, StepIndex};
 use crate::payload::{Payload, Reference};
@@ -27,8 +29,10 @@ pub enum Event {
         /// Who.
         by: Initiator,
     },
-    /// The run got its slot and its hold on the target.
+    /// The run got its slots and its hold on the target.
     HoldGranted,
+    /// The run only waits for people: it gave its slots back, and its hold if it has not written yet.
+    HoldReleased,
     /// The run started.
     RunStarted,
     /// An expression was evaluated.
@@ -145,6 +149,75 @@ pub enum Event {
         /// The failure it is told with.
         failure: Failure,
     },
+    /// A person is asked.
+    ApprovalRequested {
+        /// The step.
+        step: StepIndex,
+        /// The item.
+        item: ItemIndex,
+        /// What they are asked.
+        ask: Box<ApprovalAsk>,
+    },
+    /// A person said yes.
+    ApprovalGiven {
+        /// The step.
+        step: StepIndex,
+        /// The item.
+        item: ItemIndex,
+        /// Who.
+        by: String,
+        /// The output: who, when, their comment, the plan.
+        output: Payload,
+    },
+    /// A person said no.
+    ApprovalRejected {
+        /// The step.
+        step: StepIndex,
+        /// The item.
+        item: ItemIndex,
+        /// Who.
+        by: String,
+        /// How the item's failure is told: their reason.
+        failure: Failure,
+    },
+    /// A child run was decided on. It is queued once the host has its inputs.
+    ChildStarted {
+        /// The step.
+        step: StepIndex,
+        /// The item.
+        item: ItemIndex,
+        /// The child's id.
+        run: RunId,
+    },
+    /// A child run ended.
+    ChildFinished {
+        /// The step.
+        step: StepIndex,
+        /// The item.
+        item: ItemIndex,
+        /// How.
+        outcome: Outcome,
+        /// Its outputs, a map.
+        output: Payload,
+    },
+    /// A child run could not be queued: its inputs do not fit, or what it needs is not there.
+    ChildRefused {
+        /// The step.
+        step: StepIndex,
+        /// The item.
+        item: ItemIndex,
+        /// Why.
+        failure: Failure,
+    },
+    /// Somebody wants the run to end.
+    CancelRequested {
+        /// Who.
+        by: String,
+        /// How.
+        how: CancelKind,
+    },
+    /// The main graph is final: the steps of `finally` start.
+    FinallyStarted,
     /// A timer rang.
     TimerFired {
         /// Which.
@@ -192,8 +265,72 @@ pub struct Request {
     pub inputs: Value,
     /// What makes another submit the same request.
     pub dedupe_key: DedupeKey,
+    /// Whether the workflow gives its own key, in place of object and inputs.
+    #[serde(default, skip_serializing_if = "KeyKind::is_of_inputs")]
+    pub key_kind: KeyKind,
+    /// The group it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Group>,
     /// Who asked.
     pub initiator: Initiator,
+    /// The run it does again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun_of: Option<RunId>,
+}
+
+/// Where a dedupe key comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyKind {
+    /// From object and inputs.
+    #[default]
+    Inputs,
+    /// From the workflow's `dedupe.key`.
+    Custom,
+}
+
+impl KeyKind {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+    fn is_of_inputs(&self) -> bool {
+        matches!(self, Self::Inputs)
+    }
+}
+
+/// The group a run belongs to, as it was when the run was submitted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// How many of it may go on at once, as this run's workflow says.
+    pub limit: u32,
+    /// What becomes of this run if it is full.
+    pub when_full: WhenFull,
+}
+
+/// What a person is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalAsk {
+    /// The digest of the plan it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
+    /// The question, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+    /// The roles or names that may answer.
+    pub by: Vec<String>,
+    /// Whether who asked for the run may answer too.
+    #[serde(default)]
+    pub allow_self: bool,
+}
+
+/// How somebody wants a run to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CancelKind {
+    /// What is in flight is settled, then `finally` runs. Asked again, `finally` stops.
+    Cancel,
+    /// At once, without `finally`.
+    Kill,
 }
 
 /// A target as it was when the run was submitted.
@@ -211,13 +348,31 @@ pub struct TargetReference {
 pub enum Initiator {
     /// A person, by name.
     User(String),
+    /// A step of another run.
+    Parent {
+        /// The run.
+        run: RunId,
+        /// The step.
+        step: StepIndex,
+        /// The item.
+        item: ItemIndex,
+    },
 }
 
 impl Initiator {
     /// The name it is shown by.
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> Cow<'_, str> {
         match self {
-            Self::User(name) => name,
+            Self::User(name) => Cow::Borrowed(name),
+            Self::Parent { run, .. } => Cow::Owned(run.to_string()),
+        }
+    }
+
+    /// The run that asked, if one did.
+    pub const fn parent(&self) -> Option<RunId> {
+        match self {
+            Self::User(_) => None,
+            Self::Parent { run, .. } => Some(*run),
         }
     }
 }
@@ -232,6 +387,8 @@ pub enum Question {
     Items(StepIndex),
     /// How long an item of a `sleep` waits.
     Pause(StepIndex, ItemIndex),
+    /// What a person is asked, answered with [`Event::ApprovalRequested`] if all goes well.
+    Approval(StepIndex, ItemIndex),
     /// The workflow's outputs.
     Outputs,
 }
@@ -345,6 +502,8 @@ pub enum Timer {
     Queue,
     /// The run's timeout.
     Run,
+    /// The time that `finally` has.
+    Finally,
     /// An item's wait: before its next attempt or probe, or its sleep.
     Item(StepIndex, ItemIndex),
 }
@@ -378,6 +537,8 @@ pub enum Extent {
     All,
     /// The items that are not ok.
     NotOk,
+    /// These items, which are not ok.
+    Items(RangeSet),
 }
 
 impl Failure {

@@ -13,10 +13,10 @@ use crate::definition::{Definition, OnFailure, Step};
 use crate::event::{Answer, BlockCause, Event, Listing, Question, Request, Timer};
 use crate::failure::{Class, Failure};
 use crate::fan_out;
-use crate::id::{AttemptId, Instant, ItemIndex, StepIndex};
+use crate::id::{AttemptId, Instant, ItemIndex, Millis, StepIndex};
 use crate::ranges::RangeSet;
 use crate::state::{
-    Behind, Items, Listed, Mark, OutputsState, Phase, RunState, StepPhase, StepState,
+    Behind, Items, Listed, Mark, OutputsState, Phase, RunState, Slots, StepPhase, StepState,
 };
 use crate::status::{Outcome, Reason, StepEnd, StopCause, step_end};
 
@@ -49,6 +49,14 @@ pub enum Change {
     Granted,
     /// It started.
     Started,
+    /// `finally` started.
+    FinallyStarted,
+    /// It gave its slots back: it only waits for people.
+    Idle,
+    /// It does not only wait for people any more.
+    Resumed,
+    /// What is in flight is given up.
+    Killed,
     /// All that a step needs is final.
     Gating(StepIndex),
     /// A step's `if` is true.
@@ -76,13 +84,25 @@ pub fn begin(definition: &Definition, request: &Request, at: Instant) -> RunStat
         started_at: None,
         period: 0,
         steps: definition.steps.iter().map(|_| StepState::pending()).collect(),
-        open_steps: u32::try_from(definition.steps.len()).unwrap_or(u32::MAX),
+        open_steps: number(definition.main_steps().count()),
+        open_finally: number(definition.finally_steps().count()),
+        finally_at: None,
+        cancel: None,
+        awaiting: 0,
+        idle_since: None,
+        idle_for: Millis::ZERO,
+        slots: Slots::Held,
+        has_written: false,
         in_flight: BTreeMap::new(),
         next_attempt: AttemptId(1),
         ready: BTreeSet::new(),
         cursor: StepIndex(0),
         outputs: None,
     }
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// Folds one event that happened at `at` into `state`. Says what changed that calls for a decision; a
@@ -98,6 +118,7 @@ pub fn fold(
 ) -> Result<Vec<Change>, Corrupt> {
     let mut folding = Folding { definition, state, at, changes: Vec::new() };
     folding.event(event)?;
+    folding.end_idleness();
     Ok(folding.changes)
 }
 
@@ -116,17 +137,23 @@ impl Folding<'_> {
             Event::RunJoined { by: _ } => Ok(()),
             Event::HoldGranted => self.granted(),
             Event::RunStarted => self.started(),
+            Event::HoldReleased => self.hold_released(),
+            Event::CancelRequested { how, by: _ } => self.cancel_requested(*how),
+            Event::FinallyStarted => self.finally_started(),
             Event::Evaluated { question, answer } => self.evaluated(*question, answer),
             Event::StepReady { step } => self.step_ready(*step),
             Event::StepSkipped { step } => self.step_skipped(*step),
             Event::StepBlocked { step, cause } => self.step_blocked(*step, *cause),
             Event::ItemsListed { step, listing } => self.items_listed(*step, listing),
             Event::TimerFired { timer: Timer::Queue } => self.stop(StopCause::QueueTimeout),
-            Event::TimerFired { timer: Timer::Run } => self.stop(StopCause::Timeout),
+            Event::TimerFired { timer: Timer::Run | Timer::Finally } => {
+                self.stop(StopCause::Timeout)
+            }
             Event::RunReopened { redo, by: _ } => self.reopened(redo),
             Event::RunFinished { outcome: Outcome::Failed(Reason::Internal) } => self.abandoned(),
             Event::RunFinished { outcome } => {
-                let idle = self.state.open_steps == 0 && self.state.in_flight.is_empty();
+                let open = self.state.open_steps + self.state.open_finally;
+                let idle = open == 0 && self.state.in_flight.is_empty();
                 Self::expect(idle && !self.state.is_finished(), "a run ended with a step open")?;
                 self.state.phase = Phase::Finished(*outcome);
                 Ok(())
@@ -141,6 +168,12 @@ impl Folding<'_> {
             | Event::RetryScheduled { .. }
             | Event::ItemEnded { .. }
             | Event::TimerFired { timer: Timer::Item(..) }
+            | Event::ApprovalRequested { .. }
+            | Event::ApprovalGiven { .. }
+            | Event::ApprovalRejected { .. }
+            | Event::ChildStarted { .. }
+            | Event::ChildFinished { .. }
+            | Event::ChildRefused { .. }
             | Event::EffectResolved { .. } => self.item_event(event),
         }
     }
@@ -158,7 +191,11 @@ impl Folding<'_> {
     }
 
     fn granted(&mut self) -> Result<(), Corrupt> {
-        Self::expect(self.state.phase == Phase::Queued, "a hold was granted to a run not queued")?;
+        Self::expect(self.state.wants_slots(), "a hold was granted to a run that does not wait")?;
+        self.state.slots = Slots::Held;
+        if self.state.phase.is_live() {
+            return Ok(());
+        }
         self.state.phase = Phase::Granted;
         self.changes.push(Change::Granted);
         Ok(())
@@ -169,32 +206,48 @@ impl Folding<'_> {
         self.state.phase = Phase::Running;
         self.state.started_at = Some(self.at);
         self.changes.push(Change::Started);
-        for (index, _) in self.definition.numbered() {
+        for index in self.definition.main_steps() {
             self.open_gate(index)?;
         }
         Ok(())
     }
 
     /// Takes a pending step to its gate if all that it needs directly is final.
-    fn open_gate(&mut self, index: StepIndex) -> Result<(), Corrupt> {
+    pub(crate) fn open_gate(&mut self, index: StepIndex) -> Result<(), Corrupt> {
         let (definition, step) = self.step(index)?;
         if step.phase != StepPhase::Pending {
             return Ok(());
         }
         let needs = definition.needs.clone();
-        let mut behind = Behind::default();
-        for need in needs {
-            let (definition, step) = self.step(need)?;
-            let Some(end) = step.phase.end() else {
-                return Ok(());
-            };
-            behind = behind.with(step.behind).with(finding(end, definition.on_failure));
-        }
+        let Some(behind) = self.behind(&needs)? else {
+            return Ok(());
+        };
         let (_, step) = self.step(index)?;
         step.phase = StepPhase::Gating;
         step.behind = behind;
         self.changes.push(Change::Gating(index));
         Ok(())
+    }
+
+    /// What these needs and all behind them came to; none if one of them is not final. A step that a stop blocked
+    /// never looked at what lies behind it, so that is looked at here.
+    fn behind(&mut self, needs: &[StepIndex]) -> Result<Option<Behind>, Corrupt> {
+        let mut behind = Behind::default();
+        let mut open = needs.to_vec();
+        let mut seen = BTreeSet::new();
+        while let Some(need) = open.pop() {
+            let (definition, step) = self.step(need)?;
+            let Some(end) = step.phase.end() else {
+                return Ok(None);
+            };
+            behind = behind.with(step.behind).with(finding(end, definition.on_failure));
+            let unseen =
+                matches!(end, StepEnd::Blocked(BlockCause::Cancelled | BlockCause::Timeout));
+            if unseen && seen.insert(need) {
+                open.extend(&definition.needs);
+            }
+        }
+        Ok(Some(behind))
     }
 
     fn evaluated(&mut self, question: Question, answer: &Answer) -> Result<(), Corrupt> {
@@ -218,9 +271,10 @@ impl Folding<'_> {
                 let until = self.at.plus(*length);
                 self.item_sleeps(step, item, until)
             }
-            (Question::Pause(step, item), Answer::Failed(failure)) => {
-                self.item_cannot_sleep(step, item, failure)
-            }
+            (
+                Question::Pause(step, item) | Question::Approval(step, item),
+                Answer::Failed(failure),
+            ) => self.item_cannot_wait(step, item, failure),
             (Question::Outputs, Answer::Outputs(outputs)) => {
                 self.state.outputs = Some(OutputsState::Known(outputs.clone()));
                 Ok(())
@@ -283,7 +337,7 @@ impl Folding<'_> {
 
     /// Ends the step if all its items have ended, or halts it if `fail_fast` says so; keeps `ready` true.
     pub(crate) fn touch(&mut self, index: StepIndex) -> Result<(), Corrupt> {
-        let stopping = matches!(self.state.phase, Phase::Stopping(_));
+        let stopping = self.state.phase.is_stopping();
         let (definition, step) = self.step(index)?;
         let fan_out = definition.for_each.as_ref();
         if !matches!(step.phase, StepPhase::Running | StepPhase::Halting) {
@@ -292,7 +346,8 @@ impl Folding<'_> {
         let halts = fan_out.is_some_and(|fan_out| {
             let allowed =
                 fan_out.max_failed.map_or(0, |share| share.of(step.items.counts.wanted()));
-            fan_out.fail_fast && step.items.counts.bad() > allowed
+            let bad = step.items.counts.bad().saturating_sub(step.items.bad_before);
+            fan_out.fail_fast && bad > allowed
         });
         let halts_now = halts && step.phase == StepPhase::Running;
         if halts_now {
@@ -333,33 +388,15 @@ impl Folding<'_> {
         }
         let dependents = definition.needed_by.clone();
         self.state.ready.remove(&index);
-        self.state.open_steps -= 1;
-        if self.state.phase == Phase::Running {
+        if self.definition.is_of_finally(index) {
+            self.state.open_finally -= 1;
+        } else {
+            self.state.open_steps -= 1;
+        }
+        if self.state.phase.is_live() {
             for dependent in dependents {
                 self.open_gate(dependent)?;
             }
-        }
-        Ok(())
-    }
-
-    fn stop(&mut self, cause: StopCause) -> Result<(), Corrupt> {
-        let fits = match (&self.state.phase, cause) {
-            (Phase::Queued, StopCause::QueueTimeout | StopCause::Cancelled)
-            | (Phase::Running, StopCause::Timeout | StopCause::Cancelled) => true,
-            (
-                Phase::Queued
-                | Phase::Granted
-                | Phase::Running
-                | Phase::Stopping(_)
-                | Phase::Finished(_),
-                _,
-            ) => false,
-        };
-        Self::expect(fits, "a run stopped that could not")?;
-        self.state.phase = Phase::Stopping(cause);
-        self.changes.push(Change::Stopped(cause));
-        for (index, _) in self.definition.numbered() {
-            self.touch(index)?;
         }
         Ok(())
     }

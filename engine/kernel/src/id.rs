@@ -40,6 +40,22 @@ impl RunId {
         Self(bytes)
     }
 
+    /// The id of a child run: the same whenever the same item of the same epoch asks, and beside its parent in
+    /// the order of ids.
+    #[must_use]
+    pub fn child(self, step_id: &str, ItemIndex(item): ItemIndex, epoch: u32) -> Self {
+        let (item, epoch) = (item.to_le_bytes(), epoch.to_le_bytes());
+        let parts: [&[u8]; 5] = [b"holdfast child run", &self.0, step_id.as_bytes(), &item, &epoch];
+        let mut bytes = self.0;
+        let hash = Digest::of_parts(&parts);
+        for (byte, hashed) in bytes.iter_mut().zip(hash.bytes()).skip(7) {
+            *byte = *hashed;
+        }
+        // The variant of a UUID; version and time stay the parent's.
+        bytes[8] = (bytes[8] & 0x3f) | 0x80;
+        Self(bytes)
+    }
+
     /// The sixteen bytes of its UUID.
     pub const fn bytes(&self) -> &[u8; 16] {
         &self.0
@@ -264,7 +280,7 @@ impl Instant {
 }
 
 /// A length of time in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Millis(pub u64);
 

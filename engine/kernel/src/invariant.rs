@@ -7,6 +7,7 @@ use alloc::string::String;
 
 use crate::definition::Definition;
 use crate::fan_out;
+use crate::id::StepIndex;
 use crate::state::{Items, Listed, Mark, OpenStage, Phase, RunState, StepPhase};
 
 /// The first thing that does not hold.
@@ -17,8 +18,22 @@ pub fn check(definition: &Definition, state: &RunState) -> Result<(), String> {
     let require = |holds: bool, what: &str| {
         if holds { Ok(()) } else { Err(String::from(what)) }
     };
-    let open = state.steps.iter().filter(|step| step.phase.end().is_none()).count();
+    let is_open =
+        |index: &StepIndex| state.step(*index).is_some_and(|step| step.phase.end().is_none());
+    let open = definition.main_steps().filter(is_open).count();
     require(open == state.open_steps as usize, "`open_steps` counts the steps that are not final")?;
+    let late = definition.finally_steps().filter(is_open).count();
+    require(late == state.open_finally as usize, "`open_finally` counts those of `finally`")?;
+    let started = matches!(state.phase, Phase::Finally(_) | Phase::StoppingFinally { .. });
+    require(!started || open == 0, "`finally` goes on beside the main graph")?;
+    let open = open + late;
+    let items = || state.steps.iter().flat_map(|step| step.items.open.values());
+    let awaiting = items().filter(|open| matches!(open.stage, OpenStage::Awaiting { .. })).count();
+    require(awaiting == state.awaiting as usize, "`awaiting` counts who waits for a person")?;
+    require(
+        state.idle_since.is_none() || state.only_awaits(),
+        "a run is idle that does not only wait for people",
+    )?;
     let idle = open == 0 && state.in_flight.is_empty();
     require(!state.is_finished() || idle, "a finished run has nothing open")?;
     let queued = matches!(state.phase, Phase::Queued | Phase::Granted);
@@ -34,7 +49,7 @@ pub fn check(definition: &Definition, state: &RunState) -> Result<(), String> {
         require(runs || idle, &in_step("items are open in a step that does not run"))?;
         let startable =
             of.phase == StepPhase::Running && fan_out::is_startable(&of.items, step.batch());
-        let live = matches!(state.phase, Phase::Running);
+        let live = state.phase.is_live();
         require(
             !live || state.ready.contains(&index) == startable,
             &in_step("`ready` is not what could start"),

@@ -7,7 +7,7 @@ use crate::failure::{Effect, Failure};
 use crate::fold::{Change, Corrupt, Folding, corrupt};
 use crate::id::{Instant, ItemIndex, StepIndex};
 use crate::payload::Payload;
-use crate::state::{Asked, Mark, OpenItem, OpenStage, Phase, StepPhase, StepState};
+use crate::state::{Asked, Mark, OpenItem, OpenStage, StepPhase, StepState};
 
 impl Folding<'_> {
     pub(crate) fn item_ended(
@@ -22,7 +22,7 @@ impl Folding<'_> {
         let Some(open) = items.open.get(&item) else {
             return corrupt("an item ended that is not open");
         };
-        if matches!(open.stage, OpenStage::Running(_)) {
+        if matches!(open.stage, OpenStage::Running(_) | OpenStage::Child { .. }) {
             return corrupt("an item ended with an attempt in flight");
         }
         let mark = match (end, failure.effect) {
@@ -33,9 +33,11 @@ impl Folding<'_> {
         if let (Mark::Unknown | Mark::FailedInDoubt, Some(note)) = (mark, open.note.clone()) {
             items.notes.insert(item, note);
         }
+        let awaited = matches!(open.stage, OpenStage::Awaiting { .. });
         items.open.remove(&item);
         items.due.remove(&item);
         end_badly(step, item, mark, failure);
+        self.state.awaiting -= u32::from(awaited);
         self.touch(index)
     }
 
@@ -57,7 +59,11 @@ impl Folding<'_> {
                 open.stage = OpenStage::Settling { failure, effect, asked: Asked::No };
                 self.changes.push(Change::Settling(index, item));
             }
-            OpenStage::Running(_) | OpenStage::Settling { .. } | OpenStage::Due { .. } => {
+            OpenStage::Awaiting { .. } => return self.unanswered(index, item),
+            OpenStage::Running(_)
+            | OpenStage::Settling { .. }
+            | OpenStage::Due { .. }
+            | OpenStage::Child { .. } => {
                 return corrupt("a timer rang for an item that does not wait");
             }
         }
@@ -70,7 +76,7 @@ impl Folding<'_> {
         item: ItemIndex,
         verdict: &Verdict,
     ) -> Result<(), Corrupt> {
-        let goes_on = self.state.phase == Phase::Running;
+        let goes_on = self.state.phase.is_live();
         let (_, step) = self.step(index)?;
         let items = &mut step.items;
         if items.not_ok.get(item.0) != Some(Mark::Unknown) {
@@ -119,8 +125,8 @@ impl Folding<'_> {
         self.touch(index)
     }
 
-    /// An item of a `sleep` whose duration could not be evaluated.
-    pub(crate) fn item_cannot_sleep(
+    /// An item of a `sleep` or an approval whose `with` could not be evaluated.
+    pub(crate) fn item_cannot_wait(
         &mut self,
         index: StepIndex,
         item: ItemIndex,
@@ -156,7 +162,7 @@ impl Folding<'_> {
     }
 }
 
-fn end_badly(step: &mut StepState, item: ItemIndex, mark: Mark, failure: &Failure) {
+pub(crate) fn end_badly(step: &mut StepState, item: ItemIndex, mark: Mark, failure: &Failure) {
     let counts = &mut step.items.counts;
     match mark {
         Mark::Unknown => counts.unknown += 1,

@@ -2,11 +2,16 @@
 //!
 //! Nothing is counted or stored: who holds what is derived from the runs that have started and not ended.
 
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
 use crate::definition::Operation;
+use crate::event::Group;
 use crate::id::{Millis, RunId};
+use crate::state::Slots;
 
 /// How long a run may be queued before it fails with `queue_timeout`: 24 hours.
 pub const QUEUE_TIMEOUT: Millis = Millis::seconds(24 * 60 * 60);
@@ -33,7 +38,7 @@ pub const fn hold_of(operation: Operation) -> Hold {
     }
 }
 
-/// A run that holds or asks for a target.
+/// A run that has or asks for slots and a hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder<'a> {
     /// The run.
@@ -42,52 +47,160 @@ pub struct Holder<'a> {
     pub target: Option<&'a str>,
     /// How it uses it.
     pub hold: Hold,
+    /// Its group.
+    pub group: Option<&'a Group>,
+    /// Whether it has or asks for the slots of its group and of the process. One that waits for people has
+    /// none.
+    pub slots: Slots,
+    /// The runs whose hold and group cover it: its parent, the parent's parent and so on.
+    pub ancestors: &'a [RunId],
 }
 
-/// The queued runs that may start now, in the order of the queue.
+/// Why a run that is queued does not start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Obstacle {
+    /// All slots of the process are taken.
+    Slots,
+    /// Its group is full, or an older run waits for it. Some run of it that is in the way.
+    Group(String, RunId),
+    /// Its target is held, or an older run waits for it. Some run that is in the way.
+    Hold(String, RunId),
+}
+
+/// What of slots, groups and targets is taken, and by whom.
+#[derive(Debug, Default)]
+struct Taken<'a> {
+    slots: usize,
+    groups: BTreeMap<&'a str, Vec<RunId>>,
+    targets: BTreeMap<&'a str, Vec<(RunId, Hold)>>,
+}
+
+impl<'a> Taken<'a> {
+    fn add(&mut self, holder: &Holder<'a>) {
+        let has_slots = holder.slots == Slots::Held;
+        // Children have no slot of the process: a parent that waits for them has one.
+        self.slots += usize::from(has_slots && holder.ancestors.is_empty());
+        if let Some(group) = holder.group.filter(|_| has_slots) {
+            self.groups.entry(&group.name).or_default().push(holder.run);
+        }
+        if let Some(target) = holder.target.filter(|_| holder.hold != Hold::None) {
+            self.targets.entry(target).or_default().push((holder.run, holder.hold));
+        }
+    }
+
+    /// What is in the way of a run.
+    fn obstacle(&self, asker: &Holder<'a>, slots: usize) -> Option<Obstacle> {
+        self.group_in_the_way(asker).or_else(|| self.hold_in_the_way(asker)).or_else(|| {
+            let full = self.slots >= slots && asker.ancestors.is_empty();
+            full.then_some(Obstacle::Slots)
+        })
+    }
+
+    fn group_in_the_way(&self, asker: &Holder<'a>) -> Option<Obstacle> {
+        let group = asker.group?;
+        let members = self.groups.get(group.name.as_str())?;
+        // An ancestor of the same group goes on only when this run does.
+        if members.iter().any(|run| asker.ancestors.contains(run)) {
+            return None;
+        }
+        let full = members.len() >= group.limit as usize;
+        let first = members.first().filter(|_| full)?;
+        Some(Obstacle::Group(group.name.clone(), *first))
+    }
+
+    fn hold_in_the_way(&self, asker: &Holder<'a>) -> Option<Obstacle> {
+        let target = asker.target?;
+        let holders = self.targets.get(target)?;
+        let in_the_way = holders.iter().find(|(run, hold)| {
+            let meets = match (asker.hold, hold) {
+                (Hold::None, _) | (_, Hold::None) | (Hold::Shared, Hold::Shared) => false,
+                (Hold::Exclusive, _) | (Hold::Shared, Hold::Exclusive) => true,
+            };
+            meets && !asker.ancestors.contains(run)
+        });
+        in_the_way.map(|(run, _)| Obstacle::Hold(String::from(target), *run))
+    }
+}
+
+/// Whether what is in the way of those that may not start is wanted too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Explain {
+    /// It is.
+    Yes,
+    /// Only who may start: the line is looked at no further than that takes.
+    No,
+}
+
+/// The queued runs that may start now, and what is in the way of each of the others; both in the order of the
+/// queue.
 ///
-/// `started` are the runs that have started and not ended, `queued` the others, oldest first; at most
-/// `slots` runs may be started in all. A run never overtakes an older one that waits for the same target.
-pub fn startable<'a>(
+/// `started` are the runs that have started and not ended, `queued` the others: children first, then the
+/// oldest; at most `slots` runs, not counting children, may go on in all. A run never overtakes an older one
+/// that waits for the same target or the same group.
+pub fn line_up<'a>(
     started: impl Iterator<Item = Holder<'a>>,
     queued: impl Iterator<Item = Holder<'a>>,
     slots: usize,
-) -> Vec<RunId> {
-    let mut held: BTreeMap<&str, Hold> = BTreeMap::new();
-    let mut used = 0;
+    explain: Explain,
+) -> (Vec<RunId>, Vec<(RunId, Obstacle)>) {
+    let mut taken = Taken::default();
     for holder in started {
-        used += 1;
-        if let Some(target) = holder.target {
-            let hold = held.entry(target).or_insert(Hold::None);
-            *hold = (*hold).max(holder.hold);
-        }
+        taken.add(&holder);
     }
-    let mut waited_for: BTreeSet<&str> = BTreeSet::new();
-    let mut chosen = Vec::new();
+    let mut line = Line::default();
+    let (mut chosen, mut waiting) = (Vec::new(), Vec::new());
     for asker in queued {
-        if used >= slots {
+        let full = taken.slots >= slots && asker.ancestors.is_empty();
+        if full && explain == Explain::No {
             break;
         }
-        let Some(target) = asker.target.filter(|_| asker.hold != Hold::None) else {
-            used += 1;
-            chosen.push(asker.run);
-            continue;
-        };
-        let hold = held.get(target).copied().unwrap_or(Hold::None);
-        let free = match asker.hold {
-            Hold::Exclusive => hold == Hold::None,
-            Hold::Shared => hold != Hold::Exclusive,
-            Hold::None => true,
-        };
-        if free && !waited_for.contains(target) {
-            used += 1;
-            held.insert(target, hold.max(asker.hold));
-            chosen.push(asker.run);
-        } else {
-            waited_for.insert(target);
+        match taken.obstacle(&asker, slots).or_else(|| line.ahead_of(&asker)) {
+            None => {
+                taken.add(&Holder { slots: Slots::Held, ..asker });
+                chosen.push(asker.run);
+            }
+            Some(obstacle) => {
+                line.join(&asker);
+                waiting.push((asker.run, obstacle));
+            }
         }
     }
-    chosen
+    (chosen, waiting)
+}
+
+/// Who stands in line already.
+#[derive(Debug, Default)]
+struct Line<'a> {
+    groups: BTreeMap<&'a str, RunId>,
+    targets: BTreeMap<&'a str, RunId>,
+}
+
+impl<'a> Line<'a> {
+    fn join(&mut self, asker: &Holder<'a>) {
+        if let Some(group) = asker.group {
+            self.groups.entry(&group.name).or_insert(asker.run);
+        }
+        if let Some(target) = asker.target.filter(|_| asker.hold != Hold::None) {
+            self.targets.entry(target).or_insert(asker.run);
+        }
+    }
+
+    fn ahead_of(&self, asker: &Holder<'a>) -> Option<Obstacle> {
+        // Whoever stands in line for what an ancestor has waits for that ancestor, and so for this run.
+        if !asker.ancestors.is_empty() {
+            return None;
+        }
+        let of_group = asker.group.and_then(|group| {
+            let older = self.groups.get(group.name.as_str())?;
+            Some(Obstacle::Group(group.name.clone(), *older))
+        });
+        of_group.or_else(|| {
+            let target = asker.target.filter(|_| asker.hold != Hold::None)?;
+            let older = self.targets.get(target)?;
+            Some(Obstacle::Hold(String::from(target), *older))
+        })
+    }
 }
 
 #[cfg(test)]
@@ -95,11 +208,20 @@ mod tests {
     use super::*;
 
     const fn holder(run: u8, target: &'static str, hold: Hold) -> Holder<'static> {
-        Holder { run: RunId::from_bytes([run; 16]), target: Some(target), hold }
+        Holder {
+            run: RunId::from_bytes([run; 16]),
+            target: Some(target),
+            hold,
+            group: None,
+            slots: Slots::Held,
+            ancestors: &[],
+        }
     }
 
     fn check(started: &[Holder<'_>], queued: &[Holder<'_>], slots: usize, expect: &[u8]) {
-        let chosen = startable(started.iter().copied(), queued.iter().copied(), slots);
+        let (chosen, waiting) =
+            line_up(started.iter().copied(), queued.iter().copied(), slots, Explain::Yes);
+        assert_eq!(chosen.len() + waiting.len(), queued.len());
         let expect: Vec<RunId> = expect.iter().map(|run| RunId::from_bytes([*run; 16])).collect();
         assert_eq!(chosen, expect);
     }

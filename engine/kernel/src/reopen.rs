@@ -13,15 +13,17 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::definition::{Definition, EffectClass, Step};
+use serde::{Deserialize, Serialize};
+
+use crate::definition::{Definition, EffectClass, Step, Work};
 use crate::event::{BlockCause, Extent, StepRedo};
 use crate::failure::{Class, Effect, Failure};
 use crate::fold::{Change, Corrupt, Folding, corrupt};
-use crate::id::{ItemIndex, StepIndex};
+use crate::id::{ItemIndex, Millis, StepIndex};
 use crate::ranges::{RangeMap, RangeSet};
 use crate::state::{
-    Asked, Items, Listed, Mark, OpenItem, OpenStage, OutputsState, Phase, RunState, StepPhase,
-    StepState,
+    Asked, Items, Listed, Mark, OpenItem, OpenStage, OutputsState, Phase, RunState, Slots,
+    StepPhase, StepState,
 };
 use crate::status::{Counts, StepEnd};
 
@@ -30,22 +32,42 @@ use crate::status::{Counts, StepEnd};
 pub enum NotReopenable {
     /// It has not ended.
     Active,
-    /// Everything in it is ok.
+    /// Everything in it, or in what was asked for, is ok.
     NothingToDo,
     /// All that is not ok is unknown, and a person must say first what happened.
     OnlyUnknown,
-    /// A step that would run again has sealed a backup set, which never changes.
-    Sealed,
 }
 
-/// The action whose result never changes.
-const SEAL: &str = "backup_set.seal";
+/// What of a run is to be done again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Selection {
+    /// Everything that is not ok.
+    All,
+    /// What is not ok of this step, and what follows it.
+    Step(StepIndex),
+    /// This item, if it is not ok, and what follows its step.
+    Item(StepIndex, ItemIndex),
+}
+
+impl Selection {
+    const fn takes(self, step: StepIndex) -> bool {
+        match self {
+            Self::All => true,
+            Self::Step(only) | Self::Item(only, _) => only.0 == step.0,
+        }
+    }
+}
 
 /// What of an ended run would run again, by step.
 ///
 /// # Errors
 /// There is nothing that could.
-pub fn plan(definition: &Definition, state: &RunState) -> Result<Vec<StepRedo>, NotReopenable> {
+pub fn plan(
+    definition: &Definition,
+    state: &RunState,
+    selection: Selection,
+) -> Result<Vec<StepRedo>, NotReopenable> {
     if !state.is_finished() {
         return Err(NotReopenable::Active);
     }
@@ -55,31 +77,31 @@ pub fn plan(definition: &Definition, state: &RunState) -> Result<Vec<StepRedo>, 
         let (Some(step), Some(of)) = (definition.step(index), state.step(index)) else {
             continue;
         };
-        let stale = step.needs.iter().any(|need| again.contains(need));
-        if let Some(extent) = extent(of, stale) {
+        // `finally` looks at everything before it.
+        let stale = step.needs.iter().any(|need| again.contains(need))
+            || (definition.is_of_finally(index)
+                && again.iter().any(|step| !definition.is_of_finally(*step)));
+        let extent = match (stale, selection.takes(index), selection) {
+            (true, _, _) => stale_extent(of),
+            (false, true, Selection::Item(_, item)) => item_extent(of, item),
+            (false, true, Selection::All | Selection::Step(_)) => extent(of),
+            (false, false, _) => None,
+        };
+        if let Some(extent) = extent {
             again.insert(index);
             redo.push(StepRedo { step: index, extent });
         }
     }
-    if redo.iter().any(|redo| has_sealed(definition, state, redo.step)) {
-        return Err(NotReopenable::Sealed);
-    }
     redo.sort_by_key(|redo| redo.step);
     let outputs_failed = matches!(state.outputs, Some(OutputsState::Failed(_)));
-    if !redo.is_empty() || outputs_failed {
+    if !redo.is_empty() || (outputs_failed && selection == Selection::All) {
         return Ok(redo);
     }
-    let in_doubt = state.steps.iter().any(|step| step.items.counts.unknown > 0);
+    let in_doubt = definition
+        .numbered()
+        .zip(&state.steps)
+        .any(|((index, _), step)| selection.takes(index) && step.items.counts.unknown > 0);
     Err(if in_doubt { NotReopenable::OnlyUnknown } else { NotReopenable::NothingToDo })
-}
-
-/// Whether a step has made a backup set. Sealing again, so that the new set supersedes the partial one, comes
-/// with the retry of single steps.
-fn has_sealed(definition: &Definition, state: &RunState, index: StepIndex) -> bool {
-    let seals =
-        definition.step(index).and_then(Step::action).is_some_and(|used| used.action == SEAL);
-    let end = state.step(index).and_then(|step| step.phase.end());
-    seals && matches!(end, Some(StepEnd::Succeeded | StepEnd::Partial))
 }
 
 /// Every step after all that it needs.
@@ -98,27 +120,41 @@ fn in_order(definition: &Definition) -> Vec<StepIndex> {
             }
         }
     }
+    order.sort_by_key(|index| definition.is_of_finally(*index));
     order
 }
 
-fn extent(step: &StepState, stale: bool) -> Option<Extent> {
+/// How much of a step runs again because something it needs does.
+fn stale_extent(step: &StepState) -> Option<Extent> {
+    step.phase.end()?;
+    Some(if step.listed == Listed::Yes { Extent::All } else { Extent::FromGate })
+}
+
+/// How much of a step runs again by itself. A step that was listed in an earlier period keeps its list and its
+/// epochs.
+fn extent(step: &StepState) -> Option<Extent> {
     let listed = step.listed == Listed::Yes;
-    match (step.phase.end()?, stale) {
-        (_, true) if listed => Some(Extent::All),
-        // A step that was listed in an earlier period keeps its list and its epochs.
-        (StepEnd::Blocked(BlockCause::Timeout | BlockCause::Cancelled), false) if listed => {
+    match step.phase.end()? {
+        StepEnd::Blocked(BlockCause::Timeout | BlockCause::Cancelled) if listed => {
             Some(Extent::NotOk)
         }
-        (_, true) | (StepEnd::Blocked(BlockCause::Timeout | BlockCause::Cancelled), false) => {
-            Some(Extent::FromGate)
-        }
-        (StepEnd::Failed | StepEnd::Partial, false) if listed => {
+        StepEnd::Failed | StepEnd::Partial if listed => {
             let redoable = step.items.not_ok.iter().any(|(_, mark)| mark != Mark::Unknown);
             redoable.then_some(Extent::NotOk)
         }
-        (StepEnd::Failed | StepEnd::Partial, false) => Some(Extent::FromGate),
-        (StepEnd::Succeeded | StepEnd::Skipped | StepEnd::Blocked(_), false) => None,
+        StepEnd::Failed
+        | StepEnd::Partial
+        | StepEnd::Blocked(BlockCause::Timeout | BlockCause::Cancelled) => Some(Extent::FromGate),
+        StepEnd::Succeeded | StepEnd::Skipped | StepEnd::Blocked(_) => None,
     }
+}
+
+fn item_extent(step: &StepState, ItemIndex(item): ItemIndex) -> Option<Extent> {
+    extent(step)?;
+    step.items.not_ok.get(item).filter(|mark| *mark != Mark::Unknown)?;
+    let mut items = RangeSet::new();
+    items.set(item..item + 1, ());
+    Some(Extent::Items(items))
 }
 
 impl Folding<'_> {
@@ -134,11 +170,31 @@ impl Folding<'_> {
                 Extent::FromGate if step.listed == Listed::No => *step = StepState::pending(),
                 Extent::FromGate => return corrupt("a listed step would be listed again"),
                 Extent::All => redo_all(&mut step.items, definition),
-                Extent::NotOk => redo_not_ok(&mut step.items, definition),
+                Extent::NotOk => redo_not_ok(&mut step.items, definition, None),
+                Extent::Items(items) => redo_not_ok(&mut step.items, definition, Some(items)),
             }
+            step.items.left_out = match extent {
+                Extent::Items(items) => {
+                    let mut left_out = RangeSet::new();
+                    step.items.not_ok.iter().for_each(|(range, _)| left_out.set(range, ()));
+                    items.iter().for_each(|(range, ())| left_out.clear(range));
+                    left_out
+                }
+                Extent::FromGate | Extent::All | Extent::NotOk => RangeSet::new(),
+            };
+            step.items.bad_before = step.items.counts.bad();
             (step.phase, step.output, step.failure) = (StepPhase::Pending, None, None);
-            self.state.open_steps += 1;
+            if self.definition.is_of_finally(*index) {
+                self.state.open_finally += 1;
+            } else {
+                self.state.open_steps += 1;
+            }
         }
+        self.state.finally_at = None;
+        self.state.cancel = None;
+        self.state.idle_for = Millis::ZERO;
+        self.state.slots = Slots::Held;
+        self.state.has_written = false;
         self.state.phase = Phase::Queued;
         self.state.period += 1;
         self.state.queued_at = self.at;
@@ -160,6 +216,7 @@ impl Folding<'_> {
             .iter()
             .filter(|(_, mark)| *mark == Mark::FailedInDoubt)
             .flat_map(|(range, _)| range)
+            .filter(|item| step.items.left_out.get(*item).is_none())
             .collect();
         for item in doubtful.iter().copied() {
             let message = "an earlier attempt ended in doubt";
@@ -192,9 +249,22 @@ fn raise(items: &mut Items, range: Range<u32>) {
     }
 }
 
-/// Queues the items that are not ok. What a step can ask its target about stays marked until it starts.
-fn redo_not_ok(items: &mut Items, step: &Step) {
-    let marks: Vec<_> = items.not_ok.iter().collect();
+/// Whether an item that is done again acts anew: not if a child run goes on where it ended.
+const fn acts_anew(step: &Step) -> bool {
+    !matches!(step.work, Work::Child(_))
+}
+
+/// Queues the items that are not ok, or those of them that are in `only`. What a step can ask its target about
+/// stays marked until it starts.
+fn redo_not_ok(items: &mut Items, step: &Step, only: Option<&RangeSet>) {
+    let marks: Vec<_> = match only {
+        None => items.not_ok.iter().collect(),
+        Some(only) => only
+            .iter()
+            .flat_map(|(range, ())| range)
+            .filter_map(|item| Some((item..item + 1, items.not_ok.get(item)?)))
+            .collect(),
+    };
     for (range, mark) in marks {
         let length = range.end - range.start;
         let counts = &mut items.counts;
@@ -216,7 +286,7 @@ fn redo_not_ok(items: &mut Items, step: &Step) {
         *counter -= length;
         items.not_ok.clear(range.clone());
         items.queue.set(range.clone(), ());
-        if anew {
+        if anew && acts_anew(step) {
             raise(items, range);
         }
     }
@@ -239,6 +309,8 @@ fn redo_all(items: &mut Items, step: &Step) {
         let counter = match mark {
             Mark::Unknown => Some(&mut items.counts.unknown),
             Mark::FailedInDoubt if can_ask(step) => Some(&mut items.counts.failed),
+            // What the child is to do has changed: another one does it.
+            Mark::FailedInDoubt if !acts_anew(step) => continue,
             // The doubt stays with the epoch.
             Mark::FailedInDoubt | Mark::Untried => None,
             Mark::Failed | Mark::Partial | Mark::ResolvedDone | Mark::ResolvedNotDone => continue,

@@ -10,9 +10,9 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use crate::command::ItemTry;
-use crate::event::{BlockCause, Listing, Next, Request};
+use crate::event::{ApprovalAsk, BlockCause, Listing, Next, Request};
 use crate::failure::{Effect, Failure};
-use crate::id::{AttemptId, Instant, ItemIndex, RunId, StepIndex};
+use crate::id::{AttemptId, Instant, ItemIndex, Millis, RunId, StepIndex};
 use crate::payload::{Payload, Reference};
 use crate::ranges::{RangeMap, RangeSet};
 use crate::status::{Counts, Outcome, StepEnd, StopCause};
@@ -33,8 +33,32 @@ pub struct RunState {
     pub period: u32,
     /// Its steps, in the definition's order.
     pub steps: Vec<StepState>,
-    /// How many steps are not final.
+    /// How many steps of the main graph are not final.
     pub open_steps: u32,
+    /// How many steps of `finally` are not final.
+    #[serde(default)]
+    pub open_finally: u32,
+    /// When `finally` started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finally_at: Option<Instant>,
+    /// Whether somebody wants it to end, and how.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<Cancel>,
+    /// How many items wait for a person.
+    #[serde(default)]
+    pub awaiting: u32,
+    /// Since when it waits for people and for nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_since: Option<Instant>,
+    /// How long it waited for people only, up to the last time that ended. Its timeout does not count it.
+    #[serde(default)]
+    pub idle_for: Millis,
+    /// Whether it has its slots, or gave them back while it waits for people.
+    #[serde(default)]
+    pub slots: Slots,
+    /// Whether an attempt of this period may have written its target.
+    #[serde(default)]
+    pub has_written: bool,
     /// The attempts that are in flight.
     pub in_flight: BTreeMap<AttemptId, InFlight>,
     /// The id of the next attempt.
@@ -59,8 +83,52 @@ pub enum Phase {
     Running,
     /// No step starts any more; attempts in flight are settled.
     Stopping(StopCause),
+    /// The steps of `finally` start and end. By what the main graph was stopped, if it was.
+    Finally(Option<StopCause>),
+    /// No step of `finally` starts any more; attempts in flight are settled.
+    StoppingFinally {
+        /// By what the main graph was stopped, if it was.
+        main: Option<StopCause>,
+        /// By what `finally` was.
+        cause: StopCause,
+    },
     /// It ended.
     Finished(Outcome),
+}
+
+impl Phase {
+    /// Whether steps and attempts may start.
+    pub const fn is_live(&self) -> bool {
+        matches!(self, Self::Running | Self::Finally(_))
+    }
+
+    /// Whether nothing starts any more and what is in flight is settled.
+    pub const fn is_stopping(&self) -> bool {
+        matches!(self, Self::Stopping(_) | Self::StoppingFinally { .. })
+    }
+}
+
+/// Whether and how somebody wants a run to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cancel {
+    /// The main graph stops; `finally` runs.
+    Main,
+    /// `finally` stops too, or does not start.
+    All,
+    /// At once: nothing in flight is waited for, and nothing is asked.
+    Kill,
+}
+
+/// Whether a run that has started has its slots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Slots {
+    /// It has them.
+    #[default]
+    Held,
+    /// It gave them back when it only waited for people, and needs them again before it goes on.
+    GivenBack,
 }
 
 /// What became of the workflow's outputs.
@@ -188,8 +256,15 @@ pub struct Items {
     pub queue: RangeSet,
     /// The items that started and have not ended.
     pub open: BTreeMap<ItemIndex, OpenItem>,
+    /// The items that an operator's retry of single items left out: not even asked about.
+    #[serde(default, skip_serializing_if = "RangeSet::is_empty")]
+    pub left_out: RangeSet,
     /// How many attempts are in flight for them.
     pub in_flight: u32,
+    /// How many were failed, unknown or untried when the run was last reopened, and stayed so: `fail_fast`
+    /// counts what came after.
+    #[serde(default)]
+    pub bad_before: u32,
     /// The open items that only need a place.
     pub due: BTreeSet<ItemIndex>,
     /// The items that ended and are not ok, with how.
@@ -284,6 +359,30 @@ pub enum OpenStage {
         /// When it ends.
         until: Instant,
     },
+    /// Waits for a person.
+    Awaiting {
+        /// What they are asked.
+        ask: Box<ApprovalAsk>,
+        /// When it is too late.
+        until: Instant,
+    },
+    /// A child run goes on.
+    Child {
+        /// The child run.
+        run: RunId,
+    },
+}
+
+impl OpenStage {
+    /// Whether a person is waited for.
+    pub const fn is_awaiting(&self) -> bool {
+        matches!(self, Self::Awaiting { .. })
+    }
+
+    /// Whether it ends at an instant, by a timer.
+    pub const fn has_timer(&self) -> bool {
+        matches!(self, Self::Waiting { .. } | Self::Sleeping { .. } | Self::Awaiting { .. })
+    }
 }
 
 /// Whether the target has been asked about an effect since the attempt ended.
@@ -318,7 +417,31 @@ impl RunState {
 
     /// Whether it would start something if it had a place.
     pub fn wants_places(&self) -> bool {
-        matches!(self.phase, Phase::Running) && !self.ready.is_empty()
+        self.phase.is_live() && self.slots == Slots::Held && !self.ready.is_empty()
+    }
+
+    /// Whether it waits for its slots and hold: to start, or to go on after a person answered.
+    pub const fn wants_slots(&self) -> bool {
+        matches!(self.phase, Phase::Queued)
+            || (self.phase.is_live()
+                && matches!(self.slots, Slots::GivenBack)
+                && self.idle_since.is_none())
+    }
+
+    /// Whether people are all that it waits for.
+    pub fn only_awaits(&self) -> bool {
+        self.awaiting > 0
+            && self.phase.is_live()
+            && self.in_flight.is_empty()
+            && self.ready.is_empty()
+            && self.steps.iter().all(|step| match step.phase {
+                StepPhase::Gating | StepPhase::Listing => false,
+                StepPhase::Pending | StepPhase::Final(_) => true,
+                StepPhase::Running | StepPhase::Halting => {
+                    let mut open = step.items.open.values();
+                    open.all(|open| matches!(open.stage, OpenStage::Awaiting { .. }))
+                }
+            })
     }
 }
 

@@ -221,20 +221,39 @@ pub fn step_end(counts: &Counts, fan_out: Option<&ForEach>) -> StepEnd {
     if bad == wanted || too_many { StepEnd::Failed } else { StepEnd::Partial }
 }
 
-/// The final word of a run whose steps are all final.
+/// Why a run fails whose main graph was stopped, or whose `finally` took too long.
+const fn stopped_by(phase: &Phase) -> Option<Reason> {
+    match phase {
+        Phase::Stopping(cause)
+        | Phase::Finally(Some(cause))
+        | Phase::StoppingFinally { main: Some(cause), .. }
+        | Phase::StoppingFinally { main: None, cause: cause @ StopCause::Timeout } => {
+            Some(match cause {
+                StopCause::Cancelled => Reason::Cancelled,
+                StopCause::Timeout => Reason::Timeout,
+                StopCause::QueueTimeout => Reason::QueueTimeout,
+            })
+        }
+        Phase::Queued
+        | Phase::Granted
+        | Phase::Running
+        | Phase::Finally(None)
+        | Phase::StoppingFinally { main: None, .. }
+        | Phase::Finished(_) => None,
+    }
+}
+
+/// The final word of a run whose steps are all final; of one in `finally`, the word so far.
 ///
 /// | condition | outcome |
 /// |---|---|
 /// | cancelled, or a timeout passed | failed, with that reason |
-/// | a step failed without `continue_on_error` or is blocked because of a failure | failed, `step_failed` |
+/// | a step failed without `continue_on_error`, is blocked because of a failure, or was stopped in `finally` | failed, `step_failed` |
 /// | a step is partial, failed with `continue_on_error`, or is blocked because of a partial | partial |
 /// | otherwise | succeeded |
 pub fn run_outcome(definition: &Definition, state: &RunState) -> Outcome {
-    match state.phase {
-        Phase::Stopping(StopCause::Cancelled) => return Outcome::Failed(Reason::Cancelled),
-        Phase::Stopping(StopCause::Timeout) => return Outcome::Failed(Reason::Timeout),
-        Phase::Stopping(StopCause::QueueTimeout) => return Outcome::Failed(Reason::QueueTimeout),
-        Phase::Queued | Phase::Granted | Phase::Running | Phase::Finished(_) => {}
+    if let Some(reason) = stopped_by(&state.phase) {
+        return Outcome::Failed(reason);
     }
     let mut worst = Outcome::Succeeded;
     for (step, definition) in state.steps.iter().zip(&definition.steps) {
@@ -242,11 +261,16 @@ pub fn run_outcome(definition: &Definition, state: &RunState) -> Outcome {
             continue;
         };
         match (end, definition.on_failure) {
-            (StepEnd::Failed, OnFailure::Fail) | (StepEnd::Blocked(BlockCause::Failure), _) => {
+            // Blocked by a stop without a stop of the run: `finally` was stopped.
+            (StepEnd::Failed, OnFailure::Fail)
+            | (
+                StepEnd::Blocked(BlockCause::Failure | BlockCause::Cancelled | BlockCause::Timeout),
+                _,
+            ) => {
                 return Outcome::Failed(Reason::StepFailed);
             }
             (StepEnd::Failed, OnFailure::Continue)
-            | (StepEnd::Partial | StepEnd::Blocked(_), _) => {
+            | (StepEnd::Partial | StepEnd::Blocked(BlockCause::Partial), _) => {
                 worst = Outcome::Partial;
             }
             (StepEnd::Succeeded | StepEnd::Skipped, _) => {}

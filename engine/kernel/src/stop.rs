@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use crate::command::Command;
 use crate::decide::Turn;
-use crate::event::{BadEnd, Event, Next};
+use crate::event::{BadEnd, CancelKind, Event, Next};
 use crate::failure::{Class, Failure};
 use crate::fold::Corrupt;
 use crate::id::{AttemptId, ItemIndex, StepIndex};
@@ -26,7 +26,7 @@ impl Turn<'_> {
             return Ok(());
         };
         let waiting = |item: ItemIndex, stage: &OpenStage| match stage {
-            OpenStage::Running(_) | OpenStage::Settling { .. } => None,
+            OpenStage::Running(_) | OpenStage::Settling { .. } | OpenStage::Child { .. } => None,
             OpenStage::Waiting { failure, next: Next::Probe, .. } => {
                 let class = Class::UnknownEffect;
                 Some((BadEnd::Unknown, Failure { class, ..failure.clone() }))
@@ -35,7 +35,9 @@ impl Turn<'_> {
             | OpenStage::Due { failure: Some(failure) } => {
                 Some((BadEnd::Failed, failure.clone().settled(state.items.doubt(item))))
             }
-            OpenStage::Due { failure: None } | OpenStage::Sleeping { .. } => {
+            OpenStage::Due { failure: None }
+            | OpenStage::Sleeping { .. }
+            | OpenStage::Awaiting { .. } => {
                 Some((BadEnd::Failed, Failure::without_effect(class, why)))
             }
         };
@@ -57,7 +59,12 @@ impl Turn<'_> {
             StopCause::QueueTimeout => (Class::Timeout, "the run was queued for too long"),
             StopCause::Cancelled => (Class::Cancelled, "the run was cancelled"),
         };
-        let steps: Vec<_> = self.definition.numbered().map(|(index, _)| index).collect();
+        let steps: Vec<_> = self
+            .definition
+            .numbered()
+            .map(|(index, _)| index)
+            .filter(|index| self.state.is_blocked_by_stop(self.definition, *index))
+            .collect();
         for step in steps {
             match self.state.step(step).map(|step| step.phase) {
                 Some(StepPhase::Pending | StepPhase::Gating | StepPhase::Listing) => {
@@ -73,6 +80,51 @@ impl Turn<'_> {
         for attempt in in_flight {
             self.command(Command::CancelAttempt { attempt, class });
         }
+        self.cancel_children(CancelKind::Cancel);
         Ok(())
+    }
+
+    /// Everything in flight is given up at once, and nothing is asked any more.
+    pub(crate) fn kill(&mut self) -> Result<(), Corrupt> {
+        let in_flight: Vec<AttemptId> = self.state.in_flight.keys().copied().collect();
+        for attempt in in_flight {
+            let failure = Failure::with_unknown_effect(Class::Cancelled, "the run was killed");
+            self.emit(Event::AttemptLost { attempt, failure })?;
+            self.command(Command::LoseAttempt { attempt });
+        }
+        let settling: Vec<_> =
+            self.open_items(|stage| matches!(stage, OpenStage::Settling { .. }).then_some(()));
+        for (step, item, ()) in settling {
+            self.settle_item(step, item)?;
+        }
+        self.cancel_children(CancelKind::Kill);
+        Ok(())
+    }
+
+    fn cancel_children(&mut self, how: CancelKind) {
+        let children = self.open_items(|stage| match stage {
+            OpenStage::Child { run } => Some(*run),
+            OpenStage::Running(_)
+            | OpenStage::Settling { .. }
+            | OpenStage::Waiting { .. }
+            | OpenStage::Due { .. }
+            | OpenStage::Sleeping { .. }
+            | OpenStage::Awaiting { .. } => None,
+        });
+        for (_, _, run) in children {
+            self.command(Command::CancelChild { run, how });
+        }
+    }
+
+    /// The open items whose stage gives something, with it.
+    fn open_items<T>(
+        &self,
+        of: impl Fn(&OpenStage) -> Option<T>,
+    ) -> Vec<(StepIndex, ItemIndex, T)> {
+        let steps = self.definition.numbered().map(|(index, _)| index).zip(&self.state.steps);
+        let items = steps.flat_map(|(index, step)| {
+            step.items.open.iter().map(move |(item, open)| (index, *item, &open.stage))
+        });
+        items.filter_map(|(step, item, stage)| Some((step, item, of(stage)?))).collect()
     }
 }

@@ -5,7 +5,7 @@
 use alloc::string::String;
 
 use crate::definition::Operation;
-use crate::id::{DedupeKey, Digest};
+use crate::id::{DedupeKey, Digest, RunId};
 use crate::value::Value;
 
 /// The dedupe key of a request: target identity, operation, workflow, object and inputs.
@@ -19,10 +19,7 @@ pub fn dedupe_key(
     inputs: &Value,
 ) -> DedupeKey {
     let object = Value::List(object.iter().map(|part| Value::from(part.as_str())).collect());
-    let target: [&[u8]; 2] = match target_identity {
-        Some(identity) => [b"target", identity.as_bytes()],
-        None => [b"no target", b""],
-    };
+    let target = target_parts(target_identity);
     DedupeKey(Digest::of_parts(&[
         b"holdfast request",
         target[0],
@@ -32,6 +29,36 @@ pub fn dedupe_key(
         object.canonical().as_bytes(),
         inputs.canonical().as_bytes(),
     ]))
+}
+
+/// The dedupe key of a request whose workflow gives its own key in place of object and inputs.
+pub fn custom_key(
+    target_identity: Option<&str>,
+    operation: Operation,
+    workflow: &str,
+    key: &str,
+) -> DedupeKey {
+    let target = target_parts(target_identity);
+    DedupeKey(Digest::of_parts(&[
+        b"holdfast custom key",
+        target[0],
+        target[1],
+        operation.word().as_bytes(),
+        workflow.as_bytes(),
+        key.as_bytes(),
+    ]))
+}
+
+/// The dedupe key of a child run: it is never the same request as a stranger's.
+pub fn child_key(run: RunId) -> DedupeKey {
+    DedupeKey(Digest::of_parts(&[b"holdfast child run", run.bytes()]))
+}
+
+fn target_parts(identity: Option<&str>) -> [&[u8]; 2] {
+    match identity {
+        Some(identity) => [b"target", identity.as_bytes()],
+        None => [b"no target", b""],
+    }
 }
 
 #[cfg(test)]

@@ -43,7 +43,9 @@ impl Definition {
         if self.steps.is_empty() || self.steps.len() > MAX_STEPS {
             return fault(None, "a workflow has between 1 and 1,000 steps");
         }
-        for expression in [self.target, self.object, self.outputs].into_iter().flatten() {
+        let group = self.concurrency.as_ref().map(|concurrency| concurrency.group);
+        let of_run = [self.target, self.object, self.outputs, self.dedupe_key, group];
+        for expression in of_run.into_iter().flatten() {
             if !self.has_expression(expression) {
                 return fault(None, "an expression of the workflow is missing");
             }
@@ -55,6 +57,15 @@ impl Definition {
         }
         for (index, step) in self.numbered() {
             self.check_step(index, step).or_else(|reason| fault(Some(index), reason))?;
+        }
+        if self.finally.is_some_and(|finally| finally.first.place() >= self.steps.len()) {
+            return fault(None, "`finally` has no steps");
+        }
+        if self.finally.is_some_and(|finally| finally.first == StepIndex(0)) {
+            return fault(None, "there are no steps before `finally`");
+        }
+        if self.concurrency.as_ref().is_some_and(|concurrency| concurrency.limit == 0) {
+            return fault(None, "no run of its group may go on at all");
         }
         if self.has_cycle() {
             return fault(None, "the steps need each other in a circle");
@@ -75,14 +86,15 @@ impl Definition {
         if !edges_agree {
             return Err("its needs name a step that is not there or does not know of it");
         }
+        if step.needs.iter().any(|need| self.is_of_finally(*need) != self.is_of_finally(index)) {
+            return Err("it needs a step of the other graph");
+        }
         if step.retry.attempts == 0
             || step.for_each.as_ref().is_some_and(|fan_out| fan_out.batch == 0)
         {
             return Err("it may not be attempted at all");
         }
-        if let Work::Action(action) = &step.work
-            && !self.operation.allows(action.writes)
-        {
+        if !self.operation.allows(step.writes()) {
             return Err("it writes the target, which the workflow's operation may not");
         }
         if step.expressions().all(|expression| self.has_expression(expression)) {
@@ -122,6 +134,8 @@ impl Step {
         let work = match &self.work {
             Work::Action(action) => [action.with, action.env],
             Work::Pause { duration } => [Some(*duration), None],
+            Work::Approval { with } => [*with, None],
+            Work::Child(child) => [child.with, None],
         };
         let fan_out = self.for_each.as_ref().map_or([None; 5], |fan_out| {
             [Some(fan_out.items), fan_out.key, fan_out.filter, fan_out.stage, fan_out.max_parallel]

@@ -3,9 +3,12 @@
 //! It owns no spec and runs nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use holdfast_contract::spec::ActionSpec;
 use holdfast_kernel::definition::Writes;
+
+use crate::child::{ChildRefusal, ChildWorkflow, Workflows};
 
 /// Every action of the language, built or not. Sorted.
 const ALL: &[&str] = &[
@@ -34,6 +37,8 @@ const ALL: &[&str] = &[
 
 /// The action that is lowered to a pause.
 pub(crate) const SLEEP: &str = "sleep";
+/// The action that waits for a person.
+pub(crate) const APPROVAL: &str = "approval";
 /// The action that seals what was captured.
 pub(crate) const SEAL: &str = "backup_set.seal";
 /// The actions that capture.
@@ -50,6 +55,7 @@ pub(crate) const PROGRAMS: &[&str] = &["command", "capture.command"];
 pub struct Actions {
     specs: BTreeMap<&'static str, &'static ActionSpec>,
     programs: BTreeMap<String, Writes>,
+    workflows: Option<Arc<dyn Workflows>>,
 }
 
 impl Actions {
@@ -58,6 +64,7 @@ impl Actions {
         Self {
             specs: specs.into_iter().map(|spec| (spec.name, spec)).collect(),
             programs: BTreeMap::new(),
+            workflows: None,
         }
     }
 
@@ -65,6 +72,22 @@ impl Actions {
     #[must_use]
     pub fn with_programs(self, programs: BTreeMap<String, Writes>) -> Self {
         Self { programs, ..self }
+    }
+
+    /// The same actions, with the workflows that steps may run as children.
+    #[must_use]
+    pub fn with_workflows(self, workflows: Arc<dyn Workflows>) -> Self {
+        Self { workflows: Some(workflows), ..self }
+    }
+
+    /// The workflow of this name.
+    pub(crate) fn child(&self, name: &str) -> Result<Arc<ChildWorkflow>, ChildRefusal> {
+        self.workflows.as_ref().map_or(Err(ChildRefusal::Unknown), |found| found.child(name))
+    }
+
+    /// The names of the workflows there are.
+    pub(crate) fn workflow_names(&self) -> Vec<String> {
+        self.workflows.as_ref().map(|found| found.names()).unwrap_or_default()
     }
 
     /// The spec of an action.
@@ -98,7 +121,7 @@ mod tests {
         for name in [SLEEP, SEAL, APPLY, COMMAND].iter().chain(CAPTURES).chain(PROGRAMS) {
             assert!(ALL.contains(name), "{name}");
         }
-        assert!(Actions::default().is_to_come("approval"));
-        assert!(!Actions::default().is_to_come("approve"));
+        assert!(Actions::default().is_to_come("notify"));
+        assert!(!Actions::default().is_to_come("notified"));
     }
 }

@@ -4,6 +4,7 @@
 //! whatever the parts before it could make sense of, so that all mistakes are told at once.
 
 mod action;
+mod child;
 mod comparison;
 mod expression;
 mod function;
@@ -14,6 +15,7 @@ mod run;
 mod step;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use holdfast_kernel::definition::Definition;
 
@@ -22,6 +24,7 @@ pub(crate) use input::secret;
 pub(crate) use step::{Expressions, FanOut};
 
 use crate::action::Actions;
+use crate::child::ChildWorkflow;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Sink};
 use crate::input::Declarations;
@@ -31,7 +34,7 @@ use crate::scope::Scopes;
 use crate::shape;
 use crate::source::{Source, Span};
 use crate::template::Template;
-use crate::workflow::{Workflow, get};
+use crate::workflow::{Workflow, get, text};
 use crate::yaml;
 use expression::Examiner;
 
@@ -42,8 +45,17 @@ pub struct Checked {
     pub definition: Definition,
     /// What it declares: inputs and secrets.
     pub declarations: Declarations,
+    /// The workflows it runs as children.
+    pub children: Vec<Arc<ChildWorkflow>>,
     /// What is most likely a mistake and does not refuse it.
     pub warnings: Vec<Diagnostic>,
+}
+
+/// The name of a workflow, whether it is valid or not; none if nothing can be read of it.
+pub fn name_of(source: &Source) -> Option<String> {
+    let mut sink = Sink::new(source);
+    let root = yaml::read(&mut sink)?;
+    text(&root, "name").map(str::to_owned)
 }
 
 /// Checks a workflow.
@@ -56,14 +68,16 @@ pub fn check(source: &Source, actions: &Actions) -> Result<Checked, Vec<Diagnost
     let refused = sink.has_errors();
     let diagnostics = sink.into_diagnostics();
     match checked {
-        Some((definition, declarations)) if !refused => {
-            Ok(Checked { definition, declarations, warnings: diagnostics })
+        Some((definition, declarations, children)) if !refused => {
+            Ok(Checked { definition, declarations, children, warnings: diagnostics })
         }
         _ => Err(diagnostics),
     }
 }
 
-fn check_into(sink: &mut Sink<'_>, actions: &Actions) -> Option<(Definition, Declarations)> {
+type Parts = (Definition, Declarations, Vec<Arc<ChildWorkflow>>);
+
+fn check_into(sink: &mut Sink<'_>, actions: &Actions) -> Option<Parts> {
     let root = match yaml::read(sink) {
         Some(root) if root.entries().is_some() => root,
         read => {
@@ -82,6 +96,7 @@ fn check_into(sink: &mut Sink<'_>, actions: &Actions) -> Option<(Definition, Dec
     let graph = graph::check(sink, &workflow);
     run::check_timeouts(sink, &workflow);
     let used = action::check(sink, &workflow, &graph, actions);
+    child::check(sink, &workflow, actions);
     let scopes = Scopes::new(&workflow, &graph, &declarations);
     let mut examiner = Examiner { sink, scopes: &scopes, read: BTreeSet::new() };
     let mut steps = Vec::new();
@@ -93,28 +108,36 @@ fn check_into(sink: &mut Sink<'_>, actions: &Actions) -> Option<(Definition, Dec
         let read = std::mem::take(&mut examiner.read);
         examiner.check_place(&graph, index, &read);
     }
-    let (target, object, outputs) = run_expressions(&mut examiner, &workflow);
+    let of_run = run_expressions(&mut examiner, &workflow);
     if sink.has_errors() {
         return None;
     }
     let lowering =
         Lowering { workflow: &workflow, graph: &graph, used: &used, file: sink.source().name() };
-    let mut definition = lower::lower(&lowering, steps, [target, object, outputs])?;
+    let mut definition = lower::lower(&lowering, steps, of_run)?;
     definition.secrets.clone_from(&declarations.secrets);
+    definition.declarations = declarations.to_value();
     if let Err(invalid) = definition.check() {
         // The checks above refuse all of it, each with its place; this is the last door.
         sink.error(Code::NotYaml, Span::at(0), format!("This workflow cannot run: {invalid}."))
             .remedy("This is a mistake of holdfast; please report it with the file.");
         return None;
     }
-    Some((definition, declarations))
+    let children = workflow.steps.iter().filter_map(|step| step.child.as_ref()?.found.clone().ok());
+    Some((definition, declarations, children.collect()))
 }
 
-/// The expressions of the run itself: target, object and outputs.
-fn run_expressions(
-    examiner: &mut Examiner<'_, '_, '_>,
-    workflow: &Workflow<'_>,
-) -> (Option<Template>, Option<Template>, Option<Template>) {
+/// The expressions of the run itself.
+#[derive(Default)]
+pub(crate) struct OfRun {
+    pub target: Option<Template>,
+    pub object: Option<Template>,
+    pub dedupe_key: Option<Template>,
+    pub group: Option<Template>,
+    pub outputs: Option<Template>,
+}
+
+fn run_expressions(examiner: &mut Examiner<'_, '_, '_>, workflow: &Workflow<'_>) -> OfRun {
     let at_submit = examiner.scopes.at_submit();
     let target = get(workflow.root, "target").map(|node| {
         let (template, known) = examiner.template(node, &at_submit, None);
@@ -131,7 +154,16 @@ fn run_expressions(
     let outputs = get(workflow.root, "outputs")
         .filter(|node| node.entries().is_some())
         .map(|node| examiner.template(node, &at_end, None).0);
-    (target, object, outputs)
+    let mut text_at_submit = |place: &str, key: &str| {
+        let node = get(workflow.root, place).and_then(|node| get(node, key))?;
+        let (template, known) = examiner.template(node, &at_submit, None);
+        let scalars = [Family::Text, Family::Number, Family::Boolean];
+        examiner.expect(node.span, &known, &scalars, &format!("`{place}.{key}` is text"));
+        Some(template)
+    };
+    let dedupe_key = text_at_submit("dedupe", "key");
+    let group = text_at_submit("concurrency", "group");
+    OfRun { target, object, dedupe_key, group, outputs }
 }
 
 /// A text with its first letter in upper case, for the start of a sentence.

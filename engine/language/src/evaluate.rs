@@ -8,3 +8,4 @@ pub(crate) mod evaluator;
 pub(crate) mod items;
 pub(crate) mod prepared;
 pub(crate) mod reference;
+mod summary;

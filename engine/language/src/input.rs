@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use holdfast_kernel::definition::Definition;
 pub use holdfast_kernel::definition::SecretReference;
 use holdfast_kernel::value::Value;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,25 @@ pub struct Declarations {
     /// The secrets, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secrets: BTreeMap<String, SecretReference>,
+}
+
+impl Declarations {
+    /// The form in which a definition stores them; none if there is nothing to store.
+    pub fn to_value(&self) -> Option<Value> {
+        if self.inputs.is_empty() && self.secrets.is_empty() {
+            return None;
+        }
+        let text = serde_json::to_string(self).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+
+    /// The declarations of a stored definition; none if they cannot be read.
+    pub fn of(definition: &Definition) -> Option<Self> {
+        let Some(stored) = &definition.declarations else {
+            return Some(Self::default());
+        };
+        serde_json::from_str(&stored.canonical()).ok()
+    }
 }
 
 /// The declaration of one input.

@@ -8,6 +8,7 @@
 
 pub mod action;
 mod check;
+pub mod child;
 pub mod code;
 pub mod configuration;
 pub mod diagnostic;
@@ -32,7 +33,7 @@ mod workflow;
 mod yaml;
 
 pub use action::Actions;
-pub use check::{Checked, check};
+pub use check::{Checked, check, name_of};
 pub use diagnostic::{Diagnostic, Severity};
 pub use program::Program;
 pub use source::Source;

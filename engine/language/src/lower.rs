@@ -4,15 +4,17 @@
 
 use holdfast_contract::spec::{Defaults, TargetUse};
 use holdfast_kernel::definition::{
-    ActionUse, Definition, ForEach, OnFailure, RetryPolicy, Share, Step, Work,
+    ActionUse, ChildUse, Concurrency, Definition, Finally, ForEach, OnFailure, RetryPolicy, Share,
+    Step, WhenFull, Work,
 };
 use holdfast_kernel::failure::Class;
 use holdfast_kernel::id::{ExpressionId, Millis, StepIndex};
+use holdfast_kernel::people::APPROVAL_TIMEOUT;
 use holdfast_kernel::value::Value;
 
-use crate::action::SLEEP;
+use crate::action::{APPROVAL, SLEEP};
 use crate::check::graph::Graph;
-use crate::check::{Expressions, Used};
+use crate::check::{Expressions, OfRun, Used};
 use crate::shape::check::percent;
 use crate::template::{Stored, Template};
 use crate::workflow::{StepNode, Workflow, get, integer, is_true, millis, text};
@@ -20,6 +22,9 @@ use crate::yaml::Node;
 
 /// How long a run may take unless it says otherwise.
 pub(crate) const RUN_TIMEOUT: Millis = Millis::seconds(24 * 60 * 60);
+/// How long `finally` may take unless it says otherwise.
+pub(crate) const FINALLY_TIMEOUT: Millis = Millis::seconds(10 * 60);
+
 /// How long an attempt at a target may take unless the file says otherwise.
 const ATTEMPT_TIMEOUT: Millis = Millis::seconds(5 * 60);
 /// How many attempts at a target there may be unless the file says otherwise.
@@ -59,12 +64,13 @@ impl Pool<'_> {
 pub(crate) fn lower(
     lowering: &Lowering<'_, '_>,
     expressions: Vec<Expressions>,
-    run: [Option<Template>; 3],
+    run: OfRun,
 ) -> Option<Definition> {
     let root = lowering.workflow.root;
     let mut pool = Pool { file: lowering.file, stored: Vec::new() };
-    let [target, object, outputs] = run;
+    let OfRun { target, object, dedupe_key, group, outputs } = run;
     let (target, object) = (pool.maybe(target.as_ref()), pool.maybe(object.as_ref()));
+    let (dedupe_key, group) = (pool.maybe(dedupe_key.as_ref()), pool.maybe(group.as_ref()));
     let mut steps = Vec::new();
     for (index, expressions) in expressions.into_iter().enumerate() {
         steps.push(step(lowering, &mut pool, index, expressions)?);
@@ -80,15 +86,36 @@ pub(crate) fn lower(
             .filter_map(|entry| Some((entry.key.clone(), entry.value.text()?.to_owned())))
             .collect(),
         secrets: std::collections::BTreeMap::new(),
+        declarations: None,
         target,
         object,
+        dedupe_key,
+        concurrency: group.map(|group| concurrency(root, group)),
+        repository: text(root, "repository").map(str::to_owned),
         timeout: millis(root, "timeout").unwrap_or(RUN_TIMEOUT),
+        finally: finally(lowering.workflow),
         steps,
         outputs,
         expressions: pool.stored,
     };
     turn_needs_round(&mut definition);
     Some(definition)
+}
+
+fn concurrency(root: &Node, group: ExpressionId) -> Concurrency {
+    let node = get(root, "concurrency");
+    let reject = node.and_then(|node| text(node, "when_full")) == Some("reject");
+    Concurrency {
+        group,
+        limit: node.and_then(|node| integer(node, "limit")).unwrap_or(1),
+        when_full: if reject { WhenFull::Reject } else { WhenFull::Queue },
+    }
+}
+
+fn finally(workflow: &Workflow<'_>) -> Option<Finally> {
+    let first = u32::try_from(workflow.main).ok()?;
+    let timeout = workflow.finally_timeout().unwrap_or(FINALLY_TIMEOUT);
+    (workflow.steps.len() > workflow.main).then_some(Finally { first: StepIndex(first), timeout })
 }
 
 fn turn_needs_round(definition: &mut Definition) {
@@ -110,23 +137,29 @@ fn step(
     expressions: Expressions,
 ) -> Option<Step> {
     let node = lowering.workflow.steps.get(index)?;
-    let used = lowering.used.get(index).copied().flatten()?;
-    let reaches = used.spec.defaults == Defaults::Reach;
+    let used = lowering.used.get(index).copied().flatten();
+    let reaches = used.is_some_and(|used| used.spec.defaults == Defaults::Reach);
+    let is_approval = used.is_some_and(|used| used.spec.name == APPROVAL);
     let defaults = get(lowering.workflow.root, "defaults").filter(|_| reaches);
     let default_timeout = defaults
         .and_then(|defaults| millis(defaults, "timeout"))
-        .or(reaches.then_some(ATTEMPT_TIMEOUT));
+        .or(reaches.then_some(ATTEMPT_TIMEOUT))
+        .or(is_approval.then_some(APPROVAL_TIMEOUT));
     let needs = lowering.graph.direct(index).iter();
     let Expressions { with, env, condition, fan_out } = expressions;
+    let work = match used {
+        Some(used) => work(pool, used, with.as_ref(), env.as_ref()),
+        None => child(pool, node, with.as_ref())?,
+    };
     Some(Step {
         id: node.id.to_owned(),
-        work: work(pool, used, with.as_ref(), env.as_ref()),
+        work,
         needs: needs.map(|need| StepIndex(u32::try_from(*need).unwrap_or(u32::MAX))).collect(),
         needed_by: Vec::new(),
         run_when: node.run_when,
         condition: pool.condition(condition),
         for_each: fan_out.map(|fan_out| for_each(pool, node, fan_out)),
-        retry: retry(node, defaults, used),
+        retry: retry(node, defaults, reaches),
         timeout: millis(node.node, "timeout").or(default_timeout),
         on_failure: if node.is_true("continue_on_error") {
             OnFailure::Continue
@@ -147,6 +180,9 @@ fn work(pool: &mut Pool<'_>, used: Used, with: Option<&Template>, env: Option<&T
         let duration = duration.unwrap_or(Template::Value(Value::None));
         return Work::Pause { duration: pool.add(&duration) };
     }
+    if used.spec.name == APPROVAL {
+        return Work::Approval { with: pool.maybe(with) };
+    }
     Work::Action(ActionUse {
         action: used.spec.name.to_owned(),
         version: used.spec.version,
@@ -156,6 +192,18 @@ fn work(pool: &mut Pool<'_>, used: Used, with: Option<&Template>, env: Option<&T
         with: pool.maybe(with),
         env: pool.maybe(env),
     })
+}
+
+/// The child run of a step; none if the workflow was not found, which then was reported.
+fn child(pool: &mut Pool<'_>, step: &StepNode<'_>, with: Option<&Template>) -> Option<Work> {
+    let child = step.child.as_ref()?;
+    let found = child.found.as_ref().ok()?;
+    Some(Work::Child(ChildUse {
+        workflow: child.name.to_owned(),
+        definition: found.digest,
+        writes: found.writes(),
+        with: pool.maybe(with),
+    }))
 }
 
 fn for_each(pool: &mut Pool<'_>, step: &StepNode<'_>, fan_out: crate::check::FanOut) -> ForEach {
@@ -190,14 +238,8 @@ fn share(node: &Node) -> Option<Share> {
 }
 
 /// The step's own policy, then the workflow's defaults, then the language's, key by key.
-fn retry(step: &StepNode<'_>, defaults: Option<&Node>, used: Used) -> RetryPolicy {
-    let base = RetryPolicy {
-        attempts: match used.spec.defaults {
-            Defaults::Reach => ATTEMPTS,
-            Defaults::DoNotReach => 1,
-        },
-        ..RetryPolicy::once()
-    };
+fn retry(step: &StepNode<'_>, defaults: Option<&Node>, reaches: bool) -> RetryPolicy {
+    let base = RetryPolicy { attempts: if reaches { ATTEMPTS } else { 1 }, ..RetryPolicy::once() };
     let places: Vec<&Node> =
         [step.get("retry"), defaults.and_then(|defaults| get(defaults, "retry"))]
             .into_iter()

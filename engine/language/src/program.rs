@@ -9,14 +9,14 @@ use std::sync::Arc;
 use holdfast_contract::evaluate::{Evaluate, ListSink, Listed, Scope};
 use holdfast_contract::spec::{Presence, Shape};
 use holdfast_kernel::definition::{Definition, Step, Work};
-use holdfast_kernel::event::Question;
+use holdfast_kernel::event::{ApprovalAsk, Question};
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{ExpressionId, ItemIndex, Millis, StepIndex};
 use holdfast_kernel::value::Value;
 use minijinja::Environment;
 use thiserror::Error;
 
-use crate::action::Actions;
+use crate::action::{APPROVAL, Actions};
 use crate::check::is_item;
 use crate::evaluate::context::{Turn, View, find_step, has_output};
 use crate::evaluate::engine;
@@ -75,6 +75,17 @@ impl Program {
         self.at_submit(self.definition.object, inputs)
     }
 
+    /// The value of the workflow's `dedupe.key` before there is a run; none if it has none.
+    pub(crate) fn dedupe_key(&self, inputs: &Value) -> Result<Value, Failure> {
+        self.at_submit(self.definition.dedupe_key, inputs)
+    }
+
+    /// The value of the workflow's `concurrency.group` before there is a run; none if it has none.
+    pub(crate) fn group(&self, inputs: &Value) -> Result<Value, Failure> {
+        let group = self.definition.concurrency.as_ref().map(|concurrency| concurrency.group);
+        self.at_submit(group, inputs)
+    }
+
     fn at_submit(&self, id: Option<ExpressionId>, inputs: &Value) -> Result<Value, Failure> {
         let Some(id) = id else {
             return Ok(Value::None);
@@ -125,11 +136,15 @@ impl Program {
 
     /// The map of `with`, judged by what the action takes.
     fn fit(&self, step: &Step, root: &Root, values: Value) -> Result<Value, Failure> {
-        let spec = step
-            .action()
-            .and_then(|action| Some((action, self.actions.spec(&action.action)?)))
-            .filter(|(action, spec)| action.version == spec.version);
-        let (Some((_, spec)), Value::Map(map)) = (spec, values) else {
+        let spec = match &step.work {
+            Work::Action(action) => {
+                let spec = self.actions.spec(&action.action);
+                spec.filter(|spec| action.version == spec.version)
+            }
+            Work::Approval { .. } => self.actions.spec(APPROVAL),
+            Work::Pause { .. } | Work::Child(_) => None,
+        };
+        let (Some(spec), Value::Map(map)) = (spec, values) else {
             return Err(internal("the action of a step is not there in its version"));
         };
         let mut fitted = BTreeMap::new();
@@ -159,6 +174,29 @@ impl Program {
     }
 }
 
+/// The most bytes of a question that a person is asked.
+const QUESTION: usize = 4_096;
+
+/// What `with` of an approval asks.
+fn asked(with: &Value) -> ApprovalAsk {
+    let plan = with.get("plan").and_then(|plan| plan.get("id").unwrap_or(plan).as_text());
+    let by = with.get("by").and_then(Value::as_list).unwrap_or_default();
+    let by: Vec<String> = by.iter().filter_map(Value::as_text).map(str::to_owned).collect();
+    let text = with.get("text").and_then(Value::as_text).unwrap_or_default();
+    ApprovalAsk {
+        plan: plan.map(str::to_owned),
+        text: text
+            .chars()
+            .scan(0, |bytes, c| {
+                *bytes += c.len_utf8();
+                (*bytes <= QUESTION).then_some(c)
+            })
+            .collect(),
+        by: if by.is_empty() { vec!["approver".to_owned()] } else { by },
+        allow_self: with.get("allow_self").and_then(Value::as_boolean).unwrap_or(false),
+    }
+}
+
 /// The part of a map's template under a key, for the place of a message.
 fn part_of<'t>(template: &'t Prepared, key: &str) -> &'t Prepared {
     match template {
@@ -180,7 +218,11 @@ impl Evaluate for Program {
                 .unwrap_or_default(),
             Question::Pause(index, _) => match step(index).map(|step| &step.work) {
                 Some(Work::Pause { duration }) => vec![Some(*duration)],
-                Some(Work::Action(_)) | None => Vec::new(),
+                _ => Vec::new(),
+            },
+            Question::Approval(index, _) => match step(index).map(|step| &step.work) {
+                Some(Work::Approval { with }) => vec![*with],
+                _ => Vec::new(),
             },
             Question::Outputs => vec![self.definition.outputs],
         };
@@ -243,6 +285,26 @@ impl Evaluate for Program {
         })
     }
 
+    fn approval(
+        &self,
+        scope: &dyn Scope,
+        step: StepIndex,
+        item: ItemIndex,
+    ) -> Result<ApprovalAsk, Failure> {
+        let definition = self.step(step)?;
+        let Work::Approval { with } = &definition.work else {
+            return Err(internal("what an approval asks was asked of another step"));
+        };
+        let values = match self.maybe(*with)? {
+            None => Value::empty_map(),
+            Some(root) => self.at_item(scope, (step, item), |view| {
+                let values = self.evaluator().root(root, view)?;
+                self.fit(definition, root, values)
+            })?,
+        };
+        Ok(asked(&values))
+    }
+
     fn outputs(&self, scope: &dyn Scope) -> Result<Value, Failure> {
         let Some(root) = self.maybe(self.definition.outputs)? else {
             return Ok(Value::empty_map());
@@ -266,11 +328,20 @@ impl Evaluate for Program {
 
     fn with(&self, scope: &dyn Scope, step: StepIndex, item: ItemIndex) -> Result<Value, Failure> {
         let definition = self.step(step)?;
-        let Some(root) = self.maybe(definition.action().and_then(|action| action.with))? else {
+        let with = match &definition.work {
+            Work::Action(action) => action.with,
+            Work::Child(child) => child.with,
+            Work::Pause { .. } | Work::Approval { .. } => None,
+        };
+        let Some(root) = self.maybe(with)? else {
             return Ok(Value::empty_map());
         };
         self.at_item(scope, (step, item), |view| {
             let values = self.evaluator().root(root, view)?;
+            // What a child takes is judged by its own declarations.
+            if matches!(definition.work, Work::Child(_)) {
+                return Ok(values);
+            }
             self.fit(definition, root, values)
         })
     }

@@ -9,11 +9,17 @@ use holdfast_kernel::definition::RunWhen;
 use crate::check::graph::Graph;
 use crate::input::{Declarations, Input, InputType};
 use crate::kind::{Field, Known, Missing, MissingKind, Record};
-use crate::workflow::{StepNode, Workflow, get};
+use crate::workflow::{Child, StepNode, Workflow, get};
 
 /// The words of a step's status.
 pub(crate) const STEP_STATUS: &[&str] =
     &["pending", "running", "waiting", "succeeded", "partial", "failed", "skipped", "blocked"];
+
+/// The words of a run's status once its main graph is final.
+const FINAL_STATUS: &[&str] = &["succeeded", "partial", "failed"];
+
+/// The words of why a run failed.
+const REASON: &[&str] = &["cancelled", "timeout", "queue_timeout", "step_failed", "internal"];
 
 /// The words of an item's status in `results`.
 const ITEM_STATUS: &[&str] = &["succeeded", "partial", "failed", "skipped", "unknown", "untried"];
@@ -81,6 +87,8 @@ pub(crate) enum Found {
     Readable(Known),
     /// It is there and is not needed by the reader.
     NotNeeded,
+    /// It belongs to `finally`, and the reader does not.
+    InFinally,
     /// There is no such step.
     Unknown,
 }
@@ -116,7 +124,8 @@ impl<'a, 'n> Scopes<'a, 'n> {
     }
 
     fn with_steps(&self, reader: Option<usize>) -> Scope {
-        self.at_submit().with("steps", Known::Steps(reader)).with("run", self.run())
+        let late = reader.is_some_and(|reader| self.workflow.is_late(reader));
+        self.at_submit().with("steps", Known::Steps(reader)).with("run", self.run(late))
     }
 
     /// What `steps.ID` is to a reader.
@@ -124,7 +133,13 @@ impl<'a, 'n> Scopes<'a, 'n> {
         let Some(index) = self.workflow.steps.iter().position(|step| step.id == id) else {
             return Found::Unknown;
         };
+        let late = self.workflow.is_late(index);
         match reader {
+            Some(reader) if !self.workflow.is_late(reader) && late => Found::InFinally,
+            None if late => Found::InFinally,
+            Some(reader) if self.workflow.is_late(reader) && !late => {
+                self.step(index, self.missing_in_finally(index))
+            }
             Some(reader) if !self.graph.is_behind(reader, index) => Found::NotNeeded,
             Some(reader) => self.step(index, self.missing(reader, index)),
             None => self.step(index, None),
@@ -147,21 +162,24 @@ impl<'a, 'n> Scopes<'a, 'n> {
         Known::Record(Rc::new(Record { name: "the inputs".to_owned(), fields: fields.collect() }))
     }
 
-    fn run(&self) -> Known {
+    fn run(&self, late: bool) -> Known {
         let target = if self.has_target { Known::Text } else { Known::or_none(Known::Text) };
-        Known::record(
-            "the run",
-            &[
-                ("id", Known::Text),
-                ("url", Known::Text),
-                ("workflow", Known::Text),
-                ("operation", Known::Text),
-                ("target", target),
-                ("object", Known::list(Known::Text)),
-                ("initiator", Known::Text),
-                ("started_at", Known::Text),
-            ],
-        )
+        let mut fields = vec![
+            ("id", Known::Text),
+            ("url", Known::Text),
+            ("workflow", Known::Text),
+            ("operation", Known::Text),
+            ("target", target),
+            ("object", Known::list(Known::Text)),
+            ("initiator", Known::Text),
+            ("started_at", Known::Text),
+        ];
+        if late {
+            fields.push(("status", Known::Word(FINAL_STATUS)));
+            fields.push(("reason", Known::or_none(Known::Word(REASON))));
+            fields.push(("summary", Known::Text));
+        }
+        Known::record("the run", &fields)
     }
 
     /// What `steps.X` is.
@@ -188,6 +206,13 @@ impl<'a, 'n> Scopes<'a, 'n> {
             name: format!("step `{}`", step.id),
             fields,
         })))
+    }
+
+    /// Why an output of a step may be missing in `finally`.
+    fn missing_in_finally(&self, step: usize) -> Option<Missing> {
+        let of = self.workflow.steps.get(step)?;
+        let reason = format!("`finally` runs even if step `{}` did not succeed.", of.id);
+        Some(Missing { step: of.id.to_owned(), reason, kind: MissingKind::ByStatus })
     }
 
     /// Why an output of `step` may be missing where `reader` reads it.
@@ -242,6 +267,9 @@ fn skippable(workflow: &Workflow<'_>, graph: &Graph) -> Vec<bool> {
 
 /// What `steps.X.output` is.
 fn output(step: &StepNode<'_>, missing: Option<&Missing>) -> Known {
+    if let Some(child) = &step.child {
+        return child_output(step, child, missing);
+    }
     let Some(spec) = step.spec else {
         return Known::Any;
     };
@@ -250,6 +278,20 @@ fn output(step: &StepNode<'_>, missing: Option<&Missing>) -> Known {
     Known::Record(Rc::new(Record {
         name: format!("the output of step `{}`", step.id),
         fields: outputs.iter().map(|field| Field::of_spec(field, missing)).collect(),
+    }))
+}
+
+/// What `steps.X.output` is of a child run: its outputs, of which each may be none.
+fn child_output(step: &StepNode<'_>, child: &Child<'_>, missing: Option<&Missing>) -> Known {
+    let Ok(workflow) = &child.found else {
+        return Known::Any;
+    };
+    let names = if step.items().is_some() { Vec::new() } else { workflow.outputs() };
+    let fields =
+        names.into_iter().map(|name| Field { name, known: Known::Any, missing: missing.cloned() });
+    Known::Record(Rc::new(Record {
+        name: format!("the output of step `{}`", step.id),
+        fields: fields.collect(),
     }))
 }
 

@@ -77,6 +77,8 @@ pub(crate) enum Kind {
     Steps,
     /// A fan-out: a list, or the map of [`FOR_EACH`].
     FanOut,
+    /// The steps at the end: a list, or the map of [`FINALLY`].
+    Finally,
 }
 
 const fn key(name: &'static str, kind: Kind, need: Need) -> Key {
@@ -135,6 +137,9 @@ pub(crate) const INPUT_TYPES: &[&str] = &[
 pub(crate) const ITEM_TYPES: &[&str] =
     &["string", "integer", "number", "boolean", "duration", "map"];
 
+/// The words of `concurrency.when_full`.
+pub(crate) const WHEN_FULL: &[&str] = &["queue", "reject"];
+
 const EFFECTS: &[&str] = &["pure", "idempotent", "keyed", "probed", "once"];
 
 const MANY: i128 = 2_000_000;
@@ -156,10 +161,10 @@ pub(crate) const WORKFLOW: Place = Place {
         not_built("on"),
         optional("timeout", Kind::Duration),
         optional("defaults", Kind::Place(&DEFAULTS)),
-        not_built("dedupe"),
-        not_built("concurrency"),
+        optional("dedupe", Kind::Place(&DEDUPE)),
+        optional("concurrency", Kind::Place(&CONCURRENCY)),
         required("steps", Kind::Steps),
-        not_built("finally"),
+        optional("finally", Kind::Finally),
         optional("outputs", Kind::Map(&Kind::Name, &Kind::Template)),
     ],
 };
@@ -210,13 +215,33 @@ pub(crate) const RETRY: Place = Place {
     ],
 };
 
+/// What makes another submit the same request.
+pub(crate) const DEDUPE: Place =
+    Place { name: "`dedupe`", keys: &[required("key", Kind::Template)] };
+
+/// Which runs a run does not go on beside.
+pub(crate) const CONCURRENCY: Place = Place {
+    name: "`concurrency`",
+    keys: &[
+        required("group", Kind::Template),
+        optional("limit", Kind::Integer(1, 10_000)),
+        optional("when_full", Kind::Word(WHEN_FULL)),
+    ],
+};
+
+/// `finally` as a map; as a list it is its steps.
+pub(crate) const FINALLY: Place = Place {
+    name: "`finally`",
+    keys: &[required("steps", Kind::Steps), optional("timeout", Kind::Duration)],
+};
+
 /// A step.
 pub(crate) const STEP: Place = Place {
     name: "a step",
     keys: &[
         required("id", Kind::Name),
-        required("uses", Kind::Text),
-        not_built("workflow"),
+        optional("uses", Kind::Text),
+        optional("workflow", Kind::WorkflowName),
         optional("description", Kind::Text),
         optional("with", Kind::Map(&Kind::Text, &Kind::Template)),
         optional("env", Kind::Map(&Kind::Variable, &Kind::Template)),
@@ -278,7 +303,7 @@ impl Kind {
             Self::Word(_) => "a word",
             Self::List(_) | Self::Steps => "a list",
             Self::Map(..) | Self::Place(_) => "a map",
-            Self::FanOut => "a list or a map",
+            Self::FanOut | Self::Finally => "a list or a map",
         }
     }
 }

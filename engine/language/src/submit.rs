@@ -6,10 +6,12 @@
 use std::collections::BTreeMap;
 
 use holdfast_contract::list::{MARK, has_mark};
+use holdfast_kernel::event::Group;
+use holdfast_kernel::failure::Failure;
 use holdfast_kernel::value::Value;
 use thiserror::Error;
 
-pub use holdfast_kernel::submit::dedupe_key;
+pub use holdfast_kernel::submit::{child_key, custom_key, dedupe_key};
 
 use crate::diagnostic::Sink;
 use crate::input::{Declarations, Input, InputType};
@@ -18,6 +20,9 @@ use crate::scalar;
 use crate::source::Source;
 use crate::suggest;
 use crate::yaml;
+
+/// The longest key or name of a group, in bytes.
+const LONGEST_NAME: usize = 1_024;
 
 /// A value as it was given.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,6 +98,10 @@ pub struct Resolved {
     pub target: Option<String>,
     /// What of the target it is about, sorted and without doubles; empty: all.
     pub object: Vec<String>,
+    /// The workflow's own dedupe key, if it gives one.
+    pub dedupe_key: Option<String>,
+    /// The group it belongs to, if it belongs to one.
+    pub group: Option<Group>,
 }
 
 /// Resolves everything a run needs to know before it is queued.
@@ -136,7 +145,24 @@ pub fn resolve(
         return Err(problems);
     }
     let (target, object) = about(program, &values).map_err(|problem| vec![problem])?;
-    Ok(Resolved { inputs: Value::Map(values), target, object })
+    let inputs = Value::Map(values);
+    let text = |name: &str, value: Result<Value, Failure>| match value {
+        Ok(Value::None) => Ok(None),
+        Ok(Value::Text(text)) if text.len() <= LONGEST_NAME => Ok(Some(text)),
+        Ok(value @ (Value::Boolean(_) | Value::Integer(_) | Value::Number(_))) => {
+            Ok(Some(value.canonical()))
+        }
+        Ok(_) => Err(vec![problem("", format!("`{name}` is no text of at most 1,024 bytes."))]),
+        Err(failure) => Err(vec![problem("", format!("`{name}`: {}.", failure.message))]),
+    };
+    let dedupe_key = text("dedupe.key", program.dedupe_key(&inputs))?;
+    let group = text("concurrency.group", program.group(&inputs))?;
+    let group = group.zip(program.definition().concurrency.as_ref()).map(|(name, of)| Group {
+        name,
+        limit: of.limit,
+        when_full: of.when_full,
+    });
+    Ok(Resolved { inputs, target, object, dedupe_key, group })
 }
 
 fn problem(input: &str, message: String) -> Problem {

@@ -119,6 +119,20 @@ impl Template {
     }
 }
 
+/// The keys of a stored template that is a map; none of any other.
+pub(crate) fn keys_of(stored: Option<&Value>) -> Vec<String> {
+    let Some((_, template)) = stored.and_then(Template::from_value) else {
+        return Vec::new();
+    };
+    match template {
+        Template::Map(map) => map.into_keys().collect(),
+        Template::Value(Value::Map(map)) => map.into_keys().collect(),
+        Template::Value(_) | Template::Expression(_) | Template::Text(_) | Template::List(_) => {
+            Vec::new()
+        }
+    }
+}
+
 impl Stored {
     fn encode(&self) -> Value {
         let number = |number: u32| Value::from(u64::from(number));

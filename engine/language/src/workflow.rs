@@ -8,7 +8,11 @@ use holdfast_kernel::definition::{Operation, RunWhen};
 use holdfast_kernel::id::Millis;
 use holdfast_kernel::value::Value;
 
+use std::sync::Arc;
+
 use crate::action::Actions;
+use crate::child::{ChildRefusal, ChildWorkflow};
+use crate::shape::is_workflow_name;
 use crate::source::Span;
 use crate::yaml::{Entry, Node};
 use holdfast_contract::duration;
@@ -17,7 +21,10 @@ use holdfast_contract::duration;
 pub(crate) struct Workflow<'n> {
     pub root: &'n Node,
     pub operation: Option<Operation>,
+    /// Those of `finally` come last.
     pub steps: Vec<StepNode<'n>>,
+    /// How many steps the main graph has.
+    pub main: usize,
 }
 
 /// A step's tree with what most checks need.
@@ -29,25 +36,52 @@ pub(crate) struct StepNode<'n> {
     /// The action's name and where it stands.
     pub uses: Option<(&'n str, Span)>,
     pub spec: Option<&'static ActionSpec>,
+    /// The workflow it runs as a child, and where that stands.
+    pub child: Option<Child<'n>>,
     /// What `run_when` comes to.
     pub run_when: RunWhen,
+}
+
+/// The child workflow of a step.
+#[derive(Clone)]
+pub(crate) struct Child<'n> {
+    pub name: &'n str,
+    pub span: Span,
+    pub found: Result<Arc<ChildWorkflow>, ChildRefusal>,
+}
+
+/// Which graph a step belongs to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Graph {
+    Main,
+    Finally,
 }
 
 impl<'n> Workflow<'n> {
     pub(crate) fn of(root: &'n Node, actions: &Actions) -> Self {
         let operation = text(root, "operation")
             .and_then(|word| Operation::ALL.into_iter().find(|operation| operation.word() == word));
-        let steps = get(root, "steps").and_then(Node::list).unwrap_or_default();
-        Self {
-            root,
-            operation,
-            steps: steps.iter().map(|node| StepNode::of(node, actions)).collect(),
-        }
+        let list = |node: &'n Node| node.list().unwrap_or_default();
+        let main = get(root, "steps").map(list).unwrap_or_default();
+        let late = finally_steps(root).map(list).unwrap_or_default();
+        let of = |graph| move |node: &'n Node| StepNode::of(node, graph, actions);
+        let steps = main.iter().map(of(Graph::Main)).chain(late.iter().map(of(Graph::Finally)));
+        Self { root, operation, steps: steps.collect(), main: main.len() }
+    }
+
+    /// Whether a step belongs to `finally`.
+    pub(crate) const fn is_late(&self, index: usize) -> bool {
+        index >= self.main
+    }
+
+    /// How long `finally` may take.
+    pub(crate) fn finally_timeout(&self) -> Option<Millis> {
+        get(self.root, "finally").and_then(|finally| millis(finally, "timeout"))
     }
 }
 
 impl<'n> StepNode<'n> {
-    fn of(node: &'n Node, actions: &Actions) -> Self {
+    fn of(node: &'n Node, graph: Graph, actions: &Actions) -> Self {
         let uses = get(node, "uses").and_then(|uses| Some((uses.text()?, uses.span)));
         let spec = uses.and_then(|(name, _)| actions.spec(name));
         let said = text(node, "run_when").and_then(|word| match word {
@@ -63,7 +97,11 @@ impl<'n> StepNode<'n> {
             id_span: get(node, "id").map_or(node.span, |id| id.span),
             uses,
             spec,
-            run_when: said.or(spec.map(|spec| spec.run_when)).unwrap_or(RunWhen::Ok),
+            child: child(node, actions),
+            run_when: said.unwrap_or_else(|| match (graph, spec) {
+                (Graph::Finally, _) => RunWhen::Done,
+                (Graph::Main, spec) => spec.map_or(RunWhen::Ok, |spec| spec.run_when),
+            }),
         }
     }
 
@@ -105,6 +143,18 @@ impl<'n> StepNode<'n> {
     pub(crate) fn variable(&self) -> &'n str {
         self.fan_out("as").and_then(Node::text).unwrap_or("item")
     }
+}
+
+fn child<'n>(node: &'n Node, actions: &Actions) -> Option<Child<'n>> {
+    let named = get(node, "workflow")?;
+    let name = named.text().filter(|name| is_workflow_name(name))?;
+    Some(Child { name, span: named.span, found: actions.child(name) })
+}
+
+/// The list of the steps of `finally`.
+pub(crate) fn finally_steps(root: &Node) -> Option<&Node> {
+    let finally = get(root, "finally")?;
+    if finally.entries().is_some() { get(finally, "steps") } else { Some(finally) }
 }
 
 /// The entry of a key of a map.

@@ -43,6 +43,8 @@ pub struct SealRequest {
     pub object: Option<String>,
     /// The effect keys of the units that belong to it.
     pub units: Vec<EffectKey>,
+    /// The effect keys of units that others of `units` have taken the place of.
+    pub superseded: Vec<EffectKey>,
     /// The bodies of its objects; one that does not arrive whole refuses the seal.
     pub objects: Option<Arc<dyn EntrySource>>,
     /// The lines of its objects for the manifest.
@@ -278,7 +280,7 @@ impl Repository {
             }
         }
         if set.completeness == Completeness::Complete {
-            for effect in &request.units {
+            for effect in request.units.iter().chain(&request.superseded) {
                 let unit = self.find_unit(session, request.run, *effect)?;
                 gone.extend(unit.map(|(snapshot, _)| snapshot.id));
             }

@@ -25,8 +25,12 @@ pub(crate) fn input(
             submit.token = token;
             Ok(Input::Submit(submit))
         }
-        Want::Retry { run, by: _ } if drive.run(run).is_some() => Err(Refusal::Active),
-        Want::Retry { run, by } => Ok(Input::Retry { ended: Box::new(read(run)?), by, token }),
+        Want::Retry { run, .. } if drive.run(run).is_some() => Err(Refusal::Active),
+        Want::Retry { run, selection, by } => {
+            Ok(Input::Retry { ended: Box::new(read(run)?), selection, by, token })
+        }
+        Want::Ask { run, ask, by } => Ok(Input::Ask { run, ask, by, token }),
+        Want::Keep(kept) => Ok(Input::Keep { kept, token }),
         Want::Resolve { run, step, item, verdict, by } => {
             let is_active = drive.run(run).is_some();
             let ended = if is_active { None } else { Some(Box::new(read(run)?)) };
@@ -35,7 +39,11 @@ pub(crate) fn input(
     }
 }
 
-fn ended(run: RunId, reader: &Reader, compile: &Compile) -> Result<Ended, Refusal> {
+/// An ended run, read back.
+///
+/// # Errors
+/// It is not there, or cannot be read.
+pub(crate) fn ended(run: RunId, reader: &Reader, compile: &Compile) -> Result<Ended, Refusal> {
     let loaded = reader.load(run).map_err(|error| Refusal::Unreadable(error.to_string()))?;
     let loaded = loaded.ok_or(Refusal::NoSuchRun)?;
     let program = compiled(compile, &loaded.definition);

@@ -62,8 +62,17 @@ pub struct Surroundings {
     pub logs: Logs,
 }
 
-/// Ends an attempt early: the class of its failure, once it is cancelled.
-pub type Cancel = watch::Sender<Option<Class>>;
+/// Ends an attempt early, once something is sent.
+pub type Cancel = watch::Sender<Option<Stop>>;
+
+/// How an attempt is ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// It has its grace. The class of its failure.
+    InGrace(Class),
+    /// It is given up now.
+    Now,
+}
 
 /// Starts an attempt; what is returned cancels it.
 pub fn launch(launch: Launch, attempt: AttemptId, around: &Surroundings) -> Cancel {
@@ -108,7 +117,7 @@ async fn supervise(launch: Launch, attempt: AttemptId, host: Arc<Hosting>, stop:
         end = &mut running => Some(end),
         () = host.cancelled() => None,
         () = out_of_time(timeout) => {
-            stop.send(Some(Class::Timeout)).unwrap_or_default();
+            stop.send(Some(Stop::InGrace(Class::Timeout))).unwrap_or_default();
             None
         }
     };
@@ -118,6 +127,7 @@ async fn supervise(launch: Launch, attempt: AttemptId, host: Arc<Hosting>, stop:
         tokio::select! {
             end = &mut running => Some(end),
             () = clock::wait(grace) => None,
+            () = host.given_up() => None,
         }
     };
     match over {
@@ -190,7 +200,7 @@ struct Hosting {
     attempt: Option<AttemptId>,
     /// The items whose end was not told yet.
     open: Mutex<BTreeSet<ItemIndex>>,
-    cancelled: watch::Receiver<Option<Class>>,
+    cancelled: watch::Receiver<Option<Stop>>,
     mask: Mask,
     prefix: String,
     around: Surroundings,
@@ -203,7 +213,19 @@ impl Hosting {
     }
 
     fn reason(&self) -> Option<Class> {
-        *self.cancelled.borrow()
+        self.cancelled.borrow().map(|stop| match stop {
+            Stop::InGrace(class) => class,
+            Stop::Now => Class::Cancelled,
+        })
+    }
+
+    /// Resolves once nobody waits for the attempt any more.
+    async fn given_up(&self) {
+        let mut cancelled = self.cancelled.clone();
+        if cancelled.wait_for(|stop| *stop == Some(Stop::Now)).await.is_err() {
+            // Without an executor nobody waits either, but then the process is ending by itself.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Tells the end of every item that was not told.

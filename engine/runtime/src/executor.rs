@@ -27,6 +27,7 @@ use tokio::sync::{broadcast, oneshot};
 
 use crate::ask::input;
 use crate::attempt::{Cancel, Surroundings};
+use crate::children::Children;
 use crate::clock;
 use crate::disk_threads::DiskThreads;
 use crate::feed::News;
@@ -62,6 +63,8 @@ pub struct Setup {
     pub compile: Compile,
     /// Where secrets come from.
     pub secrets: Arc<dyn Secrets>,
+    /// Makes requests for child runs.
+    pub children: Arc<dyn Children>,
     /// The limits of this process.
     pub limits: Limits,
     /// How long attempts have to end on their own when the process is drained.
@@ -91,6 +94,7 @@ pub struct Executor {
     pub(crate) around: Surroundings,
     pub(crate) actions: Registry,
     pub(crate) secrets: Arc<dyn Secrets>,
+    pub(crate) children: Arc<dyn Children>,
     pub(crate) timers: Timers,
     pub(crate) cancels: BTreeMap<(RunId, AttemptId), Cancel>,
     pub(crate) feed: broadcast::Sender<News>,
@@ -99,7 +103,7 @@ pub struct Executor {
     /// Where each step was when it was last told, in the order of the definition.
     pub(crate) told: BTreeMap<RunId, Vec<Option<(StepPhase, Counts)>>>,
     pub(crate) grace: Millis,
-    compile: Compile,
+    pub(crate) compile: Compile,
     wakes: UnboundedReceiver<Wake>,
     disk: DiskThreads,
     pub(crate) space: Space,
@@ -125,6 +129,7 @@ impl Executor {
         let (wake, wakes): (UnboundedSender<Wake>, _) = unbounded_channel();
         let (feed, _) = broadcast::channel(FEED);
         let handle = Handle::new(wake.clone(), &feed);
+        setup.logs.tell(&feed);
         let Opened { writer, filer, reader, payloads, bodies, recovered } = setup.opened;
         let around = Surroundings {
             wake: wake.clone(),
@@ -146,6 +151,7 @@ impl Executor {
             around,
             actions: setup.actions,
             secrets: setup.secrets,
+            children: setup.children,
             timers: Timers::default(),
             cancels: BTreeMap::new(),
             feed,
@@ -262,6 +268,9 @@ impl Executor {
             Wake::Progress(run, step, progress) => {
                 self.tell(News::Progress { run, step, progress });
             }
+            Wake::Child(child) => self.child(*child),
+            // Whoever asked may be gone.
+            Wake::Obstacles(asked) => asked.send(self.drive.obstacles()).unwrap_or_default(),
             Wake::AttemptOver(run, attempt) => drop(self.cancels.remove(&(run, attempt))),
             Wake::Committed(Ok(batch)) => {
                 self.committing = false;

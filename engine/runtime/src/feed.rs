@@ -49,6 +49,13 @@ pub enum News {
     },
     /// The free space of the disk with the state directory fell below the reserve, or rose above it.
     Space(SpaceChange),
+    /// A line was added to the log of a run's attempts.
+    Line {
+        /// The run.
+        run: RunId,
+        /// The line: its instant in microseconds, who speaks, what is said; masked.
+        line: String,
+    },
     /// The kernel could not go on with a run.
     Quarantined {
         /// The run.
@@ -66,6 +73,7 @@ impl News {
             Self::Step { run, .. }
             | Self::Progress { run, .. }
             | Self::Ended { run, .. }
+            | Self::Line { run, .. }
             | Self::Quarantined { run, .. } => Some(*run),
         }
     }

@@ -4,6 +4,8 @@ use holdfast_drive::input::Submit;
 use holdfast_drive::output::Reply;
 use holdfast_kernel::event::Verdict;
 use holdfast_kernel::id::{ItemIndex, RunId, StepIndex};
+use holdfast_kernel::queue::Obstacle;
+use holdfast_kernel::reopen::Selection;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{broadcast, oneshot};
 
@@ -41,7 +43,7 @@ impl Handle {
     /// # Errors
     /// The executor has ended.
     pub async fn retry(&self, run: RunId, by: String) -> Result<Reply, Gone> {
-        self.ask(Want::Retry { run, by }).await
+        self.ask(Want::Retry { run, selection: Selection::All, by }).await
     }
 
     /// Says whether an effect in doubt happened; replied to once it is durable.
@@ -56,6 +58,16 @@ impl Handle {
         by: String,
     ) -> Result<Reply, Gone> {
         self.ask(Want::Resolve { run, step, item, verdict, by }).await
+    }
+
+    /// What is in the way of the runs that wait for their slots.
+    ///
+    /// # Errors
+    /// The executor has ended.
+    pub async fn obstacles(&self) -> Result<Vec<(RunId, Obstacle)>, Gone> {
+        let (asked, answered) = oneshot::channel();
+        self.wake.send(Wake::Obstacles(asked)).map_err(|_gone| Gone)?;
+        answered.await.map_err(|_gone| Gone)
     }
 
     /// News from here on; closed once the executor has ended.
@@ -82,7 +94,11 @@ impl Handle {
         self.wake.send(Wake::Stop).unwrap_or_default();
     }
 
-    async fn ask(&self, what: Want) -> Result<Reply, Gone> {
+    /// Asks for something; replied to once it is durable.
+    ///
+    /// # Errors
+    /// The executor has ended.
+    pub async fn ask(&self, what: Want) -> Result<Reply, Gone> {
         let (reply, replied) = oneshot::channel();
         self.wake.send(Wake::Asked(Asked { what, reply })).map_err(|_gone| Gone)?;
         replied.await.map_err(|_gone| Gone)

@@ -6,6 +6,7 @@
 mod ask;
 pub mod attempt;
 pub mod chance;
+pub mod children;
 pub mod clock;
 pub mod disk_threads;
 pub mod executor;

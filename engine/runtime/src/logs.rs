@@ -5,10 +5,13 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use holdfast_journal::disk::Disk;
 use holdfast_kernel::id::RunId;
+use tokio::sync::broadcast;
+
+use crate::feed::News;
 
 /// The folder of logs in a state directory.
 const FOLDER: &str = "logs";
@@ -27,12 +30,29 @@ const LINE: usize = 16 * 1024;
 pub struct Logs {
     disk: Arc<dyn Disk>,
     turn: Arc<Mutex<()>>,
+    /// Who hears of every line.
+    feed: Arc<OnceLock<broadcast::WeakSender<News>>>,
 }
 
 impl Logs {
     /// The logs on a disk.
     pub fn new(disk: Arc<dyn Disk>) -> Self {
-        Self { disk, turn: Arc::default() }
+        Self { disk, turn: Arc::default(), feed: Arc::default() }
+    }
+
+    /// Tells every line from here on to whoever watches.
+    pub(crate) fn tell(&self, feed: &broadcast::Sender<News>) {
+        // Logs belong to one executor; the first one stays.
+        self.feed.set(feed.downgrade()).unwrap_or_default();
+    }
+
+    fn told(&self, run: RunId, line: &str) {
+        if let Some(feed) = self.feed.get().and_then(broadcast::WeakSender::upgrade)
+            && feed.receiver_count() > 0
+        {
+            // Nobody may be watching any more.
+            feed.send(News::Line { run, line: line.to_owned() }).map(drop).unwrap_or_default();
+        }
     }
 
     /// Adds a line. The caller has masked it.
@@ -45,6 +65,7 @@ impl Logs {
         files.create_folder(Path::new(FOLDER))?;
         let mut text: String =
             line.chars().filter(|character| *character != '\n').take(LINE).collect();
+        self.told(run, &text);
         text.push('\n');
         let [head, older, newer] = names(run);
         if files.length(&head)?.unwrap_or(0) < HEAD {

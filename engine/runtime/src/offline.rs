@@ -11,6 +11,8 @@ use holdfast_journal::filer::Filer;
 use holdfast_journal::payloads::Payloads;
 use holdfast_journal::query::Reader;
 use holdfast_journal::resume::Opened;
+use holdfast_kernel::id::RunId;
+use holdfast_kernel::queue::Obstacle;
 
 use crate::ask::input;
 use crate::clock;
@@ -70,6 +72,11 @@ impl Offline {
             | Output::Quarantined { .. } => None,
         });
         reply.ok_or_else(|| NotStored("a bug in holdfast: the request was not answered".to_owned()))
+    }
+
+    /// What is in the way of the runs that wait for their slots.
+    pub fn obstacles(&self) -> Vec<(RunId, Obstacle)> {
+        self.drive.obstacles()
     }
 
     fn commit(&mut self) -> Result<Vec<Output>, NotStored> {

@@ -10,7 +10,7 @@ use holdfast_contract::attempt::Boxed;
 use holdfast_contract::list::{ListIn, ListOut, StoredList};
 use holdfast_contract::plan::{Plan, PlanId};
 use holdfast_contract::records::{
-    EarlierEnd, EarlierItem, EarlierStep, Keep, Records, Upstream, Verification,
+    Approval, EarlierEnd, EarlierItem, EarlierStep, Keep, Records, Upstream, Verification,
 };
 use holdfast_contract::secret::Mask;
 use holdfast_drive::scope::unreadable;
@@ -50,6 +50,8 @@ pub struct AttemptRecords {
     pub definition: Digest,
     /// What of its target it is about.
     pub object: Vec<String>,
+    /// Who asked for it.
+    pub initiator: String,
     /// The secrets the attempt was given.
     pub mask: Mask,
     /// Where lists in clear go.
@@ -141,6 +143,9 @@ impl AttemptRecords {
         let has_output = matches!(end, EarlierEnd::Whole | EarlierEnd::Partial);
         Ok(EarlierItem {
             effect: EffectKey::of(self.run, step, view.key.as_deref(), view.epoch),
+            earlier_effects: (0..view.epoch)
+                .map(|epoch| EffectKey::of(self.run, step, view.key.as_deref(), epoch))
+                .collect(),
             key: view.key,
             end,
             output: self.output(view.row.output.as_ref().filter(|_| has_output))?,
@@ -245,6 +250,14 @@ impl Records for AttemptRecords {
 
     fn plan(&self, id: &PlanId) -> Result<Option<Plan>, Failure> {
         self.reader.plan(id).map_err(|error| unreadable(&error))
+    }
+
+    fn approvals(&self, plan: &PlanId) -> Result<Vec<Approval>, Failure> {
+        self.reader.approvals(plan.as_str()).map_err(|error| unreadable(&error))
+    }
+
+    fn initiator(&self) -> String {
+        self.initiator.clone()
     }
 
     fn definition(&self) -> Digest {

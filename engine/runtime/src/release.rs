@@ -16,7 +16,7 @@ use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{AttemptId, Digest, EffectKey, ItemIndex, Millis, RunId, StepIndex};
 use holdfast_kernel::state::RunState;
 
-use crate::attempt::{Launch, launch, probe};
+use crate::attempt::{Launch, Stop, launch, probe};
 use crate::clock;
 use crate::executor::Executor;
 use crate::feed::News;
@@ -59,12 +59,24 @@ impl Executor {
             Command::Probe { step, item } => self.ask(run, program, step, &item),
             Command::CancelAttempt { attempt, class } => {
                 if let Some(cancel) = self.cancels.get(&(run, attempt)) {
-                    cancel.send(Some(class)).unwrap_or_default();
+                    cancel.send(Some(Stop::InGrace(class))).unwrap_or_default();
                 }
             }
+            Command::LoseAttempt { attempt } => {
+                if let Some(cancel) = self.cancels.get(&(run, attempt)) {
+                    cancel.send(Some(Stop::Now)).unwrap_or_default();
+                }
+            }
+            Command::StartChild { step, item, run: child } => {
+                self.start_child(run, program, (step, &item), child);
+            }
             Command::SetTimer { timer, duration } => self.set_timer(run, timer, duration),
+            Command::ClearTimer { timer } => self.timers.clear(run, timer),
             // These never leave the drive.
-            Command::AcquireHold | Command::ReleaseHold | Command::Evaluate(_) => {}
+            Command::AcquireHold
+            | Command::ReleaseHold
+            | Command::CancelChild { .. }
+            | Command::Evaluate(_) => {}
         }
     }
 
@@ -185,6 +197,7 @@ impl Executor {
             run,
             definition: request.map_or(Digest::from_bytes([0; 32]), |request| request.definition),
             object: request.map_or_else(Vec::new, |request| request.object.clone()),
+            initiator: self.person_of(run),
             mask: mask.clone(),
             payloads: Arc::clone(&self.around.payloads),
             bodies: Arc::clone(&self.around.bodies),
@@ -223,7 +236,11 @@ impl Executor {
         })
     }
 
-    fn scope<'a>(&'a self, program: &'a Program, state: &'a RunState) -> AttemptScope<'a> {
+    pub(crate) fn scope<'a>(
+        &'a self,
+        program: &'a Program,
+        state: &'a RunState,
+    ) -> AttemptScope<'a> {
         AttemptScope {
             definition: &program.definition,
             state,
@@ -294,7 +311,7 @@ impl Executor {
         for (_, cancel) in
             self.cancels.range((run, AttemptId(0))..).take_while(|((of, _), _)| *of == run)
         {
-            cancel.send(Some(Class::Internal)).unwrap_or_default();
+            cancel.send(Some(Stop::InGrace(Class::Internal))).unwrap_or_default();
         }
         let line = format!("{} - a bug in holdfast stopped the run: {reason}", clock::now().0);
         self.around.logs.add(run, &line).unwrap_or_default();

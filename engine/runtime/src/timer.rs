@@ -27,6 +27,13 @@ impl Timers {
         self.queue.insert(place, (run, timer));
     }
 
+    /// Forgets one timer of a run.
+    pub(crate) fn clear(&mut self, run: RunId, timer: Timer) {
+        if let Some(place) = self.places.remove(&(run, timer)) {
+            self.queue.remove(&place);
+        }
+    }
+
     /// When the next one rings.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.queue.first_key_value().map(|((at, _), _)| *at)

@@ -1,7 +1,7 @@
 //! The language of a stored workflow that this version cannot read: every question is answered with why.
 
 use holdfast_contract::evaluate::{Evaluate, ListSink, Listed, Scope};
-use holdfast_kernel::event::Question;
+use holdfast_kernel::event::{ApprovalAsk, Question};
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{ItemIndex, Millis, StepIndex};
 use holdfast_kernel::value::Value;
@@ -37,6 +37,10 @@ impl Evaluate for Unreadable {
     }
 
     fn pause(&self, _: &dyn Scope, _: StepIndex, _: ItemIndex) -> Result<Millis, Failure> {
+        self.refuse()
+    }
+
+    fn approval(&self, _: &dyn Scope, _: StepIndex, _: ItemIndex) -> Result<ApprovalAsk, Failure> {
         self.refuse()
     }
 

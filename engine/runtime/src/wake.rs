@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use holdfast_contract::attempt::Progress;
 use holdfast_contract::records::Keep;
-use holdfast_drive::input::{Submit, Token};
+use holdfast_drive::input::{Ask, Child, Submit, Token};
 use holdfast_drive::output::Reply;
 use holdfast_journal::commit::Batch;
 use holdfast_kernel::event::{Event, Verdict};
 use holdfast_kernel::failure::Failure;
 use holdfast_kernel::id::{AttemptId, ItemIndex, RunId, StepIndex};
+use holdfast_kernel::queue::Obstacle;
+use holdfast_kernel::reopen::Selection;
 use tokio::sync::oneshot;
 
 /// Something that happened to the process.
@@ -38,6 +40,10 @@ pub enum Wake {
         /// Told once it is durable.
         reply: oneshot::Sender<Reply>,
     },
+    /// The child run that a step asked for was looked after.
+    Child(Box<Child>),
+    /// Somebody asks what is in the way of the runs that wait for their slots.
+    Obstacles(oneshot::Sender<Vec<(RunId, Obstacle)>>),
     /// How far an attempt is.
     Progress(RunId, StepIndex, Progress),
     /// An attempt's task has ended, whatever it told.
@@ -77,9 +83,22 @@ pub enum Want {
     Retry {
         /// The run.
         run: RunId,
+        /// What of it.
+        selection: Selection,
         /// Who wants it.
         by: String,
     },
+    /// Something of an active run.
+    Ask {
+        /// The run.
+        run: RunId,
+        /// What.
+        ask: Ask,
+        /// Who wants it.
+        by: String,
+    },
+    /// That something is stored beside the events of runs.
+    Keep(Box<Keep>),
     /// To say whether an effect in doubt happened.
     Resolve {
         /// The run.

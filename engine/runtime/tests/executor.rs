@@ -139,7 +139,10 @@ async fn an_identical_active_run_is_returned_and_not_started_twice() {
     let mut rig = Rig::start(disk(), Plain::items(0), actions, Limits::default());
     let definition = chain(1, EffectClass::Pure);
     let run = rig.queue(&definition, "same").await;
-    assert_eq!(rig.submit(&definition, "same").await, Reply::Deduplicated(run));
+    assert_eq!(
+        rig.submit(&definition, "same").await,
+        Reply::Deduplicated { run, definition_differs: false }
+    );
     go.notify_one();
     rig.ended(run).await;
     assert!(matches!(rig.submit(&definition, "same").await, Reply::Queued(other) if other != run));

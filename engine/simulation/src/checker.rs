@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use holdfast_kernel::definition::{Definition, EffectClass, OnFailure, RunWhen};
 use holdfast_kernel::event::BlockCause;
 use holdfast_kernel::id::{ItemIndex, RunId, StepIndex};
-use holdfast_kernel::state::{Listed, Mark, Phase, RunState, StepState};
+use holdfast_kernel::state::{Cancel, Listed, Mark, Phase, RunState, StepState};
 use holdfast_kernel::status::{Outcome, Reason, StepEnd};
 
 use crate::outside::{Outside, class};
@@ -36,9 +36,10 @@ pub fn check_outcome(definition: &Definition, state: &RunState) -> Result<(), St
         let Some(of) = state.step(index) else {
             return Err("a step has no state".to_owned());
         };
-        check_step(definition, &ends, index, of, stopped)
+        check_step(definition, &ends, index, of, may_be_blocked(definition, state, index, stopped))
             .map_err(|what| format!("step `{}`: {what}", step.id))?;
     }
+    check_finally(definition, state, outcome, &ends)?;
     let expect = expected_outcome(definition, &ends);
     let outputs_failed =
         outcome == Outcome::Failed(Reason::StepFailed) && definition.outputs.is_some();
@@ -49,11 +50,46 @@ pub fn check_outcome(definition: &Definition, state: &RunState) -> Result<(), St
     }
 }
 
+/// Whether a stop may have kept a step from running: a stop of the run, or a second cancel in `finally`.
+fn may_be_blocked(
+    definition: &Definition,
+    state: &RunState,
+    index: StepIndex,
+    stopped: bool,
+) -> bool {
+    let again = state.cancel.is_some_and(|cancel| cancel != Cancel::Main);
+    // A retry of one step leaves what an earlier period stopped as it is.
+    stopped || state.period > 0 || (definition.is_of_finally(index) && again)
+}
+
+/// What runs at the end runs whenever the run had started and nobody refused it.
+fn check_finally(
+    definition: &Definition,
+    state: &RunState,
+    outcome: Outcome,
+    ends: &[StepEnd],
+) -> Result<(), String> {
+    let refused = state.cancel.is_some_and(|cancel| cancel != Cancel::Main);
+    let internal = outcome == Outcome::Failed(Reason::Internal);
+    let runs = state.started_at.is_some() && !refused && !internal;
+    let blocked = definition
+        .finally_steps()
+        .any(|index| ends.get(index.place()) == Some(&StepEnd::Blocked(BlockCause::Cancelled)));
+    if runs && blocked {
+        return Err("`finally` was kept from running".to_owned());
+    }
+    if runs && state.period == 0 && definition.finally.is_some() && state.finally_at.is_none() {
+        return Err("`finally` never started".to_owned());
+    }
+    Ok(())
+}
+
 fn expected_outcome(definition: &Definition, ends: &[StepEnd]) -> Outcome {
     let pairs = || ends.iter().zip(&definition.steps);
     let failed = pairs().any(|(end, step)| {
         (*end == StepEnd::Failed && step.on_failure == OnFailure::Fail)
             || *end == StepEnd::Blocked(BlockCause::Failure)
+            || matches!(end, StepEnd::Blocked(BlockCause::Cancelled | BlockCause::Timeout))
     });
     if failed {
         return Outcome::Failed(Reason::StepFailed);
@@ -95,7 +131,10 @@ fn check_step(
     let any = |wanted: &dyn Fn(&(StepEnd, OnFailure)) -> bool| needs.iter().any(wanted);
     let hard = any(&|(end, on_failure)| {
         (*end == StepEnd::Failed && *on_failure == OnFailure::Fail)
-            || *end == StepEnd::Blocked(BlockCause::Failure)
+            || matches!(
+                end,
+                StepEnd::Blocked(BlockCause::Failure | BlockCause::Cancelled | BlockCause::Timeout)
+            )
     });
     let soft = any(&|(end, on_failure)| {
         *end == StepEnd::Partial

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use holdfast_drive::grants::Limits;
 use holdfast_drive::input::Token;
 use holdfast_journal::query::{Filter, Page};
-use holdfast_kernel::definition::Definition;
-use holdfast_kernel::event::{Request, TargetReference};
+use holdfast_kernel::definition::{Definition, WhenFull};
+use holdfast_kernel::event::{Group, Request, TargetReference};
 use holdfast_kernel::id::RunId;
 use holdfast_kernel::invariant;
 
@@ -18,7 +18,7 @@ use crate::chance::Chance;
 use crate::checker::{check_outcome, check_truth};
 use crate::disk::{Cut, SimulatedDisk};
 use crate::driver::{Boundary, Driver, Stop};
-use crate::graph::{Size, definition};
+use crate::graph::{Children, Size, definition};
 use crate::host::request;
 use crate::report::Report;
 use crate::script::Script;
@@ -49,11 +49,17 @@ impl Scenario {
         let runs = 1 + chance.below(3);
         let requests = (0..runs)
             .map(|number| {
-                let definition = Arc::new(definition(&mut chance, Size { steps: 5 }));
+                let definition =
+                    Arc::new(definition(&mut chance, Size { steps: 5, children: Children::Some }));
                 let mut request = request(seed.wrapping_mul(10) + number);
                 request.target = chance.percent(60).then(|| TargetReference {
                     name: "target".to_owned(),
                     identity: format!("target {}", chance.below(2)),
+                });
+                request.group = chance.percent(40).then(|| Group {
+                    name: format!("group {}", chance.below(2)),
+                    limit: 1 + chance.small(1),
+                    when_full: WhenFull::Queue,
                 });
                 (definition, request)
             })
@@ -78,6 +84,22 @@ impl Scenario {
             [Boundary::BeforeEffect, Boundary::AfterEffect].map(|side| Point::Effect(number, side))
         });
         Ok(disk.chain(effects).collect())
+    }
+
+    /// An operator lets every run go on that may; nothing happens twice for it.
+    fn retry_all(&self, driver: &mut Driver) -> Result<(), String> {
+        driver.spare();
+        let runs: Vec<RunId> = driver.acknowledged.values().copied().collect();
+        for run in runs {
+            driver.retry(run)?;
+        }
+        match driver.finish() {
+            Ok(()) => {}
+            Err(Stop::Cut) => return Err("the disk was cut".to_owned()),
+            Err(Stop::Fault(what)) => return Err(format!("after a retry: {what}")),
+        }
+        driver.outside.settle_world();
+        self.judge_all(driver).map_err(|what| format!("after a retry: {what}"))
     }
 
     /// No claim outlives its run: who asks for the same once more gets new runs, and they end too.
@@ -112,6 +134,9 @@ impl Scenario {
         driver.outside.settle_world();
         self.judge_all(&driver).map_err(told)?;
         report.count(point, &driver);
+        if report.rehearsals.is_multiple_of(5) {
+            self.retry_all(&mut driver).map_err(told)?;
+        }
         if report.rehearsals.is_multiple_of(7) {
             self.ask_again(&mut driver).map_err(told)?;
         }

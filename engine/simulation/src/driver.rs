@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use holdfast_drive::grants::Limits;
-use holdfast_drive::input::{Input, Program, Submit, Token};
+use holdfast_drive::input::{Ask, Child, ChildFound, Ended, Input, Program, Submit, Token, Word};
 use holdfast_drive::output::{Output, Reply};
 use holdfast_drive::turn::Drive;
 use holdfast_journal::commit::{Batch, Writer};
@@ -18,12 +18,16 @@ use holdfast_journal::record::StoredDefinition;
 use holdfast_journal::resume::open;
 use holdfast_kernel::command::Command;
 use holdfast_kernel::definition::Definition;
-use holdfast_kernel::event::{Event, Request};
+use holdfast_kernel::event::{Event, Initiator, Request};
 use holdfast_kernel::id::{ItemIndex, Millis, RunId, StepIndex};
+use holdfast_kernel::reopen::{Selection, plan};
+use holdfast_kernel::state::OpenStage;
 use holdfast_kernel::status::Outcome;
+use holdfast_kernel::submit::child_key;
 
-use crate::chance::Chance;
+use crate::chance::{Chance, hash};
 use crate::disk::{Cut, SimulatedDisk};
+use crate::graph::{Children, Size, definition};
 use crate::occupancy::{Leaving, Occupancy, Place};
 use crate::outside::Outside;
 use crate::script::Script;
@@ -73,6 +77,8 @@ pub struct Driver {
     die_at: Option<(u64, Boundary)>,
     /// The questions about effects that are not answered yet.
     asking: BTreeSet<(RunId, StepIndex, ItemIndex)>,
+    /// The people who were asked, by run, period, step and item.
+    people: BTreeSet<(RunId, u32, StepIndex, ItemIndex)>,
 }
 
 impl Driver {
@@ -123,6 +129,7 @@ impl Driver {
             committing: VecDeque::new(),
             die_at: None,
             asking: BTreeSet::new(),
+            people: BTreeSet::new(),
         };
         driver.drive.start(driver.outside.now);
         Ok(driver)
@@ -186,13 +193,9 @@ impl Driver {
 
     /// Submits a run of `definition`; the reply goes to `token`.
     pub fn submit(&mut self, definition: &Arc<Definition>, request: Request, token: Token) {
-        let lowered = serde_json::to_string(&**definition).unwrap_or_default();
-        let digest = Definition::digest_of(lowered.as_bytes());
-        let request = Request { definition: digest, ..request };
-        let stored = StoredDefinition { digest, text: String::new(), lowered };
+        self.outside.ask_to_end(request.run);
         self.occupancy.submitted(&request, definition.operation);
-        let program = program(definition, self.script);
-        let submit = Submit { request, stored, program, token };
+        let submit = self.submission(definition, request, token);
         self.drive.accept(Input::Submit(Box::new(submit)), self.outside.now);
     }
 
@@ -217,6 +220,7 @@ impl Driver {
         self.committing.extend(self.drive.take_batch());
         let ready = self.drive.take_ready();
         self.release(ready)?;
+        self.ask_people();
         if self.writer.unfiled() > 0 && self.chance.percent(20) {
             return self.file().map(|()| true);
         }
@@ -232,7 +236,8 @@ impl Driver {
                 self.asking.remove(&(run, *step, *item));
             }
             self.occupancy.hears(run, &event);
-            self.drive.accept(Input::Event { run, event }, self.outside.now);
+            let input = input(run, event);
+            self.drive.accept(input, self.outside.now);
             return Ok(true);
         }
         if !self.committing.is_empty() {
@@ -240,6 +245,11 @@ impl Driver {
         }
         if self.writer.unfiled() > 0 {
             return self.file().map(|()| true);
+        }
+        // What was released may have led to more at once.
+        self.committing.extend(self.drive.take_batch());
+        if !self.committing.is_empty() {
+            return Ok(true);
         }
         match self.drive.active().next() {
             Some(state) => Err(Stop::Fault(format!("{} waits for nothing", state.run()))),
@@ -249,8 +259,9 @@ impl Driver {
 
     fn commit(&mut self, batch: Batch) -> Result<(), Stop> {
         let sequence = batch.sequence;
-        if let Err(error) = self.writer.commit(batch) {
-            return Err(self.stopped(&error));
+        match self.writer.commit(batch) {
+            Ok(batch) => self.occupancy.committed(&batch.entries),
+            Err(error) => return Err(self.stopped(&error)),
         }
         self.commits += 1;
         let released = self.drive.committed(sequence);
@@ -272,7 +283,10 @@ impl Driver {
                 Output::Command { run, program, command } => {
                     self.carry_out(run, &program.definition, &command)?;
                 }
-                Output::Reply { reply: Reply::Queued(run) | Reply::Deduplicated(run), token } => {
+                Output::Reply {
+                    reply: Reply::Queued(run) | Reply::Deduplicated { run, .. },
+                    token,
+                } => {
                     self.acknowledged.insert(token, run);
                 }
                 Output::Reply { .. } | Output::Stale { .. } => {}
@@ -333,17 +347,112 @@ impl Driver {
                 item.item.0
             )));
         }
+        if let Command::LoseAttempt { attempt } = command {
+            self.occupancy.given_up(run, *attempt);
+        }
+        if let Command::StartChild { step, item, run: child } = command {
+            self.start_child(run, (*step, item.item), *child);
+        }
         self.outside.carry_out(run, definition, command);
         if after { Err(Stop::Cut) } else { Ok(()) }
     }
 }
 
 impl Driver {
+    /// Asks the people whom runs wait for, each once in a process.
+    fn ask_people(&mut self) {
+        let mut waited = Vec::new();
+        for state in self.drive.active().filter(|state| state.awaiting > 0) {
+            let steps = (0..).map(StepIndex).zip(&state.steps);
+            for (step, of) in steps {
+                let open = of.items.open.iter();
+                let open =
+                    open.filter(|(_, open)| matches!(open.stage, OpenStage::Awaiting { .. }));
+                waited.extend(open.map(|(item, _)| (state.run(), state.period, step, *item)));
+            }
+        }
+        for (run, period, step, item) in waited {
+            if self.people.insert((run, period, step, item)) {
+                self.outside.ask_person(run, step, item);
+            }
+        }
+    }
+
+    /// The host looks after a child run: what it does follows from its id.
+    fn start_child(&mut self, parent: RunId, (step, item): (StepIndex, ItemIndex), run: RunId) {
+        let Some((state, _)) = self.drive.run(parent) else { return };
+        let target = state.request.target.clone();
+        let ended = self.reader.load(run).ok().flatten().filter(|of| of.state.is_finished());
+        let found = if let Some(loaded) = ended {
+            // What ended before and goes on ends once more.
+            self.told.remove(&run);
+            let program = program(&loaded.definition, self.script);
+            ChildFound::Ended(Box::new(Ended { program, state: loaded.state }))
+        } else {
+            let seed = hash(self.script.seed, &[run.bytes()]);
+            let size = Size { steps: 2, children: Children::None };
+            let definition = Arc::new(definition(&mut Chance::new(seed), size));
+            let initiator = Initiator::Parent { run: parent, step, item };
+            let target = target.filter(|_| seed.is_multiple_of(2));
+            let dedupe_key = child_key(run);
+            let request =
+                Request { run, initiator, target, dedupe_key, ..crate::host::request(seed) };
+            self.occupancy.submitted(&request, definition.operation);
+            ChildFound::New(Box::new(self.submission(&definition, request, Token(u64::MAX))))
+        };
+        let child = Child { parent, step, item, run, found };
+        self.drive.accept(Input::Child(Box::new(child)), self.outside.now);
+    }
+
+    fn submission(&self, definition: &Arc<Definition>, request: Request, token: Token) -> Submit {
+        let lowered = serde_json::to_string(&**definition).unwrap_or_default();
+        let digest = Definition::digest_of(lowered.as_bytes());
+        let request = Request { definition: digest, ..request };
+        let stored = vec![StoredDefinition { digest, text: String::new(), lowered }];
+        Submit { request, stored, program: program(definition, self.script), token }
+    }
+
+    /// An operator wants an ended run to go on. Whether it does.
+    ///
+    /// # Errors
+    /// The run cannot be read.
+    pub fn retry(&mut self, run: RunId) -> Result<bool, String> {
+        let loaded = self.reader.load(run).map_err(|error| error.to_string())?;
+        let loaded = loaded.ok_or_else(|| format!("{run} is gone"))?;
+        let state = loaded.state;
+        if plan(&loaded.definition, &state, Selection::All).is_err() {
+            return Ok(false);
+        }
+        self.told.remove(&run);
+        let ended = Box::new(Ended { program: program(&loaded.definition, self.script), state });
+        let (by, token) = ("an operator".to_owned(), Token(u64::MAX));
+        let input = Input::Retry { ended, selection: Selection::All, by, token };
+        self.drive.accept(input, self.outside.now);
+        Ok(true)
+    }
+
     /// How many attempts of a step may be in flight.
     fn at_once(&self, definition: &Definition, step: StepIndex) -> u32 {
         let is_fan_out = definition.step(step).is_some_and(|step| step.for_each.is_some());
         let listed = self.script.list(step).ok().filter(|_| is_fan_out);
         listed.map_or(1, |listed| listed.max_parallel)
+    }
+}
+
+/// What people say goes the way of what people say.
+fn input(run: RunId, event: Event) -> Input {
+    let token = Token(u64::MAX);
+    match event {
+        Event::CancelRequested { by, how } => Input::Ask { run, ask: Ask::Cancel(how), by, token },
+        Event::ApprovalGiven { step, item, by, .. } => {
+            let word = Word::Approve("fine".to_owned());
+            Input::Ask { run, ask: Ask::Answer { step, item, word }, by, token }
+        }
+        Event::ApprovalRejected { step, item, by, .. } => {
+            let word = Word::Reject("no".to_owned());
+            Input::Ask { run, ask: Ask::Answer { step, item, word }, by, token }
+        }
+        event => Input::Event { run, event },
     }
 }
 

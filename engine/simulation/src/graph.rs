@@ -3,11 +3,11 @@
 //! They hold no real expressions: [`crate::script`] answers for them.
 
 use holdfast_kernel::definition::{
-    ActionUse, Definition, EffectClass, ForEach, OnFailure, Operation, RetryPolicy, RunWhen, Share,
-    Step, Work, Writes,
+    ActionUse, ChildUse, Definition, EffectClass, Finally, ForEach, OnFailure, Operation,
+    RetryPolicy, RunWhen, Share, Step, Work, Writes,
 };
 use holdfast_kernel::failure::Class;
-use holdfast_kernel::id::{ExpressionId, Millis, StepIndex};
+use holdfast_kernel::id::{Digest, ExpressionId, Millis, StepIndex};
 use holdfast_kernel::value::Value;
 
 use crate::chance::Chance;
@@ -18,15 +18,35 @@ const SCRIPTED: ExpressionId = ExpressionId(0);
 /// How large and how wild random definitions are.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
-    /// The most steps.
+    /// The most steps of the main graph.
     pub steps: u32,
+    /// Whether steps may run children.
+    pub children: Children,
+}
+
+/// Whether steps may run children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Children {
+    /// Some do.
+    Some,
+    /// None does.
+    None,
 }
 
 /// A random definition that passes [`Definition::check`].
 pub fn definition(chance: &mut Chance, size: Size) -> Definition {
     let count = 1 + chance.small(size.steps);
-    let mut steps: Vec<Step> = (0..count).map(|index| step(chance, index)).collect();
-    let edges: Vec<(u32, StepIndex)> = (0..count)
+    let late = if chance.percent(40) { 1 + chance.small(2) } else { 0 };
+    let mut steps: Vec<Step> = (0..count + late)
+        .map(|index| {
+            let first = if index < count { 0 } else { count };
+            step(chance, index, first, size.children)
+        })
+        .collect();
+    for step in steps.iter_mut().skip(count as usize) {
+        step.run_when = if chance.percent(80) { RunWhen::Done } else { step.run_when };
+    }
+    let edges: Vec<(u32, StepIndex)> = (0..count + late)
         .zip(&steps)
         .flat_map(|(index, step)| step.needs.iter().map(move |need| (index, *need)))
         .collect();
@@ -37,14 +57,20 @@ pub fn definition(chance: &mut Chance, size: Size) -> Definition {
     }
     let timeout =
         if chance.percent(15) { Millis(chance.below(20_000)) } else { Millis::seconds(86_400) };
+    let end = if chance.percent(15) { Millis(chance.below(3_000)) } else { Millis::seconds(600) };
     Definition {
         name: "random".to_owned(),
         operation: chance.pick([Operation::Backup, Operation::Restore, Operation::Maintenance]),
         description: String::new(),
         labels: std::collections::BTreeMap::new(),
         secrets: std::collections::BTreeMap::new(),
+        declarations: None,
         target: None,
         object: None,
+        dedupe_key: None,
+        concurrency: None,
+        repository: None,
+        finally: (late > 0).then_some(Finally { first: StepIndex(count), timeout: end }),
         timeout,
         steps,
         outputs: chance.percent(50).then_some(SCRIPTED),
@@ -52,16 +78,22 @@ pub fn definition(chance: &mut Chance, size: Size) -> Definition {
     }
 }
 
-fn step(chance: &mut Chance, index: u32) -> Step {
-    let is_pause = chance.percent(8);
+fn step(chance: &mut Chance, index: u32, first: u32, children: Children) -> Step {
+    let work = match chance.below(100) {
+        0..8 => Work::Pause { duration: SCRIPTED },
+        8..15 => Work::Approval { with: Some(SCRIPTED) },
+        15..22 if children == Children::Some => Work::Child(ChildUse {
+            workflow: "child".to_owned(),
+            definition: Digest::of_bytes(b"made when it starts"),
+            writes: chance.pick([Writes::Nothing, Writes::Target]),
+            with: Some(SCRIPTED),
+        }),
+        _ => Work::Action(action(chance)),
+    };
     Step {
         id: format!("s{index}"),
-        work: if is_pause {
-            Work::Pause { duration: SCRIPTED }
-        } else {
-            Work::Action(action(chance))
-        },
-        needs: needs(chance, index),
+        work,
+        needs: needs(chance, index, first),
         needed_by: Vec::new(),
         run_when: chance.pick([
             RunWhen::Ok,
@@ -80,14 +112,14 @@ fn step(chance: &mut Chance, index: u32) -> Step {
 }
 
 /// Mostly the step before, sometimes none or several.
-fn needs(chance: &mut Chance, index: u32) -> Vec<StepIndex> {
-    if index == 0 || chance.percent(10) {
+fn needs(chance: &mut Chance, index: u32, first: u32) -> Vec<StepIndex> {
+    if index == first || chance.percent(10) {
         return Vec::new();
     }
     if chance.percent(60) {
         return vec![StepIndex(index - 1)];
     }
-    (0..index).filter(|_| chance.percent(40)).map(StepIndex).collect()
+    (first..index).filter(|_| chance.percent(40)).map(StepIndex).collect()
 }
 
 fn action(chance: &mut Chance) -> ActionUse {

@@ -6,12 +6,15 @@ use holdfast_kernel::admit::{admits, asks};
 use holdfast_kernel::command::Command;
 use holdfast_kernel::decide::{Decision, Places, Stamp, decide, grant, outstanding, queue};
 use holdfast_kernel::definition::Definition;
-use holdfast_kernel::event::{Answer, Death, Event, Initiator, Listing, Question, Request};
+use holdfast_kernel::event::{
+    Answer, Death, Event, Initiator, KeyKind, Listing, Question, Request,
+};
 use holdfast_kernel::fold::{begin, fold};
 use holdfast_kernel::id::{DedupeKey, Digest, Instant, Millis, RunId};
 use holdfast_kernel::invariant;
 use holdfast_kernel::payload::Payload;
-use holdfast_kernel::state::RunState;
+use holdfast_kernel::state::{OpenStage, RunState};
+use holdfast_kernel::status::{Outcome, Reason};
 use holdfast_kernel::value::Value;
 
 use crate::chance::Chance;
@@ -49,6 +52,7 @@ impl Host {
         let (state, decision) = queue(&definition, request, stamp);
         let mut host = Self { definition, script, outside, state, journal: Vec::new(), places };
         host.take(decision)?;
+        host.outside.ask_to_end(host.state.run());
         host.arrive(Event::HoldGranted)?;
         Ok(host)
     }
@@ -63,7 +67,10 @@ impl Host {
                 return Ok(());
             }
             if !self.step()? {
-                return Err("nothing is on its way and the run has not ended".to_owned());
+                return Err(format!(
+                    "nothing is on its way and the run has not ended: {:?}",
+                    self.state
+                ));
             }
         }
         Err("the run goes round in circles".to_owned())
@@ -101,10 +108,22 @@ impl Host {
         let commands = outstanding(&self.definition, &mut self.state, at)
             .map_err(|error| error.to_string())?;
         self.carry_out(commands)?;
+        self.ask_people();
         let stamp = self.stamp();
         let decision =
             grant(&self.definition, &mut self.state, stamp).map_err(|error| error.to_string())?;
         self.take(decision)
+    }
+
+    /// The people who are waited for are asked once more.
+    fn ask_people(&mut self) {
+        let run = self.state.run();
+        for (index, _) in self.definition.numbered() {
+            let open = self.state.step(index).into_iter().flat_map(|step| &step.items.open);
+            for (item, _) in open.filter(|(_, open)| open.stage.is_awaiting()) {
+                self.outside.ask_person(run, index, *item);
+            }
+        }
     }
 
     /// Hands an event in and carries out what follows.
@@ -127,8 +146,17 @@ impl Host {
 
     fn take(&mut self, decision: Decision) -> Result<(), String> {
         let at = self.outside.now;
+        let run = self.state.run();
+        for event in &decision.events {
+            if let Event::ApprovalRequested { step, item, .. } = event {
+                self.outside.ask_person(run, *step, *item);
+            }
+        }
         self.journal.extend(decision.events.into_iter().map(|event| (at, event)));
         invariant::check(&self.definition, &self.state)?;
+        if self.state.phase.is_live() && self.state.wants_slots() {
+            self.outside.later(Millis(at.0.unsigned_abs() % 50), run, Event::HoldGranted);
+        }
         self.carry_out(decision.commands)
     }
 
@@ -137,6 +165,10 @@ impl Host {
         for command in commands {
             match command {
                 Command::Evaluate(question) => self.answer(question)?,
+                Command::StartChild { step, item, run: child } => {
+                    self.outside.end_child(run, step, item.item, child);
+                }
+                Command::CancelChild { run: child, .. } => self.end_child(child),
                 command => self.outside.carry_out(run, &self.definition, &command),
             }
         }
@@ -150,6 +182,21 @@ impl Host {
             }
         }
         Ok(())
+    }
+
+    /// A child run that was asked to end does so.
+    fn end_child(&mut self, child: RunId) {
+        let run = self.state.run();
+        for (index, _) in self.definition.numbered() {
+            let open = self.state.step(index).into_iter().flat_map(|step| &step.items.open);
+            let of_child = open.filter(|(_, open)| open.stage == OpenStage::Child { run: child });
+            for (item, _) in of_child {
+                let outcome = Outcome::Failed(Reason::Cancelled);
+                let (step, item, output) = (index, *item, Payload::empty());
+                let event = Event::ChildFinished { step, item, outcome, output };
+                self.outside.later(Millis(20), run, event);
+            }
+        }
     }
 
     fn answer(&mut self, question: Question) -> Result<(), String> {
@@ -167,6 +214,10 @@ pub fn answer(script: &Script, question: Question) -> Event {
         Question::Gate(step) => script.open(step).map(Answer::Boolean),
         Question::Pause(step, item) => script.length(step, item).map(Answer::Duration),
         Question::Outputs => script.outcome().map(|value| Answer::Outputs(Payload::Inline(value))),
+        Question::Approval(step, item) => match script.asked(step, item) {
+            Ok(ask) => return Event::ApprovalRequested { step, item, ask: Box::new(ask) },
+            Err(failure) => Err(failure),
+        },
         Question::Items(step) => match script.list(step) {
             Ok(listed) => {
                 let listing = Listing {
@@ -196,7 +247,10 @@ pub fn request(seed: u64) -> Request {
         object: Vec::new(),
         inputs: Value::empty_map(),
         dedupe_key: DedupeKey(digest),
+        key_kind: KeyKind::Inputs,
+        group: None,
         initiator: Initiator::User("rehearsal".to_owned()),
+        rerun_of: None,
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use holdfast_drive::grants::Limits;
 use holdfast_kernel::command::ItemTry;
 use holdfast_kernel::definition::Operation;
-use holdfast_kernel::event::{Event, Request};
+use holdfast_kernel::event::{Event, Group, Request};
 use holdfast_kernel::id::{AttemptId, DedupeKey, ItemIndex, RunId, StepIndex};
 
 /// An attempt that leaves.
@@ -51,6 +51,8 @@ struct Asked {
     operation: Operation,
     target: Option<String>,
     key: DedupeKey,
+    group: Option<Group>,
+    parent: Option<RunId>,
 }
 
 /// Who is at work.
@@ -61,20 +63,23 @@ pub struct Occupancy {
     /// The runs of which an attempt has left since the engine started and whose end was not told.
     at_work: BTreeSet<RunId>,
     away: BTreeMap<(RunId, AttemptId), Away>,
+    /// The runs that gave their slots back while they wait for people.
+    idle: BTreeSet<RunId>,
 }
 
 impl Occupancy {
     /// Nobody is at work.
     pub fn new(limits: Limits) -> Self {
         let (asked, at_work, away) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
-        Self { limits, asked, at_work, away }
+        Self { limits, asked, at_work, away, idle: BTreeSet::new() }
     }
 
     /// A run was submitted.
     pub fn submitted(&mut self, request: &Request, operation: Operation) {
         let target = request.target.as_ref().map(|target| target.identity.clone());
         let key = request.dedupe_key;
-        self.asked.insert(request.run, Asked { operation, target, key });
+        let (group, parent) = (request.group.clone(), request.initiator.parent());
+        self.asked.insert(request.run, Asked { operation, target, key, group, parent });
     }
 
     /// The engine died: nothing is in flight any more. Which runs have started is seen again as their attempts
@@ -82,6 +87,19 @@ impl Occupancy {
     pub fn died(&mut self) {
         self.away.clear();
         self.at_work.clear();
+    }
+
+    /// Events are durable: who waits for people gives its slots back, and gets them again.
+    pub fn committed(&mut self, entries: &[(RunId, Vec<Event>)]) {
+        let events =
+            entries.iter().flat_map(|(run, events)| events.iter().map(|event| (*run, event)));
+        for (run, event) in events {
+            match event {
+                Event::HoldReleased => drop(self.idle.insert(run)),
+                Event::HoldGranted => drop(self.idle.remove(&run)),
+                _ => {}
+            }
+        }
     }
 
     /// An attempt leaves.
@@ -106,10 +124,15 @@ impl Occupancy {
         if let Some(other) = self.at_work.iter().find(same) {
             return Err(format!("{run} and {other} were asked for with one key"));
         }
-        within("runs have started", self.at_work.len(), self.limits.runs)?;
+        let roots =
+            self.at_work.iter().filter(|of| !self.idle.contains(of) && !self.is_child(**of));
+        within("runs have started", roots.count(), self.limits.runs)?;
         within("attempts are in flight", self.away.len(), self.limits.attempts)?;
         let of_step = self.away.iter().filter(|((of, _), away)| *of == run && away.step == step);
         within("attempts of a step are in flight", of_step.count(), at_once)?;
+        if let Some(group) = &asked.group {
+            self.group(run, group)?;
+        }
         let Some(target) = asked.target.as_deref() else { return Ok(()) };
         if place == Place::Target {
             let there = self.away.iter().filter(|((of, _), away)| {
@@ -121,6 +144,32 @@ impl Occupancy {
         self.holds(run, asked.operation, target)
     }
 
+    fn is_child(&self, run: RunId) -> bool {
+        self.asked.get(&run).is_some_and(|asked| asked.parent.is_some())
+    }
+
+    /// Whether one of two runs is an ancestor of the other.
+    fn are_family(&self, one: RunId, other: RunId) -> bool {
+        let parent = |run: RunId| self.asked.get(&run).and_then(|asked| asked.parent);
+        let is_above = |above: RunId, below: RunId| {
+            std::iter::successors(parent(below), |run| parent(*run)).any(|run| run == above)
+        };
+        is_above(one, other) || is_above(other, one)
+    }
+
+    /// No more of a group are at work than the most generous of them allows.
+    fn group(&self, run: RunId, group: &Group) -> Result<(), String> {
+        let of = |run: &RunId| self.asked.get(run).and_then(|asked| asked.group.as_ref());
+        let members = self.at_work.iter().filter(|of| !self.idle.contains(of) || **of == run);
+        let members = members.filter_map(of).filter(|other| other.name == group.name);
+        let limits: Vec<u32> = members.map(|group| group.limit).collect();
+        let most = limits.iter().copied().max().unwrap_or(0);
+        if limits.len() > most as usize {
+            return Err(format!("{} of the group {}, {most} may", limits.len(), group.name));
+        }
+        Ok(())
+    }
+
     /// A restore has its target alone, but for those that change nothing and keep nothing of it.
     fn holds(&self, run: RunId, operation: Operation, target: &str) -> Result<(), String> {
         let uses = |operation| matches!(operation, Operation::Backup | Operation::Restore);
@@ -128,7 +177,8 @@ impl Occupancy {
             let other = self.asked.get(of).map(|asked| asked.operation);
             let one_restores = operation == Operation::Restore || other == Some(Operation::Restore);
             let both_use = uses(operation) && other.is_some_and(uses);
-            *of != run && self.target(*of) == Some(target) && both_use && one_restores
+            let apart = *of != run && !self.idle.contains(of) && !self.are_family(run, *of);
+            apart && self.target(*of) == Some(target) && both_use && one_restores
         });
         match other {
             Some(other) => Err(format!("{run} and {other} are on one target, and one restores")),
@@ -138,6 +188,11 @@ impl Occupancy {
 
     fn target(&self, run: RunId) -> Option<&str> {
         self.asked.get(&run).and_then(|asked| asked.target.as_deref())
+    }
+
+    /// The engine gives an attempt up: it may write nothing more.
+    pub fn given_up(&mut self, run: RunId, attempt: AttemptId) {
+        self.away.remove(&(run, attempt));
     }
 
     /// The engine hears something.

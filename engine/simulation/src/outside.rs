@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use holdfast_kernel::command::{Command, ItemTry};
 use holdfast_kernel::definition::{Definition, EffectClass};
-use holdfast_kernel::event::{Completeness, Event, ProbeAnswer, Timer};
+use holdfast_kernel::event::{CancelKind, Completeness, Event, ProbeAnswer, Timer};
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{AttemptId, EffectKey, Instant, ItemIndex, Millis, RunId, StepIndex};
 use holdfast_kernel::payload::Payload;
+use holdfast_kernel::status::{Outcome, Reason};
 use holdfast_kernel::value::Value;
 
 use crate::chance::hash;
@@ -105,7 +106,18 @@ impl Outside {
                 self.schedule(GRACE, run, Event::AttemptLost { attempt: *attempt, failure });
             }
             Command::SetTimer { timer, duration } => self.set_timer(run, *timer, *duration),
-            Command::AcquireHold | Command::ReleaseHold | Command::Evaluate(_) => {}
+            Command::ClearTimer { timer } => {
+                if let Some(place) = self.timers.remove(&(run, *timer)) {
+                    self.queue.remove(&place);
+                }
+            }
+            // What an attempt that was given up does in the world, it does all the same.
+            Command::LoseAttempt { .. }
+            | Command::StartChild { .. }
+            | Command::CancelChild { .. }
+            | Command::AcquireHold
+            | Command::ReleaseHold
+            | Command::Evaluate(_) => {}
         }
     }
 
@@ -147,6 +159,61 @@ impl Outside {
         let answer: ProbeAnswer = self.world.probe(key, class(definition, step));
         let latency = self.world.latency(key, item.number);
         self.schedule(latency, run, Event::EffectProbed { step, item: item.item, answer });
+    }
+
+    /// A person is asked: most say yes, some no, some nothing at all.
+    pub fn ask_person(&mut self, run: RunId, step: StepIndex, item: ItemIndex) {
+        let parts: [&[u8]; 3] = [run.bytes(), &step.0.to_le_bytes(), &item.0.to_le_bytes()];
+        let drawn = hash(self.seed, &parts);
+        let by = "a person".to_owned();
+        let event = match drawn % 10 {
+            0..6 => Event::ApprovalGiven { step, item, by, output: Payload::empty() },
+            6..9 => {
+                let failure = Failure::without_effect(Class::Rejected, "no");
+                Event::ApprovalRejected { step, item, by, failure }
+            }
+            _ => return,
+        };
+        self.schedule(Millis(1 + drawn / 10 % 5_000), run, event);
+    }
+
+    /// Somebody may want the run to end, perhaps twice.
+    pub fn ask_to_end(&mut self, run: RunId) {
+        let drawn = hash(self.seed, &[b"cancel", run.bytes()]);
+        if !drawn.is_multiple_of(4) {
+            return;
+        }
+        let how =
+            if (drawn >> 8).is_multiple_of(4) { CancelKind::Kill } else { CancelKind::Cancel };
+        let after = Millis((drawn >> 16) % 6_000);
+        let cancel = |how| Event::CancelRequested { by: "a person".to_owned(), how };
+        self.schedule(after, run, cancel(how));
+        if (drawn >> 40).is_multiple_of(3) {
+            let later = Millis(after.0 + (drawn >> 48) % 2_000);
+            self.schedule(later, run, cancel(CancelKind::Cancel));
+        }
+    }
+
+    /// A child run of which nothing else is known ends in some way.
+    pub fn end_child(&mut self, run: RunId, step: StepIndex, item: ItemIndex, child: RunId) {
+        let drawn = hash(self.seed, &[b"child", child.bytes()]);
+        let outcome = match drawn % 4 {
+            0 | 1 => Outcome::Succeeded,
+            2 => Outcome::Partial,
+            _ => Outcome::Failed(Reason::StepFailed),
+        };
+        let event = if drawn.is_multiple_of(17) {
+            let failure = Failure::without_effect(Class::Invalid, "its inputs do not fit");
+            Event::ChildRefused { step, item, failure }
+        } else {
+            Event::ChildFinished { step, item, outcome, output: Payload::empty() }
+        };
+        self.schedule(Millis(1 + (drawn >> 8) % 3_000), run, event);
+    }
+
+    /// Something happens to a run after a while.
+    pub fn later(&mut self, after: Millis, run: RunId, event: Event) {
+        self.schedule(after, run, event);
     }
 
     fn set_timer(&mut self, run: RunId, timer: Timer, duration: Millis) {

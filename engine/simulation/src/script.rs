@@ -2,7 +2,7 @@
 
 use holdfast_contract::evaluate::{Evaluate, ListSink, Listed, Scope};
 use holdfast_contract::list::ListedItem;
-use holdfast_kernel::event::Question;
+use holdfast_kernel::event::{ApprovalAsk, Question};
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{ItemIndex, Millis, StepIndex};
 use holdfast_kernel::ranges::RangeSet;
@@ -77,6 +77,16 @@ impl Script {
         Ok(Millis(self.draw("pause", step, item.0) % 5_000))
     }
 
+    /// What a person is asked.
+    ///
+    /// # Errors
+    /// The question is scripted to fail.
+    pub fn asked(&self, step: StepIndex, item: ItemIndex) -> Result<ApprovalAsk, Failure> {
+        self.sometimes_fails("approval fails", step, item.0)?;
+        let by = vec!["approver".to_owned()];
+        Ok(ApprovalAsk { plan: None, text: String::new(), by, allow_self: false })
+    }
+
     /// The workflow's outputs.
     ///
     /// # Errors
@@ -122,6 +132,15 @@ impl Evaluate for Script {
         item: ItemIndex,
     ) -> Result<Millis, Failure> {
         self.length(step, item)
+    }
+
+    fn approval(
+        &self,
+        _scope: &dyn Scope,
+        step: StepIndex,
+        item: ItemIndex,
+    ) -> Result<ApprovalAsk, Failure> {
+        self.asked(step, item)
     }
 
     fn outputs(&self, _scope: &dyn Scope) -> Result<Value, Failure> {

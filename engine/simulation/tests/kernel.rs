@@ -5,14 +5,14 @@
 
 use holdfast_kernel::decide::Places;
 use holdfast_kernel::event::{Event, Verdict};
-use holdfast_kernel::id::{ItemIndex, Millis};
+use holdfast_kernel::id::{ItemIndex, Millis, StepIndex};
 use holdfast_kernel::payload::Payload;
-use holdfast_kernel::reopen::{NotReopenable, plan};
+use holdfast_kernel::reopen::{NotReopenable, Selection, plan};
 use holdfast_kernel::state::Mark;
 use holdfast_kernel::status::{Outcome, Reason};
 use holdfast_simulation::chance::Chance;
 use holdfast_simulation::checker::{check_outcome, check_truth};
-use holdfast_simulation::graph::{Size, definition};
+use holdfast_simulation::graph::{Children, Size, definition};
 use holdfast_simulation::host::{Host, replay};
 use holdfast_simulation::outside::Outside;
 use holdfast_simulation::script::Script;
@@ -21,7 +21,7 @@ const SEEDS: u64 = 3_000;
 
 fn host(seed: u64) -> Host {
     let mut chance = Chance::new(seed);
-    let definition = definition(&mut chance, Size { steps: 7 });
+    let definition = definition(&mut chance, Size { steps: 7, children: Children::Some });
     definition.check().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     let places = Places { process: 1 + chance.small(6), target: 1 + chance.small(4) };
     let script = Script { seed, most_items: 9 };
@@ -95,6 +95,20 @@ fn resolve_all(host: &mut Host) -> Result<(), String> {
     Ok(())
 }
 
+/// All that is not ok, one step, or one item.
+fn selection(host: &Host, chance: &mut Chance) -> Selection {
+    let steps = u32::try_from(host.definition.steps.len()).unwrap_or(1);
+    let step = StepIndex(chance.small(steps - 1));
+    match chance.below(4) {
+        0 | 1 => Selection::All,
+        2 => Selection::Step(step),
+        _ => {
+            let items = host.state.step(step).map_or(0, |step| step.items.total);
+            Selection::Item(step, ItemIndex(chance.small(items.max(1) - 1)))
+        }
+    }
+}
+
 fn done_again(seed: u64) -> Result<u32, String> {
     let mut host = host(seed);
     let mut chance = Chance::new(seed ^ 0xbeef);
@@ -105,11 +119,15 @@ fn done_again(seed: u64) -> Result<u32, String> {
         if chance.percent(60) {
             resolve_all(&mut host)?;
         }
-        let redo = match plan(&host.definition, &host.state) {
+        let selection = selection(&host, &mut chance);
+        let redo = match plan(&host.definition, &host.state, selection) {
             Ok(redo) => redo,
-            Err(
-                NotReopenable::NothingToDo | NotReopenable::OnlyUnknown | NotReopenable::Sealed,
-            ) => break,
+            Err(NotReopenable::NothingToDo | NotReopenable::OnlyUnknown)
+                if selection != Selection::All =>
+            {
+                continue;
+            }
+            Err(NotReopenable::NothingToDo | NotReopenable::OnlyUnknown) => break,
             Err(NotReopenable::Active) => return Err("an ended run is called active".to_owned()),
         };
         periods += 1;
@@ -151,7 +169,7 @@ fn a_run_that_a_bug_stopped_is_done_again_without_doubling() {
         host.outside.forget(Millis(10));
         host.outside.settle_world();
         resolve_all(&mut host).unwrap_or_else(|what| fail(what));
-        let Ok(redo) = plan(&host.definition, &host.state) else { continue };
+        let Ok(redo) = plan(&host.definition, &host.state, Selection::All) else { continue };
         let reopened = Event::RunReopened { by: "a person".to_owned(), redo };
         host.arrive(reopened).unwrap_or_else(|what| fail(what));
         host.arrive(Event::HoldGranted).unwrap_or_else(|what| fail(what));

@@ -22,13 +22,14 @@ use holdfast_kernel::definition::{
     ActionUse, Definition, EffectClass, ForEach, OnFailure, Operation, RetryPolicy, RunWhen, Step,
     Work, Writes,
 };
-use holdfast_kernel::event::{Initiator, Question, Request};
+use holdfast_kernel::event::{ApprovalAsk, Initiator, KeyKind, Question, Request};
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{DedupeKey, Digest, ExpressionId, ItemIndex, Millis, RunId, StepIndex};
 use holdfast_kernel::ranges::RangeSet;
 use holdfast_kernel::status::{Outcome, RunStatus};
 use holdfast_kernel::value::Value;
 use holdfast_runtime::chance;
+use holdfast_runtime::children::NoChildren;
 use holdfast_runtime::executor::{Compile, End, Executor, Setup};
 use holdfast_runtime::feed::News;
 use holdfast_runtime::handle::Handle;
@@ -90,6 +91,10 @@ impl Evaluate for Plain {
 
     fn pause(&self, _: &dyn Scope, _: StepIndex, _: ItemIndex) -> Result<Millis, Failure> {
         Ok(Millis(5))
+    }
+
+    fn approval(&self, _: &dyn Scope, _: StepIndex, _: ItemIndex) -> Result<ApprovalAsk, Failure> {
+        Err(Failure::without_effect(Class::Internal, "nobody is asked here"))
     }
 
     fn outputs(&self, _scope: &dyn Scope) -> Result<Value, Failure> {
@@ -188,8 +193,13 @@ pub fn chain(steps: u32, effect: EffectClass) -> Definition {
         description: String::new(),
         labels: BTreeMap::new(),
         secrets: BTreeMap::new(),
+        declarations: None,
         target: None,
         object: None,
+        dedupe_key: None,
+        concurrency: None,
+        repository: None,
+        finally: None,
         timeout: Millis::seconds(600),
         steps: (0..steps).map(step).collect(),
         outputs: None,
@@ -252,6 +262,7 @@ impl Rig {
             actions,
             compile,
             secrets: Arc::new(NoSecrets),
+            children: Arc::new(NoChildren),
             limits,
             drain_grace: Millis(50),
             cancel_grace: Millis(50),
@@ -280,9 +291,12 @@ impl Rig {
                 object: Vec::new(),
                 inputs: Value::empty_map(),
                 dedupe_key: DedupeKey(Digest::of_bytes(request.as_bytes())),
+                key_kind: KeyKind::Inputs,
+                group: None,
+                rerun_of: None,
                 initiator: Initiator::User("tester".to_owned()),
             },
-            stored: StoredDefinition { digest, text: String::new(), lowered },
+            stored: vec![StoredDefinition { digest, text: String::new(), lowered }],
             program: Program {
                 definition: Arc::new(definition.clone()),
                 language: Arc::new(self.language),

@@ -188,7 +188,7 @@ fn an_ended_run_is_loaded_and_goes_on() {
     let (disk, mut host, mut ledger) = finished(1);
     host.opened.filer.file(usize::MAX).unwrap();
     let loaded = host.opened.reader.load(run_id(0)).unwrap().unwrap();
-    let redo = reopen::plan(&loaded.definition, &loaded.state).unwrap();
+    let redo = reopen::plan(&loaded.definition, &loaded.state, reopen::Selection::All).unwrap();
     let mut batch = Batch::new(host.opened.writer.next_sequence(), Instant(1 << 40));
     batch.entries.push((run_id(0), vec![Event::RunReopened { by: "bob".to_owned(), redo }]));
     host.commit(batch, &mut ledger).unwrap();

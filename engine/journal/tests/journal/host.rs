@@ -24,7 +24,8 @@ use holdfast_kernel::definition::{
     Work, Writes,
 };
 use holdfast_kernel::event::{
-    Answer, Completeness, Death, Event, Initiator, Listing, Question, Request, TargetReference,
+    Answer, Completeness, Death, Event, Initiator, KeyKind, Listing, Question, Request,
+    TargetReference,
 };
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::fold::{begin, fold};
@@ -88,8 +89,13 @@ pub(crate) fn definition() -> Definition {
         description: String::new(),
         labels: BTreeMap::new(),
         secrets: BTreeMap::new(),
+        declarations: None,
         target: None,
         object: None,
+        dedupe_key: None,
+        concurrency: None,
+        repository: None,
+        finally: None,
         timeout: Millis::seconds(3_600),
         steps: vec![
             step("list", &[], &[1], None),
@@ -115,7 +121,10 @@ pub(crate) fn request(run: RunId) -> Request {
         object: Vec::new(),
         inputs: Value::from([("depth", Value::from(3))]),
         dedupe_key: DedupeKey(Digest::of_bytes(run.bytes())),
+        key_kind: KeyKind::Inputs,
+        group: None,
         initiator: Initiator::User("ann".to_owned()),
+        rerun_of: None,
     }
 }
 
@@ -244,6 +253,10 @@ impl Host {
                         .try_for_each(|item| self.attempt(run, attempt, step, item.item))?;
                 }
                 Command::SetTimer { .. }
+                | Command::ClearTimer { .. }
+                | Command::LoseAttempt { .. }
+                | Command::StartChild { .. }
+                | Command::CancelChild { .. }
                 | Command::ReleaseHold
                 | Command::Probe { .. }
                 | Command::CancelAttempt { .. } => {}

@@ -7,7 +7,7 @@ use holdfast_kernel::definition::{EffectClass, Operation, Writes};
 use holdfast_kernel::value::Value;
 
 use super::graph::Graph;
-use crate::action::{APPLY, Actions, CAPTURES, COMMAND, PROGRAMS, SEAL, SLEEP};
+use crate::action::{APPLY, APPROVAL, Actions, CAPTURES, COMMAND, PROGRAMS, SEAL, SLEEP};
 use crate::code::Code;
 use crate::diagnostic::Sink;
 use crate::shape::check::not_built_yet;
@@ -76,7 +76,7 @@ fn check_step(
         )
         .remedy("Leave it out.");
     }
-    check_sleep(sink, step, spec);
+    check_waits(sink, step, spec);
     let writes = writes_of(step, spec, actions);
     check_operation(sink, workflow, step, spec, writes);
     Some(Used { spec, effect: effect_of(sink, step, spec), writes })
@@ -160,17 +160,28 @@ fn check_fan_out(sink: &mut Sink<'_>, step: &StepNode<'_>, spec: &ActionSpec) {
     }
 }
 
-/// A `sleep` has no attempts.
-fn check_sleep(sink: &mut Sink<'_>, step: &StepNode<'_>, spec: &ActionSpec) {
-    if spec.name != SLEEP {
-        return;
+/// A `sleep` and an `approval` have no attempts.
+fn check_waits(sink: &mut Sink<'_>, step: &StepNode<'_>, spec: &ActionSpec) {
+    let refused: &[&str] = match spec.name {
+        SLEEP => &["timeout", "retry", "effect"],
+        APPROVAL => &["retry", "effect"],
+        _ => return,
+    };
+    let tolerated = step.entry("continue_on_error").filter(|_| step.is_true("continue_on_error"));
+    if let Some(entry) = tolerated.filter(|_| spec.name == APPROVAL) {
+        sink.error(
+            Code::ApprovalTolerated,
+            entry.key_span,
+            "An approval with `continue_on_error` would be none.",
+        )
+        .remedy("Leave it out.");
     }
-    for key in ["timeout", "retry", "effect"] {
+    for key in refused {
         if let Some(entry) = step.entry(key) {
             sink.error(
                 Code::NoAttempts,
                 entry.key_span,
-                format!("`sleep` makes no attempts, so it has no `{key}`."),
+                format!("`{}` makes no attempts, so it has no `{key}`.", spec.name),
             )
             .remedy("Leave it out.");
         }
@@ -221,7 +232,8 @@ fn check_operation(
 }
 
 fn effect_of(sink: &mut Sink<'_>, step: &StepNode<'_>, spec: &ActionSpec) -> EffectClass {
-    let Some(promise) = step.get("effect").filter(|_| spec.name != SLEEP) else {
+    let waits = matches!(spec.name, SLEEP | APPROVAL);
+    let Some(promise) = step.get("effect").filter(|_| !waits) else {
         return spec.effect;
     };
     if spec.name == COMMAND && promise.text() == Some(EffectClass::Idempotent.word()) {

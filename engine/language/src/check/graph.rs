@@ -10,7 +10,7 @@ use crate::code::Code;
 use crate::diagnostic::Sink;
 use crate::shape::STEP_LIMIT;
 use crate::suggest;
-use crate::workflow::{StepNode, Workflow, get};
+use crate::workflow::{StepNode, Workflow, finally_steps, get};
 use crate::yaml::Node;
 
 /// Who needs whom.
@@ -37,7 +37,7 @@ impl Graph {
 pub(crate) fn check(sink: &mut Sink<'_>, workflow: &Workflow<'_>) -> Graph {
     let steps = &workflow.steps;
     if let Some(list) = get(workflow.root, "steps").filter(|node| node.list().is_some())
-        && (steps.is_empty() || steps.len() > STEP_LIMIT)
+        && (workflow.main == 0 || steps.len() > STEP_LIMIT)
     {
         sink.error(
             Code::TooManySteps,
@@ -46,19 +46,31 @@ pub(crate) fn check(sink: &mut Sink<'_>, workflow: &Workflow<'_>) -> Graph {
         )
         .remedy("Write at least one step, and use `for_each` for what is done many times.");
     }
+    if let Some(list) = finally_steps(workflow.root)
+        && list.list().is_some_and(<[_]>::is_empty)
+    {
+        sink.error(Code::TooManySteps, list.span, "`finally` has no steps.")
+            .remedy("Write at least one step, or leave it out.");
+    }
     let ids = unique_ids(sink, steps);
-    let needs: Vec<Vec<usize>> =
-        (0..steps.len().min(STEP_LIMIT)).map(|index| needs_of(sink, steps, &ids, index)).collect();
+    let needs: Vec<Vec<usize>> = (0..steps.len().min(STEP_LIMIT))
+        .map(|index| needs_of(sink, workflow, &ids, index))
+        .collect();
     report_cycles(sink, steps, &needs);
-    for (step, needs) in steps.iter().zip(&needs) {
+    for (index, (step, needs)) in steps.iter().zip(&needs).enumerate() {
         if step.run_when == RunWhen::Failed && needs.is_empty() {
             let span = step.get("run_when").map_or(step.id_span, |node| node.span);
+            let remedy = if workflow.is_late(index) {
+                "Write `if: run.status == \"failed\"` for the run's own end."
+            } else {
+                "Add `needs: [...]` with the steps whose failure is meant."
+            };
             sink.error(
                 Code::NothingToFail,
                 span,
                 format!("Step `{}` runs if a step before it failed, and needs none.", step.id),
             )
-            .remedy("Add `needs: [...]` with the steps whose failure is meant.");
+            .remedy(remedy);
         }
     }
     let behind = closures(&needs);
@@ -85,24 +97,30 @@ fn unique_ids<'n>(sink: &mut Sink<'_>, steps: &[StepNode<'n>]) -> BTreeMap<&'n s
 
 fn needs_of(
     sink: &mut Sink<'_>,
-    steps: &[StepNode<'_>],
+    workflow: &Workflow<'_>,
     ids: &BTreeMap<&str, usize>,
     index: usize,
 ) -> Vec<usize> {
+    let steps = &workflow.steps;
     let Some(step) = steps.get(index) else {
         return Vec::new();
     };
+    let first = if workflow.is_late(index) { workflow.main } else { 0 };
     let Some(list) = step.get("needs") else {
-        let above = steps.get(..index).unwrap_or_default();
+        let above = steps.get(first..index).unwrap_or_default();
         return above
             .iter()
             .rposition(|above| above.run_when != RunWhen::Failed)
+            .map(|place| first + place)
             .into_iter()
             .collect();
     };
     let mut needs = Vec::new();
     for node in list.list().unwrap_or_default() {
         match node.text().map(|id| (id, ids.get(id))) {
+            Some((id, Some(need))) if workflow.is_late(*need) != workflow.is_late(index) => {
+                other_graph(sink, node, id, workflow.is_late(index));
+            }
             Some((_, Some(need))) => needs.push(*need),
             Some((id, None)) => unknown_step(sink, node, id, ids),
             None => {}
@@ -117,6 +135,21 @@ fn unknown_step(sink: &mut Sink<'_>, node: &Node, id: &str, ids: &BTreeMap<&str,
     let known: Vec<&str> = ids.keys().copied().collect();
     sink.error(Code::UnknownStep, node.span, format!("There is no step `{id}`."))
         .remedy(suggest::remedy(id, &known));
+}
+
+fn other_graph(sink: &mut Sink<'_>, node: &Node, id: &str, late: bool) {
+    let (message, remedy) = if late {
+        (
+            format!("Step `{id}` is final before `finally` starts."),
+            "Leave it out: any step can be read in `finally`.",
+        )
+    } else {
+        (
+            format!("Step `{id}` belongs to `finally`, which starts after this step."),
+            "Leave it out, or move the step.",
+        )
+    };
+    sink.error(Code::OtherGraph, node.span, message).remedy(remedy);
 }
 
 /// Reports each circle once, with the way round it.

@@ -235,6 +235,15 @@ impl Inference<'_, '_, '_> {
                     )
                     .remedy(format!("Add `{id}` to the `needs` of this step."));
             }
+            Found::InFinally => {
+                self.sink
+                    .error(
+                        Code::OtherGraph,
+                        span,
+                        format!("Step `{id}` belongs to `finally`, which starts after this."),
+                    )
+                    .remedy("Read it in `finally`.");
+            }
             Found::Unknown => {
                 let ids: Vec<&str> =
                     self.scopes.workflow.steps.iter().map(|step| step.id).collect();

@@ -1,10 +1,12 @@
 //! The version of the language, and timeouts that agree with each other.
 
+use holdfast_kernel::id::Millis;
 use holdfast_kernel::value::Value;
 
+use crate::action::APPROVAL;
 use crate::code::Code;
 use crate::diagnostic::Sink;
-use crate::lower::RUN_TIMEOUT;
+use crate::lower::{FINALLY_TIMEOUT, RUN_TIMEOUT};
 use crate::workflow::{Workflow, get, millis};
 use crate::yaml::Node;
 use holdfast_contract::duration;
@@ -23,19 +25,27 @@ pub(super) fn check_version(sink: &mut Sink<'_>, root: &Node) {
 /// No step may take longer than the run.
 pub(super) fn check_timeouts(sink: &mut Sink<'_>, workflow: &Workflow<'_>) {
     let run = millis(workflow.root, "timeout").unwrap_or(RUN_TIMEOUT);
-    let defaults = get(workflow.root, "defaults");
-    let places = defaults.into_iter().chain(workflow.steps.iter().map(|step| step.node));
-    for place in places {
+    let finally = workflow.finally_timeout().unwrap_or(FINALLY_TIMEOUT);
+    let defaults = get(workflow.root, "defaults").map(|node| (node, run));
+    let steps = workflow.steps.iter().enumerate();
+    let steps = steps.map(|(index, step)| match (step.uses, workflow.is_late(index)) {
+        // A person is waited for as long as the step says: that time is not the run's.
+        (Some((APPROVAL, _)), _) => (step.node, Millis(u64::MAX)),
+        (_, true) => (step.node, finally),
+        (_, false) => (step.node, run),
+    });
+    let late = get(workflow.root, "finally").map(|node| (node, Millis(u64::MAX)));
+    for (place, most) in defaults.into_iter().chain(steps).chain(late) {
         let Some((node, timeout)) = get(place, "timeout").zip(millis(place, "timeout")) else {
             continue;
         };
-        if timeout > run {
+        if timeout > most {
             sink.error(
                 Code::TimeoutTooLong,
                 node.span,
-                format!("The run ends after {}, before this.", duration::format(run)),
+                format!("What it belongs to ends after {}, before this.", duration::format(most)),
             )
-            .remedy("Write a longer `timeout` at the top, or a shorter one here.");
+            .remedy("Write a longer `timeout` there, or a shorter one here.");
         }
         if timeout.0 == 0 {
             sink.error(Code::OutOfRange, node.span, "A timeout of nothing ends every attempt.")

@@ -6,15 +6,15 @@ use std::collections::BTreeMap;
 
 use holdfast_contract::evaluate::Scope;
 use holdfast_contract::list::StoredList;
-use holdfast_kernel::event::Initiator;
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{ItemIndex, StepIndex};
-use holdfast_kernel::state::{StepPhase, StepState};
-use holdfast_kernel::status::StepEnd;
+use holdfast_kernel::state::{OpenStage, Phase, StepPhase, StepState};
+use holdfast_kernel::status::{StepEnd, run_outcome};
 use holdfast_kernel::value::Value;
 
 use super::engine::{LongList, MAX_RESULT, Names, to_engine};
 use super::reference::{References, StepParts};
+use super::summary::summary;
 use holdfast_contract::time::written;
 
 /// The most elements of lists that one expression sees.
@@ -166,7 +166,7 @@ impl Loader<'_> {
         };
         let mut names = Names::new();
         if parts.reads("status") {
-            names.insert("status".to_owned(), status(state.phase).into());
+            names.insert("status".to_owned(), status(state).into());
         }
         if parts.reads("error") {
             names.insert("error".to_owned(), to_engine(&error(state)));
@@ -247,8 +247,12 @@ fn size(value: &Value) -> usize {
     }
 }
 
-fn status(phase: StepPhase) -> &'static str {
-    match phase {
+fn status(state: &StepState) -> &'static str {
+    let mut open = state.items.open.values();
+    let waits = !state.items.open.is_empty()
+        && open.all(|open| matches!(open.stage, OpenStage::Awaiting { .. }));
+    match state.phase {
+        StepPhase::Running if waits => "waiting",
         StepPhase::Pending => "pending",
         StepPhase::Gating | StepPhase::Listing | StepPhase::Running | StepPhase::Halting => {
             "running"
@@ -284,8 +288,7 @@ fn run(scope: &dyn Scope) -> Value {
     let (definition, state) = (scope.definition(), scope.state());
     let request = &state.request;
     let object = request.object.iter().map(|part| Value::from(part.as_str()));
-    let Initiator::User(initiator) = &request.initiator;
-    Value::from([
+    let mut value = Value::from([
         ("id", Value::Text(request.run.to_string())),
         ("url", Value::Text(scope.run_url())),
         ("workflow", Value::from(definition.name.as_str())),
@@ -295,7 +298,17 @@ fn run(scope: &dyn Scope) -> Value {
             request.target.as_ref().map_or(Value::None, |target| Value::from(target.name.as_str())),
         ),
         ("object", Value::List(object.collect())),
-        ("initiator", Value::from(initiator.as_str())),
+        ("initiator", Value::Text(request.initiator.name().into_owned())),
         ("started_at", state.started_at.map_or(Value::None, |at| Value::Text(written(at)))),
-    ])
+    ]);
+    if let (Phase::Finally(_) | Phase::StoppingFinally { .. }, Value::Map(map)) =
+        (&state.phase, &mut value)
+    {
+        let outcome = run_outcome(definition, state);
+        let reason = outcome.reason().map_or(Value::None, |reason| Value::from(reason.word()));
+        map.insert("status".to_owned(), Value::from(outcome.status().word()));
+        map.insert("reason".to_owned(), reason);
+        map.insert("summary".to_owned(), Value::Text(summary(definition, state)));
+    }
+    value
 }

@@ -6,7 +6,7 @@
 use holdfast_kernel::value::Value;
 
 use super::{
-    FOR_EACH, Kind, Need, Place, RETRY, SECRET, STEP, WORKFLOW, is_name, is_variable,
+    FINALLY, FOR_EACH, Kind, Need, Place, RETRY, SECRET, STEP, WORKFLOW, is_name, is_variable,
     is_workflow_name,
 };
 use crate::code::Code;
@@ -26,12 +26,10 @@ pub(crate) fn place(sink: &mut Sink<'_>, node: &Node, place: &'static Place) {
     let Some(entries) = map(sink, node, "a map") else {
         return;
     };
-    let mut not_built = false;
     for entry in entries {
         match place.key(&entry.key) {
             None => unknown_key(sink, entry, place),
             Some(key) if key.need == Need::NotBuilt => {
-                not_built = true;
                 not_built_yet(sink, entry.key_span, &format!("`{}`", key.name));
             }
             Some(key) => kind(sink, &entry.value, &key.kind, key.name),
@@ -39,9 +37,7 @@ pub(crate) fn place(sink: &mut Sink<'_>, node: &Node, place: &'static Place) {
     }
     for key in place.keys.iter().filter(|key| key.need == Need::Required) {
         let there = entries.iter().any(|entry| entry.key == key.name);
-        // A step with `workflow:` needs no `uses`, and has been refused already.
-        let excused = not_built && key.name == "uses";
-        if !(there || excused) {
+        if !there {
             sink.error(
                 Code::MissingKey,
                 start_of(node),
@@ -85,7 +81,8 @@ fn described(kind: &Kind) -> String {
         | Kind::Map(..)
         | Kind::Place(_)
         | Kind::Steps
-        | Kind::FanOut => kind.name().to_owned(),
+        | Kind::FanOut
+        | Kind::Finally => kind.name().to_owned(),
     }
 }
 
@@ -216,6 +213,12 @@ fn kind(sink: &mut Sink<'_>, node: &Node, wanted: &'static Kind, name: &str) {
                 place(sink, node, &STEP);
             }
         }
+        Kind::Finally => match &node.data {
+            Data::Map(_) => place(sink, node, &FINALLY),
+            Data::List(_) => kind(sink, node, &Kind::Steps, name),
+            Data::Broken => {}
+            Data::Scalar(_) => wrong_type(sink, node, wanted.name()),
+        },
         Kind::FanOut => match &node.data {
             Data::Map(_) => place(sink, node, &FOR_EACH),
             Data::List(_) | Data::Broken => {}

@@ -347,21 +347,77 @@ fn a_secret_is_read_only_where_it_is_not_stored() {
 #[test]
 fn what_is_not_built_yet_is_refused_by_name() {
     let wait = "  - id: wait\n    uses: sleep\n    with: { duration: 5s }\n";
-    for key in [
-        "on: {}",
-        "finally: []",
-        "concurrency: { group: a }",
-        "repository: main",
-        "dedupe: { key: a }",
-    ] {
+    for key in ["on: {}", "repository: main"] {
         check_places(&format!("{key}\nsteps:\n{wait}"), &["HF0106 4:1"]);
     }
-    check_places("steps:\n  - id: child\n    workflow: files/backup\n", &["HF0106 6:5"]);
-    for action in ["approval", "notify", "targets", "backup_set.prune"] {
+    for action in ["notify", "targets", "backup_set.prune"] {
         check_places(&format!("steps:\n  - id: a\n    uses: {action}\n"), &["HF0106 6:11"]);
     }
     let target = "inputs:\n  target: { type: target, required: true }\ntarget: \"{{ inputs.target }}\"\nsteps:\n  - id: list\n    uses: inventory\n    with: { target: other }\n";
     check_places(target, &["HF0106 10:13"]);
+}
+
+#[test]
+fn the_end_of_a_run_is_a_graph_of_its_own() {
+    let wait = "steps:\n  - id: wait\n    uses: sleep\n    with: { duration: 5s }\n";
+    let with = |finally: &str| format!("{wait}finally:\n{finally}");
+    let rest = "  - id: rest\n    uses: sleep\n    with: { duration: 5s }\n";
+    check_places(&with(rest), &[]);
+    let mapped = "finally:\n  timeout: 1m\n  steps:\n  - id: rest\n    uses: sleep\n    with: { duration: 5s }\n";
+    check_places(&format!("{wait}{mapped}"), &[]);
+    check_places(&format!("{wait}finally: []\n"), &["HF0112 8:10"]);
+    check_places(&format!("{wait}finally: later\n"), &["HF0104 8:10"]);
+    check_places(&with(&format!("{rest}    needs: [wait]\n")), &["HF0207 12:13"]);
+    check_places(&with(&format!("{rest}    run_when: failed\n")), &["HF0204 12:15"]);
+    check_places(&with(&rest.replace("rest", "wait")), &["HF0201 9:9"]);
+    check_places(&with(&rest.replace("5s", "\"{{ run.summary }}\"")), &[]);
+    check_places(&with(&format!("{rest}    if: run.status == 'failed'\n")), &[]);
+    check_places(&with(&format!("{rest}    if: run.status == 'queued'\n")), &["HF0413 12:23"]);
+    let early = format!("{wait}    needs: [rest]\n");
+    check_places(&format!("{early}finally:\n{rest}"), &["HF0207 8:13"]);
+    let early = format!("{wait}    if: steps.rest.status == 'failed'\n");
+    check_places(&format!("{early}finally:\n{rest}"), &["HF0207 8:9"]);
+    check_places(&format!("{wait}    if: run.status == 'failed'\n"), &["HF0407 8:9"]);
+    let outputs = "outputs:\n  a: \"{{ steps.rest.status }}\"\n";
+    check_places(&format!("{}{outputs}", with(rest)), &["HF0207 13:10"]);
+    let reads =
+        "  - id: rest\n    uses: command\n    with: { argv: [echo, \"{{ steps.df.output.stdout";
+    let df = "steps:\n  - id: df\n    uses: command\n    with: { argv: [df] }\nfinally:\n";
+    check_places(&format!("{df}{reads} }}}}\"] }}\n"), &["HF0411 11:30"]);
+    check_places(&format!("{df}{reads} | default('') }}}}\"] }}\n"), &[]);
+    let long = format!(
+        "{}    timeout: 11m\n",
+        rest.replace("sleep", "command").replace("duration: 5s", "argv: [df]")
+    );
+    check_places(&with(&long), &["HF0205 12:14"]);
+}
+
+#[test]
+fn a_child_is_checked_by_what_its_workflow_declares() {
+    let child = |keys: &str| format!("steps:\n  - id: inner\n    workflow: tidy\n{keys}");
+    check_places(&child("    with: { days: 3 }\n"), &[]);
+    check_places(&child("    with: { days: \"{{ run.id }}\" }\n"), &[]);
+    check_places(&child(""), &["HF0303 6:15"]);
+    check_places(&child("    with: { days: 0 }\n"), &["HF0304 7:19"]);
+    check_places(&child("    with: { days: 1, dep: true }\n"), &["HF0302 7:22"]);
+    for key in ["timeout: 1m", "retry: { attempts: 2 }", "effect: pure"] {
+        check_places(&child(&format!("    with: {{ days: 1 }}\n    {key}\n")), &["HF0312 8:5"]);
+    }
+    check_places(&child("    with: { days: 1 }\n    env: { A: b }\n"), &["HF0305 8:5"]);
+    check_places(
+        &child("    uses: sleep\n    with: { duration: 1s }\n"),
+        &["HF0317 6:5", "HF0303 6:15", "HF0302 8:13"],
+    );
+    check_places("steps:\n  - id: inner\n    workflow: broken\n", &["HF0313 6:15"]);
+    check_places("steps:\n  - id: inner\n    workflow: deep\n", &["HF0314 6:15"]);
+    check_places("steps:\n  - id: inner\n    workflow: \"{{ run.id }}\"\n", &["HF0405 6:15"]);
+    let output =
+        "  - id: show\n    uses: command\n    with: { argv: [echo, \"{{ steps.inner.output.";
+    let read = |name: &str| {
+        format!("{}{output}{name} | default(0) }}}}\"] }}\n", child("    with: { days: 1 }\n"))
+    };
+    check_places(&read("count"), &[]);
+    check_places(&read("cuont"), &["HF0407 10:30"]);
 }
 
 #[test]

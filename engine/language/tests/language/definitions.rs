@@ -28,7 +28,7 @@ fn step<'d>(definition: &'d Definition, id: &str) -> &'d Step {
 
 #[test]
 fn a_workflow_is_lowered_with_every_default_filled_in() {
-    let Checked { definition, declarations, warnings } = backup();
+    let Checked { definition, declarations, warnings, children: _ } = backup();
     assert_eq!(warnings, []);
     assert_eq!(definition.name, "tenant-backup");
     assert_eq!(definition.operation, Operation::Backup);

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use holdfast_contract::evaluate::{ListSink, Scope};
 use holdfast_contract::list::{ListedItem, StoredList};
 use holdfast_kernel::definition::Definition;
-use holdfast_kernel::event::{Initiator, Request, TargetReference};
+use holdfast_kernel::event::{Initiator, KeyKind, Request, TargetReference};
 use holdfast_kernel::failure::{Class, Failure};
-use holdfast_kernel::id::{AttemptId, DedupeKey, Digest, Instant, ItemIndex, RunId, StepIndex};
+use holdfast_kernel::fold::begin;
+use holdfast_kernel::id::{DedupeKey, Digest, Instant, ItemIndex, RunId, StepIndex};
 use holdfast_kernel::payload::{Payload, Reference};
-use holdfast_kernel::state::{Items, Phase, RunState, StepPhase, StepState};
+use holdfast_kernel::state::{Items, Phase, RunState, StepPhase};
 use holdfast_kernel::status::StepEnd;
 use holdfast_kernel::value::Value;
 use holdfast_language::{Program, Source, check};
@@ -65,22 +66,13 @@ impl Run {
             object: vec!["a".to_owned(), "b".to_owned()],
             inputs,
             dedupe_key: DedupeKey(Digest::of_bytes(b"")),
+            key_kind: KeyKind::Inputs,
+            group: None,
             initiator: Initiator::User("ada".to_owned()),
+            rerun_of: None,
         };
-        let state = RunState {
-            request: Box::new(request),
-            phase: Phase::Running,
-            queued_at: Instant(0),
-            started_at: Some(Instant(0)),
-            period: 0,
-            steps: definition.steps.iter().map(|_| StepState::pending()).collect(),
-            open_steps: 0,
-            in_flight: std::collections::BTreeMap::new(),
-            next_attempt: AttemptId(1),
-            ready: std::collections::BTreeSet::new(),
-            cursor: StepIndex(0),
-            outputs: None,
-        };
+        let mut state = begin(&definition, &request, Instant(0));
+        (state.phase, state.started_at) = (Phase::Running, Some(Instant(0)));
         let run = Self { definition, state, item: None, results: 0 };
         (run, program)
     }

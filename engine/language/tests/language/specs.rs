@@ -1,8 +1,12 @@
 //! Specs of a few actions, in the shape of the real ones.
 
+use std::sync::Arc;
+
 use holdfast_contract::spec::{ActionSpec, Batch, Defaults, Env, Field, ItemUse, Shape, TargetUse};
 use holdfast_kernel::definition::{EffectClass, RunWhen, Writes};
-use holdfast_language::Actions;
+use holdfast_kernel::id::Digest;
+use holdfast_language::child::{ChildRefusal, ChildWorkflow, Workflows};
+use holdfast_language::{Actions, Source, check};
 
 const BASE: ActionSpec = ActionSpec {
     name: "",
@@ -33,6 +37,21 @@ const LISTED: Shape = Shape::List(&Shape::Record(&[
 ]));
 
 const SPECS: &[ActionSpec] = &[
+    ActionSpec {
+        name: "approval",
+        effect: EffectClass::Pure,
+        writes: Writes::Nothing,
+        target: TargetUse::None,
+        defaults: Defaults::DoNotReach,
+        inputs: &[
+            Field::optional("plan", Shape::Plan, "The plan that is approved."),
+            Field::optional("text", Shape::Text, "The question."),
+            Field::optional("by", NAMES, "Who may answer."),
+            Field::optional("allow_self", Shape::Boolean, "Whether one may answer oneself."),
+        ],
+        outputs: &[Field::required("by", Shape::String, "Who approved.")],
+        ..BASE
+    },
     ActionSpec {
         name: "command",
         effect: EffectClass::Once,
@@ -179,5 +198,45 @@ const SPECS: &[ActionSpec] = &[
 ];
 
 pub(crate) fn actions() -> Actions {
-    Actions::new(SPECS)
+    Actions::new(SPECS).with_workflows(Arc::new(Shelf))
+}
+
+/// Workflows that steps may run.
+#[derive(Debug)]
+struct Shelf;
+
+const TIDY: &str = "holdfast: 1\nname: tidy\noperation: maintenance\n\
+    inputs:\n  days: { type: integer, required: true, min: 1 }\n  deep: { type: boolean }\n\
+    steps:\n  - id: wait\n    uses: sleep\n    with: { duration: 5s }\n\
+    outputs:\n  count: \"{{ inputs.days }}\"\n";
+
+const WRITES: &str = "holdfast: 1\nname: writes\noperation: maintenance\n\
+    steps:\n  - id: free\n    uses: command\n    with: { argv: [df] }\n";
+
+impl Workflows for Shelf {
+    fn child(&self, name: &str) -> Result<Arc<ChildWorkflow>, ChildRefusal> {
+        let text = match name {
+            "tidy" => TIDY.to_owned(),
+            "still" => TIDY.replace("required: true, ", ""),
+            "writes" => WRITES.to_owned(),
+            "circle" => return Err(ChildRefusal::Circle("circle -> circle".to_owned())),
+            "deep" => return Err(ChildRefusal::TooDeep),
+            "broken" => return Err(ChildRefusal::Invalid("it has no steps.".to_owned())),
+            _ => return Err(ChildRefusal::Unknown),
+        };
+        let checked = check(&Source::new(name, text.as_str()), &Actions::new(SPECS));
+        let Ok(checked) = checked else { return Err(ChildRefusal::Unknown) };
+        Ok(Arc::new(ChildWorkflow {
+            definition: checked.definition,
+            digest: Digest::of_bytes(text.as_bytes()),
+            lowered: String::new(),
+            text,
+            declarations: checked.declarations,
+            children: Vec::new(),
+        }))
+    }
+
+    fn names(&self) -> Vec<String> {
+        ["tidy", "still", "writes"].map(str::to_owned).to_vec()
+    }
 }

@@ -132,6 +132,7 @@ pub(crate) fn seal_request(run: RunId, units: &[&str]) -> SealRequest {
         target: target(),
         object: None,
         units: units.iter().map(|step| effect(run, step)).collect(),
+        superseded: Vec::new(),
         objects: None,
         items: Vec::new(),
         left_out: Vec::new(),

@@ -110,6 +110,7 @@ impl Scene {
             },
             object: None,
             units: inventory.units.iter().map(effect).collect(),
+            superseded: Vec::new(),
             objects: None,
             items: Vec::new(),
             left_out: inventory.unreadable.iter().map(Missing::from).collect(),

@@ -1,0 +1,172 @@
+//! Child runs: where their workflows are found, and how what a step gives becomes a request.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use holdfast_actions::repositories::Repositories;
+use holdfast_drive::input::{Program as Compiled, Submit, Token};
+use holdfast_journal::query::Reader;
+use holdfast_journal::record::StoredDefinition;
+use holdfast_kernel::definition::Definition;
+use holdfast_kernel::event::{KeyKind, Request};
+use holdfast_kernel::failure::{Class, Failure};
+use holdfast_kernel::value::Value;
+use holdfast_language::child::{ChildRefusal, ChildWorkflow, DEEPEST, Workflows};
+use holdfast_language::input::Declarations;
+use holdfast_language::submit::{Given, child_key, resolve};
+use holdfast_language::{Actions, Checked, Program, Source, check};
+use holdfast_runtime::children::{ChildRequest, Children};
+
+use crate::find;
+use crate::shipped;
+use crate::submission::Known;
+use crate::targets::LocalTargets;
+
+/// Finds the workflows that steps run: beside the configuration, then those that ship with the program.
+#[derive(Clone, Debug)]
+pub(crate) struct LocalWorkflows {
+    folder: PathBuf,
+    /// The actions without workflows.
+    actions: Actions,
+    /// The workflows that led here, the outermost first.
+    way: Vec<String>,
+}
+
+impl LocalWorkflows {
+    pub(crate) const fn new(folder: PathBuf, actions: Actions) -> Self {
+        Self { folder, actions, way: Vec::new() }
+    }
+
+    fn source(&self, name: &str) -> Result<Source, ChildRefusal> {
+        let invalid = |error: crate::error::Error| ChildRefusal::Invalid(error.message);
+        let mut found = Vec::new();
+        for path in find::files(&self.folder).map_err(invalid)? {
+            let source = find::read(&path).map_err(invalid)?;
+            if holdfast_language::name_of(&source).as_deref() == Some(name) {
+                found.push((path, source));
+            }
+        }
+        let mut found = found.into_iter();
+        match (found.next(), found.next()) {
+            (Some((one, _)), Some((other, _))) => Err(ChildRefusal::Invalid(format!(
+                "two files have its name, {} and {}",
+                one.display(),
+                other.display()
+            ))),
+            (Some((_, source)), None) => Ok(source),
+            (None, _) => shipped::text(name)
+                .map(|text| Source::new(format!("the shipped workflow {name}"), text))
+                .ok_or(ChildRefusal::Unknown),
+        }
+    }
+}
+
+impl Workflows for LocalWorkflows {
+    fn child(&self, name: &str) -> Result<Arc<ChildWorkflow>, ChildRefusal> {
+        let mut way = self.way.clone();
+        way.push(name.to_owned());
+        if self.way.iter().any(|of| of == name) {
+            return Err(ChildRefusal::Circle(way.join(" -> ")));
+        }
+        if way.len() > DEEPEST {
+            return Err(ChildRefusal::TooDeep);
+        }
+        let source = self.source(name)?;
+        let inner = Arc::new(Self { way, ..self.clone() });
+        let actions = self.actions.clone().with_workflows(inner);
+        let checked = check(&source, &actions).map_err(|found| {
+            let first = found.into_iter().next();
+            let told = first.map(|found| format!("{} ({})", found.message, source.name()));
+            ChildRefusal::Invalid(told.unwrap_or_default())
+        })?;
+        child(checked, &source).map(Arc::new)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let files = find::files(&self.folder).unwrap_or_default();
+        let sources = files.iter().filter_map(|path| find::read(path).ok());
+        let names = sources.filter_map(|source| holdfast_language::name_of(&source));
+        names.chain(shipped::names().map(str::to_owned)).collect()
+    }
+}
+
+fn child(checked: Checked, source: &Source) -> Result<ChildWorkflow, ChildRefusal> {
+    let Checked { definition, declarations, children, warnings: _ } = checked;
+    let lowered = serde_json::to_string(&definition)
+        .map_err(|error| ChildRefusal::Invalid(error.to_string()))?;
+    let digest = Definition::digest_of(lowered.as_bytes());
+    let text = source.text().to_owned();
+    Ok(ChildWorkflow { definition, digest, lowered, text, declarations, children })
+}
+
+/// The definitions of child runs, and of their own children, to be stored with their parent's.
+pub(crate) fn stored(children: &[Arc<ChildWorkflow>]) -> Vec<StoredDefinition> {
+    let mut found = Vec::new();
+    for child in children {
+        found.push(StoredDefinition {
+            digest: child.digest,
+            text: child.text.clone(),
+            lowered: child.lowered.clone(),
+        });
+        found.extend(stored(&child.children));
+    }
+    found
+}
+
+/// Makes requests for child runs.
+#[derive(Clone)]
+pub(crate) struct LocalChildren {
+    pub(crate) actions: Actions,
+    pub(crate) targets: Arc<LocalTargets>,
+    pub(crate) repositories: Arc<Repositories>,
+}
+
+impl Children for LocalChildren {
+    fn request(&self, child: ChildRequest, reader: &Reader) -> Result<Submit, Failure> {
+        let ChildRequest { run, initiator, digest, definition, with } = child;
+        let invalid = |message: String| Failure::without_effect(Class::Invalid, message);
+        let program = Program::compile(Arc::clone(&definition), &self.actions)
+            .map_err(|error| invalid(format!("cannot read {error}")))?;
+        let declarations = Declarations::of(&definition)
+            .ok_or_else(|| invalid("the inputs of the workflow cannot be read".to_owned()))?;
+        let plans = |beginning: &str| {
+            reader.plans_starting_with(beginning).map_err(|error| error.to_string())
+        };
+        let known =
+            Known { targets: &self.targets, repositories: &self.repositories, plans: &plans };
+        let resolved =
+            resolve(&program, &declarations, &given(with), &known).map_err(|problems| {
+                let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+                invalid(told.join(" "))
+            })?;
+        let target = resolved.target.map(|name| self.targets.reference(&name)).transpose()?;
+        let request = Request {
+            run,
+            definition: digest,
+            target,
+            object: resolved.object,
+            inputs: resolved.inputs,
+            dedupe_key: child_key(run),
+            key_kind: KeyKind::Inputs,
+            group: resolved.group,
+            initiator,
+            rerun_of: None,
+        };
+        let program = Compiled { definition, language: Arc::new(program) };
+        // Its definition was stored with its parent's.
+        Ok(Submit { request, stored: Vec::new(), program, token: Token(0) })
+    }
+}
+
+/// What a step gives: a plan or a backup set is named by its id.
+fn given(with: Value) -> BTreeMap<String, Given> {
+    let Value::Map(map) = with else { return BTreeMap::new() };
+    let map = map.into_iter().filter(|(_, value)| *value != Value::None);
+    map.map(|(name, value)| {
+        let id = value.get("id").and_then(Value::as_text).map(str::to_owned);
+        let named = id.filter(|_| value.get("target").is_some());
+        (name, Given::Value(named.map_or(value, Value::Text)))
+    })
+    .collect()
+}

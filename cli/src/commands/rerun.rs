@@ -1,0 +1,114 @@
+//! `rerun`: a new run like an earlier one, with other inputs if they are given.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use holdfast_journal::record::StoredDefinition;
+use holdfast_kernel::definition::{Definition, Work};
+use holdfast_kernel::id::Digest;
+use holdfast_kernel::value::Value;
+use holdfast_language::input::Declarations;
+use holdfast_language::submit::Given;
+use holdfast_service::wire::ask::{Act, Ask};
+
+use crate::access::Access;
+use crate::arguments::Rerun;
+use crate::children;
+use crate::compose::{Parts, parts};
+use crate::error::Error;
+use crate::find;
+use crate::output::Output;
+use crate::settings::Settings;
+use crate::submission::{Pinned, inputs, request};
+
+/// Submits the run.
+///
+/// # Errors
+/// There is no such run, its workflow or its inputs do not fit any more, or it is rejected.
+pub(crate) fn perform(
+    rerun: &Rerun,
+    settings: &Settings,
+    output: Output,
+) -> Result<ExitCode, Error> {
+    let parts = parts(settings, output);
+    let mut access = Access::open(settings, &parts)?;
+    let run = access.find(&rerun.run)?;
+    let record = access.record(run)?;
+    let (stored, definition) = if rerun.latest {
+        latest(&record.workflow, settings, &parts, output)?
+    } else {
+        (Vec::new(), pinned(&access, record.definition)?)
+    };
+    let declarations = Declarations::of(&definition).ok_or_else(|| {
+        Error::internal("The inputs of the run's workflow cannot be read.")
+            .hint("`--latest` takes the file of the workflow as it is now.")
+    })?;
+    let mut given = earlier(&record.inputs, &declarations);
+    given.extend(inputs(&rerun.set)?);
+    let digest = stored.first().map_or(record.definition, |stored| stored.digest);
+    let stored = if stored.is_empty() { family(&access, digest)? } else { stored };
+    let pinned =
+        Pinned { name: &record.workflow, digest, definition: Arc::new(definition), declarations };
+    let request = request(pinned, &given, Some(run), (&parts, &access))?;
+    let act = Act::Submit { request: Box::new(request), stored };
+    super::submit::store(act, &mut access, output)
+}
+
+/// The workflow's file as it is now.
+fn latest(
+    name: &str,
+    settings: &Settings,
+    parts: &Parts,
+    output: Output,
+) -> Result<(Vec<StoredDefinition>, Definition), Error> {
+    let workflow = find::workflow(name, settings, parts, output)?;
+    let definition = workflow.checked.definition;
+    let lowered = serde_json::to_string(&definition)
+        .map_err(|error| Error::internal(format!("The workflow cannot be stored: {error}.")))?;
+    let digest = Definition::digest_of(lowered.as_bytes());
+    let text = workflow.source.text().to_owned();
+    let mut stored = vec![StoredDefinition { digest, text, lowered }];
+    stored.extend(children::stored(&workflow.checked.children));
+    Ok((stored, definition))
+}
+
+fn stored(access: &Access, digest: Digest) -> Result<StoredDefinition, Error> {
+    let stored: Option<StoredDefinition> = access.ask(Ask::Definition { digest })?;
+    stored.ok_or_else(|| Error::unavailable(format!("The workflow {digest} is not stored.")))
+}
+
+fn pinned(access: &Access, digest: Digest) -> Result<Definition, Error> {
+    stored(access, digest)?
+        .definition()
+        .ok_or_else(|| Error::unavailable(format!("The workflow {digest} cannot be read.")))
+}
+
+/// A stored definition, and those of its child runs.
+fn family(access: &Access, digest: Digest) -> Result<Vec<StoredDefinition>, Error> {
+    let mut found = vec![stored(access, digest)?];
+    let mut next = 0;
+    while let Some(definition) = found.get(next).and_then(StoredDefinition::definition) {
+        next += 1;
+        for step in &definition.steps {
+            let Work::Child(child) = &step.work else { continue };
+            if found.iter().all(|stored| stored.digest != child.definition) {
+                found.push(stored(access, child.definition)?);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The inputs of the earlier run that the workflow still has.
+fn earlier(inputs: &Value, declarations: &Declarations) -> BTreeMap<String, Given> {
+    let declared = declarations.inputs.iter();
+    declared
+        .filter_map(|input| {
+            let value = inputs.get(&input.name).filter(|value| **value != Value::None)?;
+            // A plan or a backup set is named by its id.
+            let id = value.get("id").filter(|_| value.get("target").is_some());
+            Some((input.name.clone(), Given::Value(id.unwrap_or(value).clone())))
+        })
+        .collect()
+}

@@ -1,0 +1,134 @@
+//! How runs end before they would: cancelled and killed at different moments, and what `finally` does then.
+
+use crate::home::{Home, Started, hold};
+
+/// Two steps that write down what they do, and an end that does too. Each waits on a pipe of its name first.
+fn home() -> Home {
+    let home = Home::new();
+    let step = |id: &str| {
+        let (pipe, done) = (home.pipe(id), home.path("done"));
+        format!(
+            "  - id: {id}\n    uses: command\n    effect: idempotent\n    env: {{ WHY: \"{{{{ run.id }}}}\" }}\n    with: {{ argv: [/bin/sh, -c, \"read line < {}; echo {id} >> {}\"] }}\n",
+            pipe.display(),
+            done.display()
+        )
+    };
+    let (one, two) = (step("one"), step("two"));
+    let end = step("end").replace("echo end", "echo end $WHY").replace(
+        "{{ run.id }}",
+        "{{ run.status }} {{ run.reason | default('-') }} {{ steps.two.status }}",
+    );
+    home.write(
+        "workflows/w.yaml",
+        &format!(
+            "holdfast: 1\nname: w\noperation: maintenance\nsteps:\n{one}{two}finally:\n{end}outputs:\n  one: \"{{{{ steps.one.output.exit_code }}}}\"\n"
+        ),
+    );
+    home
+}
+
+fn run_of(home: &Home) -> String {
+    let runs = home.holdfast(&["runs", "--output", "json"]).with_code(0).json();
+    runs[0]["run"].as_str().expect("there is a run").to_owned()
+}
+
+/// Lets a step that waits go on.
+fn pass(home: &Home, step: &str) {
+    drop(hold(&home.path(step)));
+}
+
+/// Starts the workflow, and waits until a step of it waits.
+fn started(home: &Home) -> (Started, String) {
+    let started = home.start(&["run", "w"]);
+    let held = hold(&home.path("one"));
+    let run = run_of(home);
+    drop(held);
+    (started, run)
+}
+
+fn steps(home: &Home, run: &str) -> String {
+    let shown = home.holdfast(&["show", run, "--output", "json"]).with_code(0).json();
+    let steps = shown["steps"].as_array().expect("it has steps").iter();
+    let words: Vec<_> = steps.map(|step| step["status"].as_str().unwrap_or_default()).collect();
+    words.join(", ")
+}
+
+#[test]
+fn the_end_runs_after_everything_and_sees_how_it_went() {
+    let home = home();
+    let (run, id) = started(&home);
+    pass(&home, "two");
+    pass(&home, "end");
+    let said = run.end().with_code(0);
+    assert!(said.out.contains("one          0"), "outputs: {said:#?}");
+    assert_eq!(home.read("done"), "one\ntwo\nend succeeded - succeeded\n");
+    assert_eq!(steps(&home, &id), "succeeded, succeeded, succeeded");
+}
+
+#[test]
+fn a_queued_run_is_cancelled_at_once_and_its_end_does_not_run() {
+    let home = home();
+    let run = home.holdfast(&["submit", "w"]).with_code(0).first();
+    let said = home.holdfast(&["cancel", &run]).with_code(0);
+    assert!(said.talk.contains("has ended: failed"), "{said:#?}");
+    assert_eq!(steps(&home, &run), "blocked (cancelled), blocked (cancelled), blocked (cancelled)");
+    let again = home.holdfast(&["cancel", &run]).with_code(5);
+    assert!(again.talk.contains("the run has ended"), "{again:#?}");
+    home.holdfast(&["resume"]).with_code(0);
+    assert_eq!(home.read("done"), "");
+}
+
+#[test]
+fn a_cancel_stops_what_is_in_flight_and_runs_the_end() {
+    let home = home();
+    let (run, id) = started(&home);
+    let held = hold(&home.path("two"));
+    home.holdfast(&["cancel", &id]).with_code(0);
+    pass(&home, "end");
+    let said = run.end().with_code(4);
+    assert!(said.talk.trim_end().ends_with("failed"), "{said:#?}");
+    drop(held);
+    assert_eq!(home.read("done"), "one\nend failed cancelled failed\n", "nothing after the end");
+    assert_eq!(steps(&home, &id), "succeeded, failed, succeeded");
+    let shown = home.holdfast(&["show", &id]).with_code(0);
+    assert!(shown.out.contains("failed (cancelled)"), "{shown:#?}");
+    // A retry does again what was cancelled, and ends anew.
+    let dry = home.holdfast(&["retry", &id, "--dry"]).with_code(0);
+    assert!(dry.out.contains("two") && dry.out.contains("end"), "{dry:#?}");
+    assert!(!dry.out.contains("one "), "{dry:#?}");
+    home.holdfast(&["retry", &id]).with_code(0);
+    let resumed = home.start(&["resume"]);
+    pass(&home, "two");
+    pass(&home, "end");
+    resumed.end().with_code(0);
+    let done = home.read("done");
+    assert!(done.ends_with("two\nend succeeded - succeeded\n"), "{done}");
+}
+
+#[test]
+fn a_cancel_in_the_end_lets_it_finish_and_a_second_one_stops_it() {
+    let home = home();
+    let (run, id) = started(&home);
+    pass(&home, "two");
+    let held = hold(&home.path("end"));
+    let said = home.holdfast(&["cancel", &id]).with_code(0);
+    assert!(said.talk.contains("once more stops that too"), "{said:#?}");
+    assert_eq!(steps(&home, &id), "succeeded, succeeded, running");
+    home.holdfast(&["cancel", &id]).with_code(0);
+    run.end().with_code(1);
+    drop(held);
+    assert_eq!(home.read("done"), "one\ntwo\n");
+    assert_eq!(steps(&home, &id), "succeeded, succeeded, failed");
+}
+
+#[test]
+fn a_kill_ends_at_once_without_the_end() {
+    let home = home();
+    let (run, id) = started(&home);
+    let held = hold(&home.path("two"));
+    home.holdfast(&["kill", &id]).with_code(0);
+    run.end().with_code(4);
+    drop(held);
+    assert_eq!(home.read("done"), "one\n");
+    assert_eq!(steps(&home, &id), "succeeded, failed, blocked (cancelled)");
+}

@@ -1,0 +1,110 @@
+//! Runs that wait for people: what they ask, who may answer, and what follows.
+
+use crate::home::{Home, Said};
+
+const ASKING: &str = r#"holdfast: 1
+name: asking
+operation: maintenance
+inputs:
+  self: { type: boolean, default: true }
+concurrency: { group: one-at-a-time }
+steps:
+  - id: before
+    uses: command
+    with: { argv: [/bin/sh, -c, "exit 0"] }
+  - id: ask
+    uses: approval
+    with: { text: "Shall it go on?", by: [tester, approver], allow_self: "{{ inputs.self }}" }
+  - id: after
+    uses: command
+    with: { argv: [/bin/sh, -c, "echo $0", "{{ steps.ask.output.by }}: {{ steps.ask.output.comment }}"] }
+outputs:
+  said: "{{ steps.after.output.stdout }}"
+"#;
+
+fn home() -> Home {
+    let home = Home::new();
+    home.write("workflows/asking.yaml", ASKING);
+    home
+}
+
+fn run_of(home: &Home) -> String {
+    let runs = home.holdfast(&["runs", "--output", "json"]).with_code(0).json();
+    runs[0]["run"].as_str().expect("there is a run").to_owned()
+}
+
+#[test]
+fn a_run_waits_for_a_person_and_goes_on_with_their_word() {
+    let home = home();
+    let mut run = home.start(&["run", "asking"]);
+    run.wait_for_talk("to answer: holdfast approve");
+    let id = run_of(&home);
+    let shown = home.holdfast(&["show", &id]).with_code(0);
+    assert!(shown.out.contains("waits for  the word of a person at ask"), "{shown:#?}");
+    assert!(shown.talk.contains(&format!("holdfast approve {id} ask")), "{shown:#?}");
+    let inbox = home.holdfast(&["notifications"]).with_code(0);
+    assert!(inbox.out.contains(&format!("holdfast approve {id} ask")), "{inbox:#?}");
+    home.holdfast(&["approve", &id, "--comment", "as discussed"]).with_code(0);
+    let said = run.end().with_code(0);
+    assert!(said.out.contains("tester: as discussed"), "{said:#?}");
+    let late = home.holdfast(&["approve", &id]).with_code(5);
+    assert!(late.talk.contains("asks for no approval"), "{late:#?}");
+}
+
+#[test]
+fn a_rejection_fails_the_step_and_a_retry_asks_again() {
+    let home = home();
+    let mut run = home.start(&["run", "asking"]);
+    run.wait_for_talk("to answer: holdfast approve");
+    let id = run_of(&home);
+    home.holdfast(&["reject", &id, "ask", "--reason", "not today"]).with_code(0);
+    let said: Said = run.end().with_code(1);
+    assert!(said.talk.contains("tester rejected it: not today (rejected)"), "{said:#?}");
+    home.holdfast(&["retry", &id]).with_code(0);
+    let mut again = home.start(&["resume"]);
+    again.wait_for_talk("to answer: holdfast approve");
+    home.holdfast(&["approve", &id]).with_code(0);
+    again.end().with_code(0);
+}
+
+#[test]
+fn a_restart_changes_nothing_of_a_wait_and_an_answer_needs_no_owner() {
+    let home = home();
+    let mut run = home.start(&["run", "asking"]);
+    run.wait_for_talk("to answer: holdfast approve");
+    let id = run_of(&home);
+    run.signal(rustix::process::Signal::KILL);
+    run.end();
+    let shown = home.holdfast(&["show", &id]).with_code(0);
+    assert!(shown.talk.contains(&format!("holdfast approve {id} ask")), "{shown:#?}");
+    home.holdfast(&["approve", &id]).with_code(0);
+    home.holdfast(&["resume"]).with_code(0);
+    home.holdfast(&["watch", &id]).with_code(0);
+}
+
+#[test]
+fn who_waits_for_a_person_gives_its_group_back_and_needs_it_again() {
+    let home = home();
+    let pipe = home.pipe("pipe");
+    home.write(
+        "workflows/other.yaml",
+        &format!(
+            "holdfast: 1\nname: other\noperation: maintenance\nconcurrency: {{ group: one-at-a-time }}\nsteps:\n  - id: wait\n    uses: command\n    with: {{ argv: [/bin/sh, -c, \"read line < {}; true\"] }}\n",
+            pipe.display()
+        ),
+    );
+    let mut run = home.start(&["run", "asking"]);
+    run.wait_for_talk("to answer: holdfast approve");
+    let id = run_of(&home);
+    let other = home.start(&["run", "other"]);
+    // The group is free, so the other run gets to its step.
+    let held = crate::home::hold(&pipe);
+    let other_id = run_of(&home);
+    home.holdfast(&["approve", &id]).with_code(0);
+    let shown = home.holdfast(&["show", &id]).with_code(0);
+    let why = format!("its group one-at-a-time, where {other_id} is");
+    assert!(shown.out.contains(&why), "{shown:#?}");
+    drop(held);
+    other.end().with_code(0);
+    run.end().with_code(0);
+}

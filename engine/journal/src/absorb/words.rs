@@ -1,0 +1,83 @@
+//! What people are asked, and what they say of plans.
+
+use holdfast_contract::records::{Approval, ApprovalVerdict};
+use holdfast_kernel::event::{ApprovalAsk, Event};
+use holdfast_kernel::id::{Instant, ItemIndex, StepIndex};
+use holdfast_kernel::payload::Payload;
+use holdfast_kernel::state::OpenStage;
+use holdfast_kernel::value::Value;
+
+use super::Core;
+use crate::codec::encode;
+use crate::filer::FilingError;
+use crate::live::Live;
+use crate::project::wait_text;
+use crate::record::Asks;
+use crate::store::Table;
+
+impl Core {
+    /// A person is waited for.
+    pub(super) fn notify_of_wait(
+        &mut self,
+        live: &Live,
+        (step, item): (StepIndex, ItemIndex),
+        ask: &ApprovalAsk,
+        at: Instant,
+    ) -> Result<(), FilingError> {
+        let definition = live.definition.step(step);
+        let id = definition.map_or("", |step| step.id.as_str());
+        let is_fan_out = definition.is_some_and(|step| step.for_each.is_some());
+        let text = wait_text(&live.row.record, id, ask);
+        let item = is_fan_out.then_some(item);
+        let asks = Asks { step: id.to_owned(), item, plan: ask.plan.clone() };
+        self.notify(live, text, Some(asks), at)
+    }
+
+    /// What a person said about a plan is kept with the plan.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others say nothing of a plan")]
+    pub(super) fn keep_word(
+        &mut self,
+        live: &Live,
+        event: &Event,
+        sequence: u64,
+        at: Instant,
+    ) -> Result<(), FilingError> {
+        let (step, item, by, verdict, comment) = match event {
+            Event::ApprovalGiven { step, item, by, output } => {
+                let comment = match output {
+                    Payload::Inline(value) => value.get("comment").and_then(Value::as_text),
+                    Payload::Stored(_) => None,
+                };
+                (step, item, by, ApprovalVerdict::Approved, comment.unwrap_or_default())
+            }
+            Event::ApprovalRejected { step, item, by, failure } => {
+                (step, item, by, ApprovalVerdict::Rejected, failure.message.as_str())
+            }
+            _ => return Ok(()),
+        };
+        let open = live.state.step(*step).and_then(|step| step.items.open.get(item));
+        let Some(OpenStage::Awaiting { ask, .. }) = open.map(|open| &open.stage) else {
+            return Ok(());
+        };
+        let Some(plan) = ask.plan.clone() else { return Ok(()) };
+        let approval = Approval {
+            plan,
+            by: by.clone(),
+            verdict,
+            comment: comment.to_owned(),
+            at,
+            run: Some(live.row.record.run),
+        };
+        self.keep_approval(&approval, sequence)
+    }
+
+    pub(super) fn keep_approval(
+        &mut self,
+        approval: &Approval,
+        sequence: u64,
+    ) -> Result<(), FilingError> {
+        let key = [approval.plan.as_bytes(), &[0], &sequence.to_be_bytes()].concat();
+        self.fresh.put(Table::Approvals, key, encode(approval)?);
+        Ok(())
+    }
+}

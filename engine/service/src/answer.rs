@@ -1,0 +1,144 @@
+//! Answers questions from the store. Every answer is JSON of the type that the question names.
+
+use std::sync::Arc;
+
+use holdfast_contract::plan::PlanId;
+use holdfast_drive::input::{Ask as AskOfRun, Program, Submit, Token};
+use holdfast_journal::lists::ListReader;
+use holdfast_journal::payloads::Payloads;
+use holdfast_journal::query::{Page, ReadError, Reader};
+use holdfast_journal::record::StoredDefinition;
+use holdfast_kernel::event::Request;
+use holdfast_kernel::id::RunId;
+use holdfast_kernel::value::Value;
+use holdfast_runtime::executor::Compile;
+use holdfast_runtime::logs::Logs;
+use holdfast_runtime::wake::Want;
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::wire::ask::{Act, Ask, LoadedRun};
+
+/// What answers are read from. Clones read the same.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The store.
+    pub reader: Reader,
+    /// The files of bodies.
+    pub bodies: Arc<Payloads>,
+    /// The logs of attempts.
+    pub logs: Logs,
+}
+
+/// Why there is no answer; a fragment that fits after "cannot …:".
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct NoAnswer(pub String);
+
+impl From<ReadError> for NoAnswer {
+    fn from(error: ReadError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// JSON of an answer.
+///
+/// # Errors
+/// It cannot be written as JSON: a bug.
+pub fn json(answer: &impl Serialize) -> Result<String, NoAnswer> {
+    serde_json::to_string(answer).map_err(|error| NoAnswer(error.to_string()))
+}
+
+impl Sources {
+    /// The answer to a question that only reads. It blocks.
+    ///
+    /// # Errors
+    /// What is stored cannot be read, or the question is none that the store answers.
+    pub fn read(&self, ask: Ask) -> Result<String, NoAnswer> {
+        let reader = &self.reader;
+        match ask {
+            Ask::Find { text } => json(&reader.find(&text)?),
+            Ask::Runs { filter, after, limit } => {
+                json(&reader.runs(&filter, Page { after, limit })?)
+            }
+            Ask::Run { run } => json(&reader.run(run)?),
+            Ask::Load { run } => json(&self.load(run)?),
+            Ask::Items { run, step, show, after, limit } => {
+                json(&reader.items(run, step, show, Page { after, limit })?)
+            }
+            Ask::Outputs { run } => json(&self.outputs(run)?),
+            Ask::Notifications { after, limit } => {
+                json(&reader.notifications(Page { after, limit })?)
+            }
+            Ask::Plans { beginning } => json(&reader.plans_starting_with(&beginning)?),
+            Ask::Changes { plan, from, limit } => json(&self.changes(&plan, from, limit)?),
+            Ask::Verifications { backup_set } => json(&reader.verifications(&backup_set)?),
+            Ask::Approvals { plan } => json(&reader.approvals(&plan)?),
+            Ask::Definition { digest } => json(&reader.definition(digest)?),
+            Ask::Said { run } => {
+                json(&self.logs.read(run).map_err(|error| NoAnswer(error.to_string()))?)
+            }
+            Ask::Obstacles | Ask::Act(_) | Ask::Watch { .. } => {
+                Err(NoAnswer("the store does not answer this".to_owned()))
+            }
+        }
+    }
+
+    fn load(&self, run: RunId) -> Result<Option<LoadedRun>, NoAnswer> {
+        let loaded = self.reader.load(run)?;
+        Ok(loaded.map(|loaded| LoadedRun {
+            definition: (*loaded.definition).clone(),
+            state: loaded.state,
+        }))
+    }
+
+    fn outputs(&self, run: RunId) -> Result<Option<Value>, NoAnswer> {
+        let Some(loaded) = self.reader.load(run)? else { return Ok(None) };
+        Ok(self.reader.outputs(&loaded.state)?)
+    }
+
+    fn changes(&self, plan: &PlanId, from: u32, limit: u32) -> Result<Vec<Value>, NoAnswer> {
+        let Some(plan) = self.reader.plan(plan)? else {
+            return Err(NoAnswer(format!("there is no {plan}")));
+        };
+        let told = |error: holdfast_journal::lists::ListError| NoAnswer(error.to_string());
+        let list = ListReader::<Value>::open(Arc::clone(&self.bodies), plan.run, &plan.changes);
+        let list = list.map_err(told)?;
+        let until = list.count().min(from.saturating_add(limit));
+        (from..until).map(|place| list.get(place).map_err(told)).collect()
+    }
+}
+
+/// What the executor takes for an act.
+///
+/// # Errors
+/// The definition of a submit cannot be read.
+pub fn want(act: Act, by: String, compile: &Compile) -> Result<Want, NoAnswer> {
+    Ok(match act {
+        Act::Submit { request, stored } => {
+            Want::Submit(Box::new(submit(*request, stored, compile)?))
+        }
+        Act::Retry { run, selection } => Want::Retry { run, selection, by },
+        Act::Cancel { run, how } => Want::Ask { run, ask: AskOfRun::Cancel(how), by },
+        Act::Answer { run, step, item, word } => {
+            Want::Ask { run, ask: AskOfRun::Answer { step, item, word }, by }
+        }
+        Act::Resolve { run, step, item, verdict } => Want::Resolve { run, step, item, verdict, by },
+        Act::Keep(kept) => Want::Keep(kept),
+    })
+}
+
+fn submit(
+    request: Request,
+    stored: Vec<StoredDefinition>,
+    compile: &Compile,
+) -> Result<Submit, NoAnswer> {
+    let of_run = stored.iter().find(|stored| stored.digest == request.definition);
+    let definition = of_run.and_then(StoredDefinition::definition);
+    let unreadable = || NoAnswer("the workflow of the request cannot be read".to_owned());
+    let definition = Arc::new(definition.ok_or_else(unreadable)?);
+    definition.check().map_err(|error| NoAnswer(error.to_string()))?;
+    let language = compile(Arc::clone(&definition));
+    let program = Program { definition, language };
+    Ok(Submit { request, stored, program, token: Token(0) })
+}

@@ -193,7 +193,11 @@ impl Here {
     }
 
     fn act(&mut self, act: Act) -> Result<Reply, Error> {
-        let want = want(act, environment::user(), &self.compile);
+        let by = environment::user();
+        if let Err(refusal) = self.sources.permits(&act, &by) {
+            return Ok(Reply::Refused(refusal));
+        }
+        let want = want(act, by, &self.compile);
         let want = want.map_err(|error| Error::internal(format!("{error}.")))?;
         let reply = self.offline.act(want);
         reply.map_err(|error| Error::unavailable(format!("It was not stored: {error}.")))

@@ -7,6 +7,7 @@ use holdfast_actions::registry::standard;
 use holdfast_actions::repositories::Repositories;
 use holdfast_contract::action::Registry;
 use holdfast_contract::provider::Targets;
+use holdfast_contract::roles::Roles;
 use holdfast_journal::database::Check;
 use holdfast_journal::disk::Disk;
 use holdfast_journal::disk::local::Local;
@@ -69,6 +70,7 @@ pub(crate) struct State {
     lock: StateLock,
     pub(crate) opened: Opened,
     disk: Arc<dyn Disk>,
+    roles: Arc<Roles>,
 }
 
 impl State {
@@ -78,6 +80,7 @@ impl State {
             reader: self.opened.reader.clone(),
             bodies: Arc::clone(&self.opened.bodies),
             logs: Logs::new(Arc::clone(&self.disk)),
+            roles: Arc::clone(&self.roles),
         }
     }
 }
@@ -110,7 +113,8 @@ pub(crate) fn open_state(settings: &Settings, purpose: Use) -> Result<Opening, E
     let disk: Arc<dyn Disk> = Arc::new(disk);
     let opened = open(Arc::clone(&disk), &chance::instance_id(), check)
         .map_err(|error| unusable(&settings.state, &error))?;
-    Ok(Opening::Open(Box::new(State { lock, opened, disk })))
+    let roles = Arc::new(settings.roles());
+    Ok(Opening::Open(Box::new(State { lock, opened, disk, roles })))
 }
 
 fn locked(error: &LockError) -> Error {
@@ -162,7 +166,7 @@ pub(crate) struct Engine {
 
 /// Makes an executor of an open state.
 pub(crate) fn engine(state: State, settings: &Settings, parts: &Parts) -> Engine {
-    let State { lock, opened, disk } = state;
+    let State { lock, opened, disk, roles } = state;
     let reader = opened.reader.clone();
     opened.bodies.seal_with(body_key(parts));
     let active = opened.recovered.active.iter().map(|active| active.run).collect();
@@ -187,7 +191,7 @@ pub(crate) fn engine(state: State, settings: &Settings, parts: &Parts) -> Engine
         cancel_grace: CANCEL_GRACE,
     };
     let (executor, handle) = Executor::new(setup);
-    let sources = Sources { reader, bodies, logs };
+    let sources = Sources { reader, bodies, logs, roles };
     let service = Service { handle: handle.clone(), sources, compile };
     Engine { executor, handle, lock, service, active }
 }
@@ -205,7 +209,7 @@ pub(crate) enum Tried {
 /// # Errors
 /// Something in it cannot be used.
 pub(crate) fn try_undriven(settings: &Settings, parts: &Parts) -> Result<Tried, Error> {
-    let State { lock, opened, disk } = match open_state(settings, Use::Acts)? {
+    let State { lock, opened, disk, roles } = match open_state(settings, Use::Acts)? {
         Opening::Open(state) => *state,
         Opening::Owned(error) => return Ok(Tried::Owned(error)),
     };
@@ -214,6 +218,6 @@ pub(crate) fn try_undriven(settings: &Settings, parts: &Parts) -> Result<Tried, 
     let compile = compile(&parts.actions);
     let offline = Offline::new(opened, Arc::clone(&compile));
     let (reader, bodies) = (offline.reader.clone(), Arc::clone(&offline.bodies));
-    let sources = Sources { reader, bodies, logs: Logs::new(disk) };
+    let sources = Sources { reader, bodies, logs: Logs::new(disk), roles };
     Ok(Tried::Open(Box::new(Here { offline, sources, unfinished, compile, _lock: lock })))
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use holdfast_actions::allow::{AllowedCommand, AllowedCommands};
+use holdfast_contract::roles::Roles;
 use holdfast_drive::grants::Limits;
 use holdfast_kernel::definition::SecretReference;
 use holdfast_language::configuration::Configuration;
@@ -61,6 +62,11 @@ impl Settings {
             writes: command.writes,
         });
         AllowedCommands::new(entries.collect())
+    }
+
+    /// Who has which role.
+    pub(crate) fn roles(&self) -> Roles {
+        Roles(self.configuration.roles.clone())
     }
 
     /// The limits of this process.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use holdfast_contract::provider::{Provider, Targets};
+use holdfast_contract::records::Approval;
 use holdfast_files::{FilesTarget, Mounts, Settings as FilesSettings};
 use holdfast_kernel::event::TargetReference;
 use holdfast_kernel::failure::{Class, Failure};
@@ -86,5 +87,18 @@ impl Targets for LocalTargets {
             target.name, target.identity
         );
         Err(Failure::without_effect(Class::Conflict, message))
+    }
+
+    fn may_restore(
+        &self,
+        target: &TargetReference,
+        words: &[Approval],
+        initiator: &str,
+    ) -> Result<(), String> {
+        let configured = self.settings.configuration.targets.get(&target.name);
+        match configured.map(|target| target.approval.as_slice()) {
+            None | Some([]) => Ok(()),
+            Some(wanted) => self.settings.roles().approved(words, wanted, initiator),
+        }
     }
 }

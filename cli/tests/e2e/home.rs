@@ -94,6 +94,13 @@ impl Home {
         Said::of(self.command(arguments).output().expect("the program starts"))
     }
 
+    /// Runs the program to its end, as if somebody of this name did.
+    pub(crate) fn as_user(&self, name: &str, arguments: &[&str]) -> Said {
+        let mut command = self.command(arguments);
+        command.env("USER", name);
+        Said::of(command.output().expect("the program starts"))
+    }
+
     /// Starts the program.
     pub(crate) fn start(&self, arguments: &[&str]) -> Started {
         let child = self

@@ -108,3 +108,56 @@ fn who_waits_for_a_person_gives_its_group_back_and_needs_it_again() {
     other.end().with_code(0);
     run.end().with_code(0);
 }
+
+#[test]
+fn who_asked_may_not_answer_and_who_is_not_asked_may_not_either() {
+    let home = home();
+    let text = ASKING.replace("by: [tester, approver]", "by: [approver]");
+    home.write("workflows/asking.yaml", &text);
+    let mut run = home.start(&["run", "asking", "--input", "self=false"]);
+    run.wait_for_talk("to answer: holdfast approve");
+    let id = run_of(&home);
+    let own = home.holdfast(&["approve", &id]).with_code(5);
+    assert!(own.talk.contains("another person has to answer"), "{own:#?}");
+    let other = home.as_user("ann", &["approve", &id]).with_code(0);
+    assert!(other.talk.contains("Approved"), "{other:#?}");
+    run.end().with_code(0);
+    let roles = "holdfast_config: 1\nallow: { commands: [/bin/sh] }\nroles: { approver: [ann] }\n";
+    home.write("holdfast.yaml", roles);
+    let mut run = home.start(&["run", "asking"]);
+    run.wait_for_talk("to answer: holdfast approve");
+    let id = run_of(&home);
+    let stranger = home.as_user("bob", &["approve", &id]).with_code(5);
+    assert!(stranger.talk.contains("approver is asked, and bob is not"), "{stranger:#?}");
+    home.as_user("ann", &["approve", &id]).with_code(0);
+    run.end().with_code(0);
+}
+
+#[test]
+fn inv_08_a_plan_is_applied_only_with_the_approval_that_its_target_asks_for() {
+    let home = Home::new();
+    home.write(
+        "holdfast.yaml",
+        "holdfast_config: 1\nrepository: { path: ./backups, password: { file: ./backups.key } }\ntargets:\n  documents: { kind: files, root: ./documents, restore: { approval: [approver] } }\n",
+    );
+    home.write("backups.key", "open sesame\n");
+    std::fs::create_dir(home.path("documents")).expect("a folder is made");
+    home.write("documents/a", "first");
+    home.holdfast(&["repository", "init"]).with_code(0);
+    home.holdfast(&["run", "files/backup", "--input", "target=documents"]).with_code(0);
+    home.write("documents/a", "second");
+    let said = home.holdfast(&["run", "files/preview", "--input", "target=documents"]).with_code(0);
+    let plan = said.out.lines().find_map(|line| line.strip_prefix("plan ")).expect("a plan").trim();
+    let input = format!("plan={plan}");
+    let refused = home.holdfast(&["run", "files/restore", "--input", &input]).with_code(1);
+    assert!(refused.talk.contains("asks for the approval of approver"), "{refused:#?}");
+    assert_eq!(home.read("documents/a"), "second");
+    home.holdfast(&["approve", plan]).with_code(0);
+    let own = home.holdfast(&["run", "files/restore", "--input", &input]).with_code(1);
+    assert!(own.talk.contains("may not"), "the same person: {own:#?}");
+    home.as_user("ann", &["approve", plan, "--comment", "fine"]).with_code(0);
+    let shown = home.holdfast(&["plan", "show", plan]).with_code(0);
+    assert!(shown.out.contains("by ann: fine"), "{shown:#?}");
+    home.holdfast(&["run", "files/restore", "--input", &input]).with_code(0);
+    assert_eq!(home.read("documents/a"), "first");
+}

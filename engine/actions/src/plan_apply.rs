@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use holdfast_contract::action::{Action, Input, Output, Probe};
 use holdfast_contract::attempt::{Attempt, Progress};
-use holdfast_contract::plan::Change;
+use holdfast_contract::plan::{Change, Plan};
 use holdfast_contract::provider::{Applied, Applying, Begun, Found, Kept, Made, Provider, Targets};
 use holdfast_contract::spec::{ActionSpec, Batch, Defaults, Env, Field, ItemUse, Shape, TargetUse};
 use holdfast_kernel::definition::{EffectClass, RunWhen, Writes};
@@ -91,8 +91,25 @@ impl Apply {
             .await?;
         // The target of the plan, whatever the run says: its identity is checked once more.
         let reference = plan.plan.target.clone();
+        self.check_approval(attempt, &plan.plan).await?;
         let target = crate::target::open_this(attempt, &self.targets, reference).await?;
         Ok(Opened { plan, target, kept })
+    }
+
+    /// The target's policy, whatever the graph of the workflow says.
+    async fn check_approval(&self, attempt: &Attempt, plan: &Plan) -> Result<(), Failure> {
+        let (targets, at, plan) = (Arc::clone(&self.targets), attempt.clone(), plan.clone());
+        attempt
+            .blocking(move || {
+                let records = at.records();
+                let words = records.approvals(&plan.id)?;
+                let allowed = targets.may_restore(&plan.target, &words, &records.initiator());
+                allowed.map_err(|why| {
+                    let message = format!("{} may not be applied: {why}", plan.id);
+                    Failure::without_effect(Class::Rejected, message)
+                })
+            })
+            .await
     }
 
     /// What is to be applied for one item, noted where it has to be.

@@ -9,6 +9,7 @@ use holdfast_actions::allow::AllowedCommands;
 use holdfast_actions::registry::standard;
 use holdfast_actions::repositories::Repositories;
 use holdfast_contract::provider::{Provider, Targets};
+use holdfast_contract::records::Approval;
 use holdfast_contract::spec::{ActionSpec, Defaults, Field, Presence, Secrets, Shape};
 use holdfast_kernel::event::TargetReference;
 use holdfast_kernel::failure::{Class, Failure};
@@ -30,6 +31,15 @@ impl NoTargets {
 impl Targets for NoTargets {
     fn open(&self, _target: &TargetReference) -> Result<Arc<dyn Provider>, Failure> {
         Err(Self::refused())
+    }
+
+    fn may_restore(
+        &self,
+        _target: &TargetReference,
+        _words: &[Approval],
+        _initiator: &str,
+    ) -> Result<(), String> {
+        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ pub mod list;
 pub mod plan;
 pub mod provider;
 pub mod records;
+pub mod roles;
 pub mod secret;
 pub mod spec;
 pub mod time;

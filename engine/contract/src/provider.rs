@@ -15,6 +15,7 @@ use crate::attempt::Attempt;
 use crate::entry::{EntryKind, EntrySource, LeftOut, Metadata, TreePath};
 use crate::list::ListOut;
 use crate::plan::Change;
+use crate::records::Approval;
 use crate::unit::Range;
 
 /// The targets of a process, by reference.
@@ -25,6 +26,18 @@ pub trait Targets: Send + Sync {
     /// Class `not_found` or `auth`: it is not there or cannot be used. Class `conflict`: what is there is not
     /// what the run, plan or set is pinned to.
     fn open(&self, target: &TargetReference) -> Result<Arc<dyn Provider>, Failure>;
+
+    /// Whether the target's policy lets a plan be applied, by what people said of it, in a run that this person
+    /// asked for.
+    ///
+    /// # Errors
+    /// A fragment that says why not.
+    fn may_restore(
+        &self,
+        target: &TargetReference,
+        words: &[Approval],
+        initiator: &str,
+    ) -> Result<(), String>;
 }
 
 /// What of a target is asked for; everything empty is all of it.

@@ -37,6 +37,8 @@ pub struct Configuration {
     pub repositories: BTreeMap<String, RepositoryConfiguration>,
     /// The targets, by name.
     pub targets: BTreeMap<String, TargetConfiguration>,
+    /// Who has which role. A role that is not listed is everybody's who may use the state.
+    pub roles: BTreeMap<String, Vec<String>>,
     /// What may be done on this machine.
     pub allow: Allow,
     /// How much goes on at once.
@@ -61,6 +63,8 @@ pub struct RepositoryConfiguration {
 pub struct TargetConfiguration {
     /// What people call it by, besides its name.
     pub labels: BTreeMap<String, String>,
+    /// Whose approval a plan needs before it is applied, names or roles; empty: nobody's.
+    pub approval: Vec<String>,
     /// What kind of target it is, with what that kind needs.
     pub kind: TargetKind,
 }
@@ -196,11 +200,18 @@ fn read_into(sink: &mut Sink<'_>) -> Option<Configuration> {
     Some(Configuration {
         repositories: repository::read(sink, &root),
         targets: target::read(sink, &root),
+        roles: roles(&root),
         allow: get(&root, "allow").map(|node| allow::read(sink, node)).unwrap_or_default(),
         limits: get(&root, "limits").map(limits).unwrap_or_default(),
         retention: retention::read(sink, &root),
         warnings: Vec::new(),
     })
+}
+
+fn roles(root: &Node) -> BTreeMap<String, Vec<String>> {
+    let entries = get(root, "roles").and_then(Node::entries).unwrap_or_default();
+    let people = |entry: &yaml::Entry| (entry.key.clone(), target::texts(Some(&entry.value)));
+    entries.iter().map(people).collect()
 }
 
 /// Whether the file is a workflow, which is then all that is said: no key of it would be known here.

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use holdfast_contract::plan::PlanId;
+use holdfast_contract::records::{Approval, Keep};
+use holdfast_contract::roles::Roles;
 use holdfast_drive::input::{Ask as AskOfRun, Program, Submit, Token};
+use holdfast_drive::output::Refusal;
 use holdfast_journal::lists::ListReader;
 use holdfast_journal::payloads::Payloads;
 use holdfast_journal::query::{Page, ReadError, Reader};
 use holdfast_journal::record::StoredDefinition;
-use holdfast_kernel::event::Request;
+use holdfast_kernel::event::{Initiator, Request};
 use holdfast_kernel::id::RunId;
+use holdfast_kernel::state::OpenStage;
 use holdfast_kernel::value::Value;
 use holdfast_runtime::executor::Compile;
 use holdfast_runtime::logs::Logs;
@@ -28,6 +32,8 @@ pub struct Sources {
     pub bodies: Arc<Payloads>,
     /// The logs of attempts.
     pub logs: Logs,
+    /// Who has which role.
+    pub roles: Arc<Roles>,
 }
 
 /// Why there is no answer; a fragment that fits after "cannot …:".
@@ -50,6 +56,41 @@ pub fn json(answer: &impl Serialize) -> Result<String, NoAnswer> {
 }
 
 impl Sources {
+    /// Whether a person may do this: answer what somebody is asked.
+    ///
+    /// # Errors
+    /// They may not, and why.
+    pub fn permits(&self, act: &Act, by: &str) -> Result<(), Refusal> {
+        let Act::Answer { run, step, item, .. } = act else { return Ok(()) };
+        let unreadable = |error: ReadError| Refusal::Unreadable(error.to_string());
+        let loaded = self.reader.load(*run).map_err(unreadable)?.ok_or(Refusal::NoSuchRun)?;
+        let open = loaded.state.step(*step).and_then(|step| step.items.open.get(item));
+        let Some(OpenStage::Awaiting { ask, .. }) = open.map(|open| &open.stage) else {
+            return Err(Refusal::NotAsked);
+        };
+        if !self.roles.has(by, &ask.by) {
+            let wanted = ask.by.join(" or ");
+            return Err(Refusal::NotForYou(format!("{wanted} is asked, and {by} is not")));
+        }
+        if !ask.allow_self && self.person_of(*run).map_err(unreadable)? == by {
+            let told = format!("{by} asked for the run, so another person has to answer");
+            return Err(Refusal::NotForYou(told));
+        }
+        Ok(())
+    }
+
+    /// The person that a run goes back to: of a child run, who asked for its first ancestor.
+    fn person_of(&self, run: RunId) -> Result<String, ReadError> {
+        let mut run = run;
+        loop {
+            let Some(record) = self.reader.run(run)? else { return Ok(String::new()) };
+            match record.initiator {
+                Initiator::User(name) => return Ok(name),
+                Initiator::Parent { run: parent, .. } => run = parent,
+            }
+        }
+    }
+
     /// The answer to a question that only reads. It blocks.
     ///
     /// # Errors
@@ -124,8 +165,16 @@ pub fn want(act: Act, by: String, compile: &Compile) -> Result<Want, NoAnswer> {
             Want::Ask { run, ask: AskOfRun::Answer { step, item, word }, by }
         }
         Act::Resolve { run, step, item, verdict } => Want::Resolve { run, step, item, verdict, by },
-        Act::Keep(kept) => Want::Keep(kept),
+        Act::Keep(kept) => Want::Keep(Box::new(named(*kept, by))),
     })
+}
+
+/// What a person says of a plan is said in their own name.
+fn named(kept: Keep, by: String) -> Keep {
+    match kept {
+        Keep::Approval(approval) => Keep::Approval(Approval { by, ..approval }),
+        kept @ (Keep::Plan(_) | Keep::Verification(_)) => kept,
+    }
 }
 
 fn submit(

@@ -145,6 +145,13 @@ impl Service {
     }
 
     async fn act(&self, act: Act, by: String) -> Result<String, NoAnswer> {
+        let (sources, asked, person) = (self.sources.clone(), act.clone(), by.clone());
+        let permitted = tasks::spawn_blocking(move || sources.permits(&asked, &person)).await;
+        match permitted {
+            Ok(Ok(())) => {}
+            Ok(Err(refusal)) => return json(&Reply::Refused(refusal)),
+            Err(error) => return Err(NoAnswer(format!("a bug in holdfast: {error}"))),
+        }
         let want = want(act, by, &self.compile)?;
         let reply: Result<Reply, _> = self.handle.ask(want).await;
         json(&reply.map_err(|gone| NoAnswer(gone.to_string()))?)

@@ -18,6 +18,7 @@ pub(super) const CONFIGURATION: Place = Place {
         not_built("channels"),
         not_built("notify"),
         optional("retention", Kind::Place(&RETENTION)),
+        optional("roles", Kind::Map(&Kind::Name, &Kind::List(&Kind::Text))),
         optional("allow", Kind::Place(&ALLOW)),
         optional("limits", Kind::Place(&LIMITS)),
     ],
@@ -44,9 +45,14 @@ pub(super) const FILES: Place = Place {
         optional("include", Kind::List(&Kind::Text)),
         optional("exclude", Kind::List(&Kind::Text)),
         optional("one_file_system", Kind::Boolean),
+        optional("restore", Kind::Place(&RESTORE)),
         optional("labels", Kind::Map(&Kind::Text, &Kind::Text)),
     ],
 };
+
+/// What a restore of a target asks for.
+const RESTORE: Place =
+    Place { name: "`restore`", keys: &[optional("approval", Kind::List(&Kind::Text))] };
 
 /// Which backup sets are kept.
 const RETENTION: Place = Place {
@@ -118,9 +124,17 @@ mod tests {
 
     #[test]
     fn the_page_lists_every_key_that_is_built_and_no_other() {
-        for place in
-            [&CONFIGURATION, &REPOSITORY, &SECRET, &FILES, &RETENTION, &ALLOW, &COMMAND, &LIMITS]
-        {
+        for place in [
+            &CONFIGURATION,
+            &REPOSITORY,
+            &SECRET,
+            &FILES,
+            &RESTORE,
+            &RETENTION,
+            &ALLOW,
+            &COMMAND,
+            &LIMITS,
+        ] {
             let built = place.keys.iter().filter(|key| key.need != Need::NotBuilt);
             let built: Vec<&str> = built.map(|key| key.name).collect();
             assert_eq!(listed(place.name), built, "{}", place.name);

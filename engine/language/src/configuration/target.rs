@@ -87,6 +87,7 @@ fn files(sink: &mut Sink<'_>, node: &Node) -> Option<TargetConfiguration> {
             .iter()
             .filter_map(|label| Some((label.key.clone(), label.value.text()?.to_owned())))
             .collect(),
+        approval: texts(get(node, "restore").and_then(|restore| get(restore, "approval"))),
         kind: TargetKind::Files(FilesConfiguration {
             root: root?,
             include,
@@ -94,4 +95,10 @@ fn files(sink: &mut Sink<'_>, node: &Node) -> Option<TargetConfiguration> {
             one_file_system: one_file_system.and_then(Value::as_boolean).unwrap_or(true),
         }),
     })
+}
+
+/// The texts of a list.
+pub(super) fn texts(list: Option<&Node>) -> Vec<String> {
+    let list = list.and_then(Node::list).unwrap_or_default();
+    list.iter().filter_map(Node::text).map(str::to_owned).collect()
 }

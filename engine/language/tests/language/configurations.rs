@@ -44,9 +44,11 @@ targets:
     include: [reports, "/a/b/"]
     exclude: ["**/*.tmp", "{x,y}/[0-9]?"]
     one_file_system: false
+    restore: { approval: [approver] }
     labels: { team: office }
   all: { kind: files, root: / }
 retention: { last: 7, hourly: 1, daily: 14, weekly: 8, monthly: 12, yearly: 3, within: 30d }
+roles: { approver: [ann, bob] }
 allow:
   commands:
     - /usr/bin/psql
@@ -71,6 +73,7 @@ limits: { attempts: 8, reserve_mib: 1024 }
         ..files("documents")
     };
     let target = |files, labels: &[(&str, &str)]| TargetConfiguration {
+        approval: if labels.is_empty() { Vec::new() } else { vec![text("approver")] },
         labels: labels.iter().map(|(name, value)| (text(name), text(value))).collect(),
         kind: TargetKind::Files(files),
     };
@@ -85,6 +88,7 @@ limits: { attempts: 8, reserve_mib: 1024 }
             (text("all"), target(files("/"), &[])),
             (text("documents"), target(documents, &[("team", "office")])),
         ]),
+        roles: BTreeMap::from([(text("approver"), vec![text("ann"), text("bob")])]),
         allow: Allow {
             commands: vec![
                 command("/usr/bin/psql", Writes::Target),

@@ -317,6 +317,12 @@ pub(crate) enum SetWhat {
         #[arg(long, value_name = "PERCENT", default_value = "100%")]
         read: String,
     },
+    /// Take away the sets that no rule keeps, of every target.
+    Prune {
+        /// Only say what would go, and why.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Write it, or one path of it, as plain files, a tar archive or a JSON bundle.
     Export {
         /// The set.
@@ -378,6 +384,8 @@ pub(crate) enum RepositoryWhat {
     Init,
     /// Say what it holds and who works on it.
     Status,
+    /// Remove lock files that restic left when it died.
+    Unlock,
 }
 
 /// `init`.

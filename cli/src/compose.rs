@@ -57,7 +57,12 @@ pub(crate) fn parts(settings: &Settings, output: Output) -> Parts {
     let repositories = Arc::new(repository::repositories(settings, output));
     let programs = settings.configuration.allow.commands.iter();
     let programs = programs.map(|command| (command.path.clone(), command.writes)).collect();
-    let registry = standard(allowed, &(Arc::clone(&targets) as Arc<dyn Targets>), &repositories);
+    let registry = standard(
+        allowed,
+        &(Arc::clone(&targets) as Arc<dyn Targets>),
+        &repositories,
+        settings.keep_rules(),
+    );
     let plain = Actions::new(registry.specs()).with_programs(programs);
     let workflows = LocalWorkflows::new(settings.base.join("workflows"), plain.clone());
     let actions = plain.with_workflows(Arc::new(workflows));

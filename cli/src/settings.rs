@@ -8,6 +8,7 @@ use holdfast_drive::grants::Limits;
 use holdfast_kernel::definition::SecretReference;
 use holdfast_language::configuration::Configuration;
 use holdfast_language::source::Source;
+use holdfast_repository::prune::KeepRules;
 
 use crate::arguments::Shared;
 use crate::environment;
@@ -62,6 +63,20 @@ impl Settings {
             writes: command.writes,
         });
         AllowedCommands::new(entries.collect())
+    }
+
+    /// The rules of retention, if the configuration has some.
+    pub(crate) fn keep_rules(&self) -> Option<KeepRules> {
+        let retention = self.configuration.retention.as_ref()?;
+        Some(KeepRules {
+            last: retention.last,
+            hourly: retention.hourly,
+            daily: retention.daily,
+            weekly: retention.weekly,
+            monthly: retention.monthly,
+            yearly: retention.yearly,
+            within: retention.within,
+        })
     }
 
     /// Who has which role.

@@ -1,9 +1,10 @@
 //! The workflows that ship with the program, compiled in: what people run first, and copy.
 
 /// Each with its name and text.
-const ALL: [(&str, &str); 4] = [
+const ALL: [(&str, &str); 5] = [
     ("files/backup", include_str!("../../workflows/files/backup.yaml")),
     ("files/preview", include_str!("../../workflows/files/preview.yaml")),
+    ("files/prune", include_str!("../../workflows/files/prune.yaml")),
     ("files/restore", include_str!("../../workflows/files/restore.yaml")),
     ("files/verify", include_str!("../../workflows/files/verify.yaml")),
 ];
@@ -14,6 +15,6 @@ pub(crate) fn text(name: &str) -> Option<&'static str> {
 }
 
 /// All of them, by name.
-pub(crate) fn names() -> [&'static str; 4] {
+pub(crate) fn names() -> [&'static str; 5] {
     ALL.map(|(name, _)| name)
 }

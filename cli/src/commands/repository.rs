@@ -27,6 +27,7 @@ pub(crate) fn perform(
     match what {
         RepositoryWhat::Init => init(settings, output),
         RepositoryWhat::Status => status(settings, output),
+        RepositoryWhat::Unlock => unlock(settings, output),
     }
 }
 
@@ -40,6 +41,26 @@ pub(super) fn init(settings: &Settings, output: Output) -> Result<ExitCode, Erro
     let made = Repository::create(&place.path, &password);
     made.map_err(|refused| unusable(&Failure::from(refused)))?;
     output.talk(format!("The repository {} was made.", place.path.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Removes the lock files that restic left; those of one that works are named and stay.
+fn unlock(settings: &Settings, output: Output) -> Result<ExitCode, Error> {
+    let place = place(settings).map_err(Error::usage)?;
+    let unlocked = holdfast_repository::lock::unlock(&place.path, clock::now());
+    let unlocked = unlocked.map_err(|refused| unusable(&Failure::from(refused)))?;
+    for path in &unlocked.removed {
+        output.line(path.display().to_string());
+    }
+    if let Some(fresh) = unlocked.fresh.first() {
+        return Err(Error::rejected(format!("restic works on the repository: {}.", fresh.display()))
+            .hint("If it does not, its lock counts as left after 30 minutes; `restic unlock` removes it now."));
+    }
+    output.talk(match unlocked.removed.len() {
+        0 => "There was no lock of restic. Our own locks end with their process.".to_owned(),
+        1 => "1 lock of restic was removed.".to_owned(),
+        many => format!("{many} locks of restic were removed."),
+    });
     Ok(ExitCode::SUCCESS)
 }
 

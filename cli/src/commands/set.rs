@@ -59,6 +59,11 @@ pub(crate) fn perform(
             let submission = Submission { workflow: "files/verify".to_owned(), inputs };
             drive::run(&submission, settings, output)
         }
+        SetWhat::Prune { dry_run } => {
+            let inputs = vec![format!("dry_run={dry_run}")];
+            let submission = Submission { workflow: "files/prune".to_owned(), inputs };
+            drive::run(&submission, settings, output)
+        }
         SetWhat::Export { set, to, only, format } => export::perform(
             &parts,
             set,

@@ -419,3 +419,43 @@ fn inv_05_a_set_is_partial_if_anything_it_depends_on_is() {
     // A partial set is not what a restore starts from by itself.
     run(&home, "files/preview", &["target=documents"]).with_code(1);
 }
+
+#[test]
+fn inv_11_a_prune_says_first_what_would_go_and_why_and_then_does_just_that() {
+    let home = home();
+    let mut sets = Vec::new();
+    for number in 0..3 {
+        home.write("documents/f0/g0", &format!("version {number}\n"));
+        let said = run(&home, "files/backup", &["target=documents"]).with_code(0);
+        sets.push(output(&said, "backup_set"));
+    }
+    let refused = home.holdfast(&["set", "prune", "--dry-run"]).with_code(1);
+    assert!(refused.talk.contains("there are no rules"), "{refused:#?}");
+    home.write("holdfast.yaml", &format!("{CONFIGURATION}retention: {{ last: 1 }}\n"));
+
+    // A plan that was stored keeps the set that it was made from.
+    let previewed = format!("backup_set={}", sets[0]);
+    run(&home, "files/preview", &["target=documents", &previewed]).with_code(0);
+    let planned = home.holdfast(&["set", "prune", "--dry-run"]).with_code(0);
+    let line = |set: &str| {
+        let line = planned.out.lines().find(|line| line.contains(set));
+        line.unwrap_or_else(|| panic!("no line of {set}: {planned:#?}")).to_owned()
+    };
+    assert!(line(&sets[2]).contains("keep"), "{planned:#?}");
+    assert!(line(&sets[2]).ends_with("it is the newest complete one"), "{planned:#?}");
+    assert!(line(&sets[1]).contains("remove"), "{planned:#?}");
+    assert!(line(&sets[1]).ends_with("no rule keeps it"), "{planned:#?}");
+    assert!(line(&sets[0]).ends_with("needs it until it expires"), "{planned:#?}");
+    let listed = |home: &Home| home.holdfast(&["sets"]).with_code(0).out;
+    assert!(listed(&home).contains(&sets[1]), "a plan changes nothing");
+
+    let done = home.holdfast(&["set", "prune"]).with_code(0);
+    assert_eq!(output(&done, "removed"), "1");
+    let after = listed(&home);
+    assert!(!after.contains(&sets[1]), "{after}");
+    assert!(after.contains(&sets[0]) && after.contains(&sets[2]), "{after}");
+    let mut check = Command::new("restic");
+    check.args(["--no-cache", "-r", "backups", "--password-file", "backups.key", "check"]);
+    let checked = check.current_dir(home.path(".")).output().expect("restic starts");
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+}

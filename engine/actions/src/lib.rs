@@ -19,6 +19,7 @@ pub mod plan_freeze;
 pub mod plan_open;
 pub mod plan_report;
 pub mod plans;
+pub mod prune;
 pub mod registry;
 pub mod repositories;
 pub mod seal;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use holdfast_contract::action::Registry;
 use holdfast_contract::provider::Targets;
+use holdfast_repository::prune::KeepRules;
 
 use crate::allow::AllowedCommands;
 use crate::approval::Approval;
@@ -18,6 +19,7 @@ use crate::plan_freeze::Freeze;
 use crate::plan_open::OpenPlan;
 use crate::plan_report::Report;
 use crate::plans::Plans;
+use crate::prune::Prune;
 use crate::repositories::Repositories;
 use crate::seal::Seal;
 use crate::sleep::Sleep;
@@ -28,6 +30,7 @@ pub fn standard(
     allowed: AllowedCommands,
     targets: &Arc<dyn Targets>,
     repositories: &Arc<Repositories>,
+    keep: Option<KeepRules>,
 ) -> Registry {
     let plans = Arc::new(Plans::default());
     let (targets, sets) = (|| Arc::clone(targets), || Arc::clone(repositories));
@@ -46,5 +49,6 @@ pub fn standard(
         Arc::new(OpenPlan::new(Arc::clone(&plans))),
         Arc::new(Apply::new(targets(), sets(), plans)),
         Arc::new(Report),
+        Arc::new(Prune::new(sets(), keep)),
     ])
 }

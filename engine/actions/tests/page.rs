@@ -46,7 +46,7 @@ impl Targets for NoTargets {
 fn made() -> String {
     let targets: Arc<dyn Targets> = Arc::new(NoTargets);
     let repositories = Arc::new(Repositories::new(Box::new(|| Err(NoTargets::refused()))));
-    standard(AllowedCommands::default(), &targets, &repositories).specs().fold(
+    standard(AllowedCommands::default(), &targets, &repositories, None).specs().fold(
         String::new(),
         |mut page, spec| {
             page.push('\n');

@@ -2,6 +2,8 @@
 //!
 //! Actions never see the journal; this is all of it that they see.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{Digest, EffectKey, Instant, RunId};
 use holdfast_kernel::value::Value;
@@ -63,6 +65,13 @@ pub trait Records: Send + Sync {
     /// Class `internal`: what is stored cannot be read.
     fn approvals(&self, plan: &PlanId) -> Result<Vec<Approval>, Failure>;
 
+    /// The runs that have not ended, and the sets that something refers to, each with what that is: runs that have
+    /// not ended, plans that have not expired at `now`, items in doubt. It blocks.
+    ///
+    /// # Errors
+    /// Class `internal`: what is stored cannot be read.
+    fn references(&self, now: Instant) -> Result<References, Failure>;
+
     /// The name of who asked for the run; of a child run, of its parent's first ancestor.
     fn initiator(&self) -> String;
 
@@ -112,6 +121,15 @@ pub enum ApprovalVerdict {
     Approved,
     /// It may not.
     Rejected,
+}
+
+/// What must stay because something refers to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct References {
+    /// The runs that have not ended.
+    pub active: BTreeSet<RunId>,
+    /// The ids of sets, each with what refers to it, a fragment.
+    pub sets: BTreeMap<String, String>,
 }
 
 /// What a verification of a backup set found.
@@ -251,6 +269,10 @@ impl Records for NoRecords {
     }
 
     fn approvals(&self, _plan: &PlanId) -> Result<Vec<Approval>, Failure> {
+        Self::refused()
+    }
+
+    fn references(&self, _now: Instant) -> Result<References, Failure> {
         Self::refused()
     }
 

@@ -1,9 +1,13 @@
 //! What is kept beside the events of runs: plans, and what verifications found.
 
 use holdfast_contract::plan::{Plan, PlanId};
-use holdfast_contract::records::{Approval, Verification};
+use holdfast_contract::records::{Approval, References, Verification};
+use holdfast_kernel::id::Instant;
+use holdfast_kernel::status::RunStatus;
+use holdfast_kernel::value::Value;
 
-use crate::query::{LONGEST_PAGE, ReadError, Reader};
+use crate::query::{Filter, LONGEST_PAGE, Page, ReadError, Reader};
+use crate::record::RunRecord;
 use crate::store::{Keys, Order, Table};
 
 /// The shortest beginning of a plan's id that names one: an empty variable must not name the only plan there is.
@@ -31,6 +35,62 @@ impl Reader {
             let (view, table) = (core.view(source), Table::Verifications);
             let rows = view.scan(table, &keys, Order::Ascending, LONGEST_PAGE)?;
             rows.iter().map(|(_, row)| Ok(view.decode(table, row)?)).collect()
+        })
+    }
+
+    /// What must stay because something refers to it: the sets of runs that have not ended, of plans that have not
+    /// expired at `now`, and of runs with items in doubt.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn references(&self, now: Instant) -> Result<References, ReadError> {
+        let mut found = References::default();
+        let plans = self.all_plans()?;
+        for plan in plans.iter().filter(|plan| plan.expires_at > now) {
+            let what = format!("{} needs it until it expires", plan.id);
+            found.sets.insert(plan.backup_set.clone(), what);
+        }
+        let of_plan = |id: &str| plans.iter().find(|plan| plan.id.as_str() == id);
+        let mut named = |record: &RunRecord, why: &str| {
+            let mut ids = Vec::new();
+            mentioned(&record.inputs, &mut ids);
+            for id in ids {
+                let set = of_plan(&id).map_or(id, |plan| plan.backup_set.clone());
+                found.sets.entry(set).or_insert_with(|| format!("{} {why}", record.run));
+            }
+        };
+        for record in self.of_statuses(&[RunStatus::Queued, RunStatus::Running])? {
+            named(&record, "works with it");
+            found.active.insert(record.run);
+        }
+        for record in self.of_statuses(&[RunStatus::Failed, RunStatus::Partial])? {
+            if record.counts.unknown > 0 {
+                named(&record, "has items in doubt");
+            }
+        }
+        Ok(found)
+    }
+
+    /// Every run of these statuses.
+    fn of_statuses(&self, statuses: &[RunStatus]) -> Result<Vec<RunRecord>, ReadError> {
+        let filter = Filter { statuses: statuses.to_vec(), ..Filter::default() };
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.runs(&filter, Page { after, limit: LONGEST_PAGE })?;
+            found.extend(page.rows);
+            after = page.next;
+            if after.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    fn all_plans(&self) -> Result<Vec<Plan>, ReadError> {
+        let keys = Keys::starting_with(b"plan_");
+        self.look(|core, source| {
+            let view = core.view(source);
+            let rows = view.scan(Table::Plans, &keys, Order::Ascending, usize::MAX)?;
+            rows.iter().map(|(_, row)| Ok(view.decode(Table::Plans, row)?)).collect()
         })
     }
 
@@ -62,5 +122,18 @@ impl Reader {
             let rows = view.scan(Table::Plans, &keys, Order::Ascending, SEVERAL)?;
             rows.iter().map(|(_, row)| Ok(view.decode(Table::Plans, row)?)).collect()
         })
+    }
+}
+
+/// The ids of sets and plans that a value mentions.
+fn mentioned(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Text(text) if text.starts_with("set_") || text.starts_with("plan_") => {
+            found.push(text.clone());
+        }
+        Value::List(list) => list.iter().for_each(|value| mentioned(value, found)),
+        Value::Map(map) => map.values().for_each(|value| mentioned(value, found)),
+        Value::None | Value::Boolean(_) | Value::Integer(_) | Value::Number(_) | Value::Text(_) => {
+        }
     }
 }

@@ -192,8 +192,6 @@ codes! {
         "Two entries of one program could promise different things about what it writes."
     KeepsNothing "HF0608" "The retention keeps nothing"
         "Without a single rule no backup set would be kept."
-    RetentionNotBuilt "HF0609" "Retention is not carried out yet"
-        "The rules are read, and this version removes nothing. This is a warning."
 }
 
 impl Code {

@@ -152,7 +152,7 @@ fn list(entries: Vec<String>) -> StringList {
     list
 }
 
-fn zoned(at: Instant) -> Result<Zoned, Refused> {
+pub(crate) fn zoned(at: Instant) -> Result<Zoned, Refused> {
     Timestamp::from_microsecond(at.0)
         .map(|time| time.to_zoned(TimeZone::UTC))
         .map_err(|error| Refused::Invalid(format!("{} is no time: {error}", at.0)))

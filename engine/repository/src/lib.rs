@@ -23,6 +23,7 @@ mod node;
 pub mod open;
 mod place;
 mod previous;
+pub mod prune;
 pub mod read;
 pub mod reclaim;
 pub mod refused;

@@ -101,6 +101,43 @@ fn held_by(mut file: File) -> Refused {
     Refused::Locked { by }
 }
 
+/// What became of the lock files of restic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unlocked {
+    /// Those that were left and are removed.
+    pub removed: Vec<PathBuf>,
+    /// Those that count.
+    pub fresh: Vec<PathBuf>,
+}
+
+/// Removes the lock files that restic left.
+///
+/// # Errors
+/// The folder of locks could not be read, or a file in it not be removed.
+pub fn unlock(repository: &Path, now: Instant) -> Result<Unlocked, Refused> {
+    let fresh = fresh_restic_locks(repository, now)?;
+    let folder = repository.join("locks");
+    let failed = |error| Refused::io(format!("reading {}", folder.display()), error);
+    let listed = match std::fs::read_dir(&folder) {
+        Ok(listed) => listed,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(Unlocked::default());
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    let mut removed = Vec::new();
+    for file in listed {
+        let path = file.map_err(failed)?.path();
+        if path.is_file() && !fresh.contains(&path) {
+            std::fs::remove_file(&path)
+                .map_err(Refused::doing(format!("removing {}", path.display())))?;
+            removed.push(path);
+        }
+    }
+    removed.sort();
+    Ok(Unlocked { removed, fresh })
+}
+
 /// The lock files of restic that count at `now`, in the order of their names.
 ///
 /// # Errors

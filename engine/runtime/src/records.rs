@@ -10,7 +10,8 @@ use holdfast_contract::attempt::Boxed;
 use holdfast_contract::list::{ListIn, ListOut, StoredList};
 use holdfast_contract::plan::{Plan, PlanId};
 use holdfast_contract::records::{
-    Approval, EarlierEnd, EarlierItem, EarlierStep, Keep, Records, Upstream, Verification,
+    Approval, EarlierEnd, EarlierItem, EarlierStep, Keep, Records, References, Upstream,
+    Verification,
 };
 use holdfast_contract::secret::Mask;
 use holdfast_drive::scope::unreadable;
@@ -20,7 +21,7 @@ use holdfast_journal::query::Reader;
 use holdfast_journal::record::{ItemStatus, ItemView};
 use holdfast_kernel::definition::Definition;
 use holdfast_kernel::failure::{Class, Failure};
-use holdfast_kernel::id::{Digest, EffectKey, RunId, StepIndex};
+use holdfast_kernel::id::{Digest, EffectKey, Instant, RunId, StepIndex};
 use holdfast_kernel::payload::Payload;
 use holdfast_kernel::state::{RunState, StepPhase};
 use holdfast_kernel::status::StepEnd;
@@ -254,6 +255,10 @@ impl Records for AttemptRecords {
 
     fn approvals(&self, plan: &PlanId) -> Result<Vec<Approval>, Failure> {
         self.reader.approvals(plan.as_str()).map_err(|error| unreadable(&error))
+    }
+
+    fn references(&self, now: Instant) -> Result<References, Failure> {
+        self.reader.references(now).map_err(|error| unreadable(&error))
     }
 
     fn initiator(&self) -> String {

@@ -1,6 +1,6 @@
 //! Retention: which backup sets are to be kept.
 //!
-//! The rules are read and kept. Nothing removes backup sets yet, and a warning says so.
+//! What they keep is decided where the sets are.
 
 use holdfast_kernel::id::Millis;
 
@@ -25,12 +25,6 @@ pub(super) fn read(sink: &mut Sink<'_>, root: &Node) -> Option<Retention> {
         sink.error(Code::OutOfRange, span, "`within` is longer than nothing.")
             .remedy("Write a longer duration.");
     }
-    sink.warning(
-        Code::RetentionNotBuilt,
-        entry.key_span,
-        "This version of holdfast does not remove backup sets yet: all of them are kept.",
-    )
-    .remedy("The rules may stay; watch the space that the repository takes.");
     Some(Retention {
         last: integer(node, "last"),
         hourly: integer(node, "hourly"),

@@ -350,7 +350,7 @@ fn what_is_not_built_yet_is_refused_by_name() {
     for key in ["on: {}", "repository: main"] {
         check_places(&format!("{key}\nsteps:\n{wait}"), &["HF0106 4:1"]);
     }
-    for action in ["notify", "targets", "backup_set.prune"] {
+    for action in ["notify", "targets"] {
         check_places(&format!("steps:\n  - id: a\n    uses: {action}\n"), &["HF0106 6:11"]);
     }
     let target = "inputs:\n  target: { type: target, required: true }\ntarget: \"{{ inputs.target }}\"\nsteps:\n  - id: list\n    uses: inventory\n    with: { target: other }\n";

@@ -58,8 +58,6 @@ allow:
 limits: { attempts: 8, reserve_mib: 1024 }
 "#,
     );
-    let warnings: Vec<&str> = configuration.warnings.iter().map(|w| w.code.number()).collect();
-    assert_eq!(warnings, ["HF0609"]);
     let files = |root: &str| FilesConfiguration {
         root: text(root),
         include: Vec::new(),

@@ -13,5 +13,6 @@ mod faults;
 mod kit;
 mod look;
 mod restic;
+mod retention;
 mod sources;
 mod whole;

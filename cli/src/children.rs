@@ -13,7 +13,7 @@ use holdfast_kernel::event::{KeyKind, Request};
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::value::Value;
 use holdfast_language::child::{ChildRefusal, ChildWorkflow, DEEPEST, Workflows};
-use holdfast_language::input::Declarations;
+use holdfast_language::input::{Declarations, Input, InputType};
 use holdfast_language::submit::{Given, child_key, resolve};
 use holdfast_language::{Actions, Checked, Program, Source, check};
 use holdfast_runtime::children::{ChildRequest, Children};
@@ -135,8 +135,8 @@ impl Children for LocalChildren {
         };
         let known =
             Known { targets: &self.targets, repositories: &self.repositories, plans: &plans };
-        let resolved =
-            resolve(&program, &declarations, &given(with), &known).map_err(|problems| {
+        let resolved = resolve(&program, &declarations, &given(with, &declarations), &known)
+            .map_err(|problems| {
                 let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
                 invalid(told.join(" "))
             })?;
@@ -160,13 +160,18 @@ impl Children for LocalChildren {
 }
 
 /// What a step gives: a plan or a backup set is named by its id.
-fn given(with: Value) -> BTreeMap<String, Given> {
+fn given(with: Value, declarations: &Declarations) -> BTreeMap<String, Given> {
     let Value::Map(map) = with else { return BTreeMap::new() };
     let map = map.into_iter().filter(|(_, value)| *value != Value::None);
     map.map(|(name, value)| {
-        let id = value.get("id").and_then(Value::as_text).map(str::to_owned);
-        let named = id.filter(|_| value.get("target").is_some());
-        (name, Given::Value(named.map_or(value, Value::Text)))
+        let declared = declarations.inputs.iter().find(|input| input.name == name);
+        let named = declared.and_then(|input| named_by(input, &value)).cloned();
+        (name, Given::Value(named.unwrap_or(value)))
     })
     .collect()
+}
+
+/// The id of a plan or a backup set that an input is; none if it is nothing that is named by an id.
+pub(crate) fn named_by<'v>(input: &Input, value: &'v Value) -> Option<&'v Value> {
+    matches!(input.kind, InputType::BackupSet | InputType::Plan).then(|| value.get("id")).flatten()
 }

@@ -11,6 +11,7 @@ use crate::settings::Settings;
 use crate::shipped;
 
 /// A workflow that was found and is valid.
+#[derive(Clone)]
 pub(crate) struct Workflow {
     /// Its text, as it is stored with the run.
     pub(crate) source: Source,

@@ -31,6 +31,7 @@ use crate::settings::Settings;
 use crate::targets::LocalTargets;
 
 /// A request whose workflow is valid and whose inputs are not looked up yet: plans are in the state.
+#[derive(Clone)]
 pub(crate) struct Prepared {
     workflow: Workflow,
     name: String,

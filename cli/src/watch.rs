@@ -6,7 +6,7 @@ use holdfast_kernel::id::{RunId, StepIndex};
 use holdfast_kernel::state::{Phase, StepPhase};
 use holdfast_kernel::status::{Counts, Outcome};
 use holdfast_runtime::feed::News;
-use holdfast_service::wire::news::{Told, told};
+use holdfast_service::wire::news::{Family, Told, open_children, told};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -48,6 +48,11 @@ impl Watch {
 
     /// Tells what happens until a run has ended, and returns how; none if the executor ended before.
     pub(crate) async fn until_ended(&mut self, run: RunId) -> Option<Outcome> {
+        let open = |run| {
+            let loaded = self.access.load(run).ok();
+            loaded.map(|loaded| open_children(&loaded.state)).unwrap_or_default()
+        };
+        let mut family = Family::new(run, open);
         loop {
             let ended = match self.news.recv().await {
                 Ok(News::Ended { run: of, outcome }) if of == run => {
@@ -56,7 +61,7 @@ impl Watch {
                 }
                 Ok(news) => {
                     let told = told(&news);
-                    let of_run = told.iter().filter(|one| one.run().is_none_or(|of| of == run));
+                    let of_run = told.iter().filter(|one| family.wants(one));
                     of_run.for_each(|one| self.teller.tell(&self.access, one));
                     None
                 }
@@ -97,7 +102,8 @@ impl Watch {
     fn tell_of(&mut self, told: &Told, active: &mut Vec<RunId>) {
         match told {
             Told::Ended { run, .. } => active.retain(|of| of != run),
-            Told::Child { child, .. } => active.push(*child),
+            // Children too, unless they have ended already.
+            Told::Queued { run } if !active.contains(run) => active.push(*run),
             _ => {}
         }
         self.teller.tell(&self.access, told);
@@ -176,7 +182,7 @@ impl Teller {
                 self.progress.moved(*run, *step, &id, progress);
             }
             Told::Watching { run } => self.output.talk(format!("Following {run}.")),
-            Told::Child { .. } | Told::Line { .. } | Told::Missed => {}
+            Told::Queued { .. } | Told::Child { .. } | Told::Line { .. } | Told::Missed => {}
         }
     }
 

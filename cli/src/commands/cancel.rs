@@ -33,16 +33,15 @@ pub(crate) fn perform(
     let state = access.load(run)?.state;
     output.talk(match (&state.phase, state.cancel) {
         (Phase::Finished(outcome), _) => format!("{run} has ended: {}.", outcome.status().word()),
+        _ if !access.is_driven() => {
+            format!("{run} ends when it is driven again: `holdfast resume`.")
+        }
         (Phase::Finally(_), Some(Cancel::Main)) => format!(
             "{run} ends with its `finally`. `holdfast cancel {run}` once more stops that too."
         ),
-        (Phase::Running, _) if !access.is_driven() => {
-            format!("{run} ends when it is driven again: `holdfast resume`.")
-        }
         _ => format!(
             "{run} ends: what is in flight is settled first. `holdfast watch {run}` follows it."
         ),
     });
-    access.tell_unfinished(output);
     Ok(ExitCode::SUCCESS)
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use holdfast_drive::output::Reply;
+use holdfast_drive::output::{Refusal, Reply};
 use holdfast_kernel::id::RunId;
 use holdfast_kernel::status::Outcome;
 use holdfast_kernel::value::Value;
@@ -13,21 +13,22 @@ use holdfast_runtime::lock::Use;
 use holdfast_runtime::tasks;
 use holdfast_service::answer::want;
 use holdfast_service::socket::Socket;
-use holdfast_service::wire::ask::{Act, Ask};
+use holdfast_service::wire::ask::Ask;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::access::Access;
 use crate::arguments::Submission;
+use crate::commands::watch::Followed;
 use crate::commands::{show, watch};
-use crate::compose::{Engine, Opening, compile, engine, open_state, parts};
+use crate::compose::{Engine, Opening, Parts, State, compile, engine, open_state, parts};
 use crate::environment;
 use crate::error::{Error, code_of};
 use crate::output::Output;
 use crate::settings::Settings;
 use crate::signals;
-use crate::submission;
-use crate::watch::{Several, Watch};
+use crate::submission::{self, Prepared};
+use crate::watch::{Several, Watch, ended};
 
 /// How long clients have for their last line when the process ends.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -63,29 +64,76 @@ pub(super) fn complete(
     output: Output,
 ) -> Result<Completed, Error> {
     let parts = parts(settings, output);
-    let prepared = submission::prepare(submission, settings, &parts, output)?;
-    let state = match open_state(settings, Use::Drives)? {
-        Opening::Open(state) => *state,
-        // Somebody else drives the runs of this state: they run this one too.
-        Opening::Owned(_) => {
-            let access = Access::open(settings, &parts)?;
-            let act = submission::act(prepared, &parts, &access)?;
-            return elsewhere(act, access, output);
+    let mut wanted =
+        Wanted::New(Box::new(submission::prepare(submission, settings, &parts, output)?));
+    loop {
+        wanted = match open_state(settings, Use::Drives)? {
+            Opening::Open(state) => return here(*state, wanted, settings, (&parts, output)),
+            // Somebody else drives the runs of this state: they run this one too.
+            Opening::Owned(_) => {
+                let access = Access::open(settings, &parts)?;
+                match elsewhere(access, wanted, (&parts, output))? {
+                    Elsewhere::Completed(completed) => return Ok(completed),
+                    // They have ended, or are about to: it is run from here, unless somebody else was faster.
+                    Elsewhere::Left(wanted) => wanted,
+                }
+            }
+        };
+    }
+}
+
+/// What is to be completed.
+enum Wanted {
+    /// A run that nobody has stored yet.
+    New(Box<Prepared>),
+    /// A run that is stored.
+    Stored(RunId),
+}
+
+/// What came of a run that was handed to the owner of the state.
+enum Elsewhere {
+    /// It ended, or whoever watched had enough.
+    Completed(Completed),
+    /// The owner ended before it did.
+    Left(Wanted),
+}
+
+/// Drives the runs of the state from here, until the wanted one has ended.
+fn here(
+    state: State,
+    wanted: Wanted,
+    settings: &Settings,
+    (parts, output): (&Parts, Output),
+) -> Result<Completed, Error> {
+    let access = Access::owner(state.sources());
+    let wanted = match wanted {
+        Wanted::New(prepared) => {
+            let act = submission::act(*prepared, parts, &access)?;
+            let want = want(act, environment::user(), &compile(&parts.actions));
+            Err(want.map_err(|error| Error::internal(format!("{error}.")))?)
         }
+        Wanted::Stored(run) => Ok(run),
     };
-    let sources = state.sources();
-    let act = submission::act(prepared, &parts, &Access::owner(sources))?;
-    let want = want(act, environment::user(), &compile(&parts.actions));
-    let want = want.map_err(|error| Error::internal(format!("{error}.")))?;
     with_runtime(async {
-        let engine = engine(state, settings, &parts);
+        let engine = engine(state, settings, parts);
         announce(&engine, output);
         let mut driven = Driven::start(engine, settings, output, Several::No)?;
-        let run = match driven.handle.ask(want).await {
-            Ok(reply) => queued(reply, output)?,
-            Err(_) => return Err(driven.failed().await),
+        let run = match wanted {
+            Ok(run) => Ok(run),
+            Err(want) => match driven.handle.ask(want).await {
+                Ok(reply) => queued(reply, output),
+                Err(_) => return Err(driven.failed().await),
+            },
         };
-        let outcome = driven.watch.until_ended(run).await;
+        let run = match run {
+            Ok(run) => run,
+            // What was taken over and goes on by now is settled like at any other end.
+            Err(error) => return Err(driven.refused(error).await),
+        };
+        let outcome = match ended(driven.watch.access(), run) {
+            Some(outcome) => Some(outcome),
+            None => driven.watch.until_ended(run).await,
+        };
         let end = driven.end().await;
         let access = driven.watch.access();
         let code = finish(run, outcome, end, (access, output))?;
@@ -113,18 +161,45 @@ fn queued(reply: Reply, output: Output) -> Result<RunId, Error> {
 }
 
 /// Lets the owner of the state run it, and follows it from here.
-fn elsewhere(act: Act, mut access: Access, output: Output) -> Result<Completed, Error> {
-    output.talk("Another process drives the runs of this state directory, and runs this one too.");
-    let run = queued(access.act(act)?, output)?;
-    let outcome = watch::follow(&access, run, output)?;
-    let Some(outcome) = outcome else {
-        output.talk(format!("The run goes on. `holdfast watch {run}` follows it."));
-        return Ok(Completed { code: ExitCode::from(130), outcome: None, outputs: None });
+fn elsewhere(
+    mut access: Access,
+    wanted: Wanted,
+    (parts, output): (&Parts, Output),
+) -> Result<Elsewhere, Error> {
+    if !access.is_driven() {
+        return Ok(Elsewhere::Left(wanted));
+    }
+    let run = match wanted {
+        Wanted::Stored(run) => run,
+        Wanted::New(prepared) => {
+            let act = submission::act((*prepared).clone(), parts, &access)?;
+            match access.act(act)? {
+                Reply::Refused(Refusal::Draining) => {
+                    return Ok(Elsewhere::Left(Wanted::New(prepared)));
+                }
+                reply => queued(reply, output)?,
+            }
+        }
+    };
+    if access.is_driven() {
+        output.talk(
+            "Another process drives the runs of this state directory, and runs this one too.",
+        );
+    }
+    let outcome = match watch::follow(&access, run, output)? {
+        Followed::Ended(outcome) => outcome,
+        Followed::Interrupted => {
+            output.talk(format!("The run goes on. `holdfast watch {run}` follows it."));
+            let completed = Completed { code: ExitCode::from(130), outcome: None, outputs: None };
+            return Ok(Elsewhere::Completed(completed));
+        }
+        Followed::Left => return Ok(Elsewhere::Left(Wanted::Stored(run))),
     };
     show::summary(&access, run, output)?;
     output.talk(outcome.status().word());
     let outputs: Option<Value> = access.ask(Ask::Outputs { run })?;
-    Ok(Completed { code: code_of(outcome), outcome: Some(outcome), outputs })
+    let completed = Completed { code: code_of(outcome), outcome: Some(outcome), outputs };
+    Ok(Elsewhere::Completed(completed))
 }
 
 /// Drives every unfinished run.
@@ -200,16 +275,20 @@ impl Driven {
         let access = Access::owner(service.sources.clone());
         let watch = Watch::new(handle.watch(), access, output, several);
         signals::hand_on(handle.clone(), output)?;
-        let socket = Socket::bind(&settings.state).map_err(|error| {
-            Error::unavailable(format!(
-                "The socket in {} cannot be made: {error}.",
-                settings.state.display()
-            ))
-        })?;
         let (close, closed) = oneshot::channel::<()>();
-        let serving = tasks::spawn(async move {
-            socket.serve(service, async { closed.await.unwrap_or_default() }).await;
-        });
+        let serving = match Socket::bind(&settings.state) {
+            Ok(socket) => tasks::spawn(async move {
+                socket.serve(service, async { closed.await.unwrap_or_default() }).await;
+            }),
+            Err(error) => {
+                // Some file systems have none: the runs matter more than who asks about them.
+                output.talk(format!(
+                    "No socket can be made in {}: {error}. Other commands cannot ask this process.",
+                    settings.state.display()
+                ));
+                tasks::spawn(async {})
+            }
+        };
         let task = Some(tasks::spawn(executor.run()));
         Ok(Self { handle, watch, task, close: Some(close), serving, _lock: lock })
     }
@@ -227,6 +306,14 @@ impl Driven {
         drop(self.close.take());
         tokio::time::timeout(FAREWELL, &mut self.serving).await.map(drop).unwrap_or_default();
         end
+    }
+
+    /// Ends in order, and says why nothing more was done.
+    async fn refused(&mut self, error: Error) -> Error {
+        match self.end().await {
+            End::Failed(reason) => stopped(&reason),
+            End::Drained { .. } | End::Stopped => error,
+        }
     }
 
     async fn failed(&mut self) -> Error {

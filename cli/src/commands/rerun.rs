@@ -14,7 +14,7 @@ use holdfast_service::wire::ask::{Act, Ask};
 
 use crate::access::Access;
 use crate::arguments::Rerun;
-use crate::children;
+use crate::children::{self, named_by};
 use crate::compose::{Parts, parts};
 use crate::error::Error;
 use crate::find;
@@ -106,9 +106,8 @@ fn earlier(inputs: &Value, declarations: &Declarations) -> BTreeMap<String, Give
     declared
         .filter_map(|input| {
             let value = inputs.get(&input.name).filter(|value| **value != Value::None)?;
-            // A plan or a backup set is named by its id.
-            let id = value.get("id").filter(|_| value.get("target").is_some());
-            Some((input.name.clone(), Given::Value(id.unwrap_or(value).clone())))
+            let value = named_by(input, value).unwrap_or(value);
+            Some((input.name.clone(), Given::Value(value.clone())))
         })
         .collect()
 }

@@ -7,13 +7,13 @@ use holdfast_kernel::status::Outcome;
 use holdfast_runtime::tasks;
 use holdfast_service::client::{Client, ClientError};
 use holdfast_service::wire::ask::Ask;
-use holdfast_service::wire::news::Told;
+use holdfast_service::wire::news::{Told, open_children};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::access::{Access, gone};
 use crate::arguments::Run;
-use crate::commands::show;
+use crate::commands::{show, waits};
 use crate::compose::parts;
 use crate::error::{Error, code_of};
 use crate::output::Output;
@@ -28,44 +28,74 @@ pub(crate) fn perform(run: &Run, settings: &Settings, output: Output) -> Result<
     let parts = parts(settings, output);
     let access = Access::open(settings, &parts)?;
     let run = access.find(&run.run)?;
-    let Some(outcome) = follow(&access, run, output)? else {
-        output.talk(format!("The run goes on. `holdfast watch {run}` follows it."));
-        return Ok(ExitCode::from(130));
+    let was_driven = access.is_driven();
+    let outcome = match follow(&access, run, output)? {
+        Followed::Ended(outcome) => outcome,
+        Followed::Interrupted => {
+            output.talk(format!("The run goes on. `holdfast watch {run}` follows it."));
+            return Ok(ExitCode::from(130));
+        }
+        Followed::Left => {
+            let message = if was_driven {
+                "The process that drove the run has ended, and the run has not.".to_owned()
+            } else {
+                format!("Nobody drives {run}.")
+            };
+            return Err(
+                Error::unavailable(message).hint("`holdfast resume` drives it, and follows it.")
+            );
+        }
     };
     show::summary(&access, run, output)?;
     output.talk(outcome.status().word());
     Ok(code_of(outcome))
 }
 
-/// Tells what happens to a run until it ends; none if whoever watches had enough.
+/// What came of following a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Followed {
+    /// It ended.
+    Ended(Outcome),
+    /// Whoever watched had enough.
+    Interrupted,
+    /// Nobody drives it, or does so any more.
+    Left,
+}
+
+/// Tells what happens to a run until it ends, beginning with what it waits for now.
 ///
 /// # Errors
-/// Nobody drives the run, or its owner is gone.
-pub(super) fn follow(
-    access: &Access,
-    run: RunId,
-    output: Output,
-) -> Result<Option<Outcome>, Error> {
+/// What is stored cannot be read.
+pub(super) fn follow(access: &Access, run: RunId, output: Output) -> Result<Followed, Error> {
     if let Some(outcome) = ended(access, run) {
-        return Ok(Some(outcome));
+        return Ok(Followed::Ended(outcome));
     }
-    let Some(client) = access.client() else {
-        return Err(Error::unavailable(format!("Nobody drives {run}."))
-            .hint("`holdfast resume` drives it, and follows it."));
-    };
+    let Some(client) = access.client() else { return Ok(Followed::Left) };
     let mut teller = Teller::new(output, Several::No);
     let mut outcome = None;
     let end = each(&client, run, |told| match told {
-        Told::Ended { outcome: of, .. } => outcome = Some(*of),
+        Told::Ended { run: of, outcome: how } if *of == run => outcome = Some(*how),
+        Told::Watching { .. } => {
+            teller.tell(access, told);
+            tell_questions(access, run, output);
+        }
         told => teller.tell(access, told),
     })?;
-    match (end, outcome.or_else(|| ended(access, run))) {
-        (Watched::Interrupted, _) => Ok(None),
-        (Watched::Ended, Some(outcome)) => Ok(Some(outcome)),
-        (Watched::Ended, None) => Err(Error::unavailable(
-            "The process that drove the run has ended, and the run has not.",
-        )
-        .hint("`holdfast resume` goes on with it.")),
+    Ok(match (end, outcome.or_else(|| ended(access, run))) {
+        (Watched::Interrupted, _) => Followed::Interrupted,
+        (Watched::Ended, Some(outcome)) => Followed::Ended(outcome),
+        (Watched::Ended, None) => Followed::Left,
+    })
+}
+
+/// What was asked before anybody listened.
+fn tell_questions(access: &Access, run: RunId, output: Output) {
+    let mut left = vec![run];
+    while let Some(run) = left.pop() {
+        // It may have ended meanwhile: then it asks nothing.
+        let Ok(loaded) = access.load(run) else { continue };
+        waits::answers(access, &loaded, output).unwrap_or_default();
+        left.extend(open_children(&loaded.state));
     }
 }
 

@@ -11,6 +11,7 @@
 mod acting_without_an_owner;
 mod again;
 mod authors;
+mod children;
 mod endings;
 mod files;
 mod home;

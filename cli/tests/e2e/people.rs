@@ -161,3 +161,43 @@ fn inv_08_a_plan_is_applied_only_with_the_approval_that_its_target_asks_for() {
     home.holdfast(&["run", "files/restore", "--input", &input]).with_code(0);
     assert_eq!(home.read("documents/a"), "first");
 }
+
+#[test]
+fn what_an_approval_was_about_is_a_plan_for_the_steps_after_it() {
+    let home = Home::new();
+    home.write(
+        "holdfast.yaml",
+        "holdfast_config: 1\nallow: { commands: [/bin/sh] }\nrepository: { path: ./backups, password: { file: ./backups.key } }\ntargets:\n  documents: { kind: files, root: ./documents }\n",
+    );
+    home.write("backups.key", "open sesame\n");
+    std::fs::create_dir(home.path("documents")).expect("a folder is made");
+    home.write("documents/a", "first");
+    home.write(
+        "workflows/asks.yaml",
+        r#"holdfast: 1
+name: asks
+operation: maintenance
+inputs:
+  plan: { type: plan, required: true }
+steps:
+  - id: ask
+    uses: approval
+    with: { plan: "{{ inputs.plan }}", allow_self: true }
+  - id: say
+    uses: command
+    with: { argv: [/bin/sh, -c, "echo about $0", "{{ steps.ask.output.plan.id }}"] }
+outputs:
+  said: "{{ steps.say.output.stdout }}"
+"#,
+    );
+    home.holdfast(&["repository", "init"]).with_code(0);
+    home.holdfast(&["run", "files/backup", "--input", "target=documents"]).with_code(0);
+    home.write("documents/a", "second");
+    let said = home.holdfast(&["run", "files/preview", "--input", "target=documents"]).with_code(0);
+    let plan = said.out.lines().find_map(|line| line.strip_prefix("plan ")).expect("a plan").trim();
+    let mut run = home.start(&["run", "asks", "--input", &format!("plan={plan}")]);
+    run.wait_for_talk("to answer: holdfast approve");
+    home.holdfast(&["approve", &run_of(&home)]).with_code(0);
+    let said = run.end().with_code(0);
+    assert!(said.out.contains(&format!("about {plan}")), "{said:#?}");
+}

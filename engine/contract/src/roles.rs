@@ -33,6 +33,11 @@ impl Roles {
         wanted: &[String],
         initiator: &str,
     ) -> Result<(), String> {
+        if initiator.is_empty() {
+            return Err("its target asks for the approval of another person, and who asked for the run cannot \
+                        be told"
+                .to_owned());
+        }
         let may = |word: &&Approval| self.has(&word.by, wanted);
         let Some(last) = words.iter().rfind(|word| {
             may(word) && (word.verdict == ApprovalVerdict::Rejected || word.by != initiator)

@@ -2,7 +2,7 @@
 
 use holdfast_contract::time::written;
 use holdfast_kernel::decide::Places;
-use holdfast_kernel::event::{CancelKind, Event};
+use holdfast_kernel::event::{CancelKind, Event, Timer};
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{ItemIndex, RunId, StepIndex};
 use holdfast_kernel::state::OpenStage;
@@ -49,10 +49,20 @@ impl Drive {
     ) -> Result<(), Refusal> {
         let active = self.runs.get(&run).ok_or(Refusal::Ended)?;
         let open = active.state.step(step).and_then(|step| step.items.open.get(&item));
-        let Some(OpenStage::Awaiting { ask, .. }) = open.map(|open| &open.stage) else {
+        let Some(OpenStage::Awaiting { ask, until }) = open.map(|open| &open.stage) else {
             return Err(Refusal::NotAsked);
         };
-        let plan = ask.plan.clone();
+        if self.stamp(Places::default()).at >= *until {
+            // Its timer has not rung: nobody drove the run, or the machine slept.
+            self.happened(run, Event::TimerFired { timer: Timer::Item(step, item) });
+            return Err(Refusal::NotAsked);
+        }
+        // A plan as every other expression has it.
+        let target = ask.target.clone().unwrap_or_default();
+        let plan = ask
+            .plan
+            .clone()
+            .map(|id| Value::from([("id", Value::Text(id)), ("target", Value::Text(target))]));
         let id = active.program.definition.step(step).map_or("?", |step| step.id.as_str());
         let (what, event) = match word {
             Word::Approve(comment) => {
@@ -61,7 +71,7 @@ impl Drive {
                     ("by", Value::from(by)),
                     ("at", Value::Text(at)),
                     ("comment", Value::Text(comment)),
-                    ("plan", plan.map_or(Value::None, Value::Text)),
+                    ("plan", plan.unwrap_or(Value::None)),
                 ]);
                 let output = self.payloads.keep(run, output);
                 let output =

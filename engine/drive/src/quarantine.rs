@@ -4,19 +4,28 @@
 
 use std::collections::BTreeSet;
 
-use holdfast_kernel::event::Event;
+use holdfast_kernel::event::{CancelKind, Event};
 use holdfast_kernel::id::{AttemptId, RunId};
 use holdfast_kernel::status::{Outcome, Reason};
 
 use crate::output::Output;
-use crate::turn::Drive;
+use crate::turn::{Drive, Told};
 
 impl Drive {
     /// The kernel cannot go on with a run. It is ended from outside once its attempts are over.
     pub(crate) fn quarantine(&mut self, run: RunId, reason: String) {
         let Some(active) = self.runs.get(&run) else { return };
         let in_flight: BTreeSet<AttemptId> = active.state.in_flight.keys().copied().collect();
+        let steps = active.state.steps.iter();
+        let open = steps.flat_map(|step| step.items.open.values());
+        let children: Vec<RunId> = open.filter_map(|open| open.stage.child()).collect();
         self.output(Output::Quarantined { run, reason });
+        for child in children {
+            // Nobody follows them any more.
+            let by = run.to_string();
+            let event = Event::CancelRequested { by, how: CancelKind::Cancel };
+            self.to_relatives.push_back(Told { run: child, of: run, event });
+        }
         self.quarantined.insert(run, in_flight);
         self.end_quarantined(run);
     }
@@ -42,8 +51,8 @@ impl Drive {
         }
         let outcome = Outcome::Failed(Reason::Internal);
         self.record(run, vec![Event::RunFinished { outcome }]);
-        self.quarantined.remove(&run);
         self.tell_parent(run, outcome);
+        self.quarantined.remove(&run);
         if let Some(active) = self.runs.remove(&run) {
             self.claims.remove(&active.state.request.dedupe_key);
             self.queued.remove(&(active.state.queued_at, run));

@@ -28,9 +28,12 @@ impl Drive {
         families
     }
 
-    fn ancestors(&self, run: RunId) -> Vec<RunId> {
+    /// The active ancestors of a run, its parent first.
+    pub(crate) fn ancestors(&self, run: RunId) -> Vec<RunId> {
         let parent = |run: RunId| self.runs.get(&run)?.state.request.initiator.parent();
-        std::iter::successors(parent(run), |run| parent(*run)).collect()
+        // An ancestor that is not active has nothing that would cover it.
+        let is_active = |run: &RunId| self.runs.contains_key(run);
+        std::iter::successors(parent(run), |run| parent(*run)).take_while(is_active).collect()
     }
 
     /// What a run that has started has.

@@ -8,26 +8,53 @@ use holdfast_kernel::event::{Event, Initiator};
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::RunId;
 use holdfast_kernel::payload::Payload;
-use holdfast_kernel::reopen::{self, Selection};
-use holdfast_kernel::state::OutputsState;
+use holdfast_kernel::reopen::{self, NotReopenable, Selection};
+use holdfast_kernel::state::{OutputsState, Phase, RunState};
 use holdfast_kernel::status::Outcome;
 use holdfast_kernel::value::Value;
 
 use std::sync::Arc;
 
 use crate::input::{Child, ChildFound, Ended};
-use crate::output::Refusal;
 use crate::scope::unreadable;
-use crate::turn::{Drive, Intake};
+use crate::turn::{Drive, Intake, Told};
 
 impl Drive {
     /// Hands on what is to be told between parents and children, until nothing is left.
     pub(crate) fn tell_relatives(&mut self) {
-        while let Some((run, event)) = self.to_relatives.pop_front() {
-            // A child that is not queued yet is told by its parent's next look.
-            if self.runs.contains_key(&run) {
+        while let Some(Told { run, of, event }) = self.to_relatives.pop_front() {
+            let cancels = matches!(event, Event::CancelRequested { .. });
+            if cancels && !self.runs.contains_key(&run) {
+                self.end_unborn(of, run);
+            } else if cancels || self.waits_for(run, of, &event) {
                 self.happened(run, event);
             }
+        }
+    }
+
+    /// Whether a run waits for this child where the event says: an earlier child of the same item may end late.
+    fn waits_for(&self, parent: RunId, child: RunId, event: &Event) -> bool {
+        let (Event::ChildFinished { step, item, .. } | Event::ChildRefused { step, item, .. }) =
+            event
+        else {
+            return false;
+        };
+        let step = self.runs.get(&parent).and_then(|active| active.state.step(*step));
+        let open = step.and_then(|step| step.items.open.get(item));
+        open.is_some_and(|open| open.stage.child() == Some(child))
+    }
+
+    /// A child that is cancelled before it was queued is never queued: whatever still looks after it comes late.
+    fn end_unborn(&mut self, parent: RunId, child: RunId) {
+        let Some(active) = self.runs.get(&parent) else { return };
+        let steps = active.program.definition.numbered().zip(&active.state.steps);
+        let place = steps.into_iter().find_map(|((index, _), step)| {
+            let mut open = step.items.open.iter();
+            let found = open.find(|(_, open)| open.stage.child() == Some(child));
+            found.map(|(item, _)| (index, *item))
+        });
+        if let Some((step, item)) = place {
+            self.happened(parent, Event::ChildRefused { step, item, failure: gone() });
         }
     }
 
@@ -46,26 +73,28 @@ impl Drive {
             _ if self.intake == Intake::Draining => {}
             ChildFound::Refused(failure) => self.happened(parent, refused(failure)),
             ChildFound::New(submit) => {
+                if let Some(group) = self.full_group(&submit.request) {
+                    let message = format!("the child run was rejected: {group}");
+                    let failure = Failure::without_effect(Class::Rejected, message);
+                    return self.happened(parent, refused(failure));
+                }
                 self.queue_new(submit.request, submit.stored, submit.program);
             }
-            ChildFound::Ended(ended) => self.continue_child(parent, *ended, refused),
+            ChildFound::Ended(ended) => self.continue_child(parent, *ended),
         }
     }
 
-    fn continue_child(
-        &mut self,
-        parent: RunId,
-        ended: Ended,
-        refused: impl FnOnce(Failure) -> Event,
-    ) {
+    /// A child that ended goes on with what is not ok. One in which nothing can go on ended as it ended: it may
+    /// have gone on without its parent, which hears of it now.
+    fn continue_child(&mut self, parent: RunId, ended: Ended) {
         match reopen::plan(&ended.program.definition, &ended.state, Selection::All) {
             Ok(redo) => self.reopen(ended, parent.to_string(), redo),
-            Err(reason) => {
-                let run = ended.state.run();
-                let message =
-                    format!("the child run {run} cannot go on: {}", Refusal::from(reason));
-                let failure = Failure::with_unknown_effect(Class::Permanent, message);
-                self.happened(parent, refused(failure));
+            Err(
+                NotReopenable::NothingToDo | NotReopenable::OnlyUnknown | NotReopenable::Active,
+            ) => {
+                if let Phase::Finished(outcome) = ended.state.phase {
+                    self.to_relatives.extend(self.end_for_parent(&ended.state, outcome));
+                }
             }
         }
     }
@@ -73,18 +102,31 @@ impl Drive {
     /// Tells the parent of a run how it ended, if it has one.
     pub(crate) fn tell_parent(&mut self, run: RunId, outcome: Outcome) {
         let Some(active) = self.runs.get(&run) else { return };
-        let Initiator::Parent { run: parent, step, item } = active.state.request.initiator else {
-            return;
+        let told = self.end_for_parent(&active.state, outcome);
+        self.to_relatives.extend(told);
+    }
+
+    /// What the parent of a run is told about its end.
+    fn end_for_parent(&self, state: &RunState, outcome: Outcome) -> Option<Told> {
+        let Initiator::Parent { run: parent, step, item } = state.request.initiator else {
+            return None;
         };
-        let outputs = match &active.state.outputs {
+        let run = state.run();
+        let outputs = match &state.outputs {
             Some(OutputsState::Known(payload)) => Some(payload.clone()),
             Some(OutputsState::Failed(_)) | None => None,
         };
-        let event = match self.adopted(run, parent, outputs) {
-            Ok(output) => Event::ChildFinished { step, item, outcome, output },
+        let adopted = match outcome {
+            // Nobody reads the outputs of what failed.
+            Outcome::Failed(_) => Ok(Payload::empty()),
+            Outcome::Succeeded | Outcome::Partial => self.adopted(run, parent, outputs),
+        };
+        let in_doubt = state.is_in_doubt() || self.quarantined.contains_key(&run);
+        let event = match adopted {
+            Ok(output) => Event::ChildFinished { step, item, outcome, output, in_doubt },
             Err(failure) => Event::ChildRefused { step, item, failure },
         };
-        self.to_relatives.push_back((parent, event));
+        Some(Told { run: parent, of: run, event })
     }
 
     /// The outputs of a child, stored with its parent.

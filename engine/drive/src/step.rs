@@ -20,7 +20,7 @@ use crate::grants::{Used, in_turn};
 use crate::input::Program;
 use crate::output::Output;
 use crate::scope::TurnScope;
-use crate::turn::{Active, Drive, Intake};
+use crate::turn::{Active, Drive, Intake, Told};
 
 /// The most questions one turn answers for a run before it counts as going round in circles.
 const ENDLESS: usize = 1_000_000;
@@ -42,7 +42,7 @@ impl Drive {
         for attempt in attempts {
             self.step(run, Event::AttemptInterrupted { attempt, death: Death::Unclean });
         }
-        self.tell_relatives();
+        // Relatives are told in `start`: they may not have been taken over yet.
     }
 
     /// Knows of a run that is active without driving it: for a process that only stores.
@@ -127,11 +127,13 @@ impl Drive {
         self.served_last = Some(run);
         let before = active.in_flight();
         let stamp = self.stamp(free);
-        let served = self.kernel(run, |definition, state, _| grant(definition, state, stamp));
+        let gathered = self.gathered();
+        self.kernel(run, |definition, state, _| grant(definition, state, stamp));
         if let Some(active) = self.runs.get(&run) {
             used.add(&active.state, active.in_flight().since(before));
         }
-        served && !alone
+        // What only asks a question that is answered later would ask it again for ever.
+        self.gathered() > gathered && !alone
     }
 
     pub(crate) fn admits(&self, run: RunId, event: &Event) -> bool {
@@ -144,31 +146,21 @@ impl Drive {
         self.kernel(run, |definition, state, stamp| decide(definition, state, event, stamp));
     }
 
-    /// Lets the kernel decide; a bug in it stops this run and no other. Whether anything was decided.
+    /// Lets the kernel decide; a bug in it stops this run and no other.
     fn kernel(
         &mut self,
         run: RunId,
         call: impl FnOnce(&Definition, &mut RunState, Stamp) -> Result<Decision, Corrupt>,
-    ) -> bool {
+    ) {
         let stamp = self.stamp(Places::default());
-        let Some(active) = self.runs.get_mut(&run) else { return false };
+        let Some(active) = self.runs.get_mut(&run) else { return };
         let definition = Arc::clone(&active.program.definition);
         let state = &mut active.state;
         let decided = catch_unwind(AssertUnwindSafe(|| call(&definition, state, stamp)));
         match decided {
-            Ok(Ok(decision)) => {
-                let any = !decision.events.is_empty() || !decision.commands.is_empty();
-                self.absorb(run, decision);
-                any
-            }
-            Ok(Err(corrupt)) => {
-                self.quarantine(run, corrupt.to_string());
-                false
-            }
-            Err(panic) => {
-                self.quarantine(run, told(panic.as_ref()));
-                false
-            }
+            Ok(Ok(decision)) => self.absorb(run, decision),
+            Ok(Err(corrupt)) => self.quarantine(run, corrupt.to_string()),
+            Err(panic) => self.quarantine(run, told(panic.as_ref())),
         }
     }
 
@@ -205,7 +197,8 @@ impl Drive {
                 Command::AcquireHold | Command::ReleaseHold => {}
                 Command::CancelChild { run: child, how } => {
                     let by = run.to_string();
-                    self.to_relatives.push_back((child, Event::CancelRequested { by, how }));
+                    let event = Event::CancelRequested { by, how };
+                    self.to_relatives.push_back(Told { run: child, of: run, event });
                 }
                 Command::StartAttempt { .. }
                 | Command::Probe { .. }

@@ -35,7 +35,7 @@ pub struct Drive {
     /// The children among them: they come first, for their parents wait for them.
     pub(crate) queued_children: BTreeSet<(Instant, RunId)>,
     /// What happened to a run and is to be told to its parent or its children.
-    pub(crate) to_relatives: VecDeque<(RunId, Event)>,
+    pub(crate) to_relatives: VecDeque<Told>,
     pub(crate) served_last: Option<RunId>,
     pub(crate) intake: Intake,
     pub(crate) claims: BTreeMap<DedupeKey, RunId>,
@@ -77,10 +77,23 @@ pub enum Intake {
     Draining,
 }
 
+/// What one run has to be told of another.
+pub(crate) struct Told {
+    /// Who is told.
+    pub(crate) run: RunId,
+    /// Whom it is about: the child, or the parent that tells its child something.
+    pub(crate) of: RunId,
+    pub(crate) event: Event,
+}
+
 /// What is gathered for the next batch.
 #[derive(Default)]
 struct Open {
     at: Option<Instant>,
+    /// How many events there are.
+    events: u64,
+    /// Whether a run gave something back that others may wait for, since they were looked after.
+    freed: bool,
     entries: Vec<(RunId, Vec<Event>)>,
     definitions: Vec<StoredDefinition>,
     audit: Vec<AuditEntry>,
@@ -149,9 +162,15 @@ impl Drive {
     /// [`Drive::committed`], in order.
     pub fn take_batch(&mut self) -> Option<Batch> {
         // Places are given once for all inputs of a batch: what starts leaves with it in any case.
-        if self.open.at.is_some() {
+        while self.open.at.is_some() {
+            self.open.freed = false;
             self.balance();
+            let news = !self.to_relatives.is_empty();
             self.tell_relatives();
+            // What was given back, or told, may let others start; nothing else would ever look after them.
+            if !news && !self.open.freed {
+                break;
+            }
         }
         let open = std::mem::take(&mut self.open);
         if open.entries.is_empty() && open.kept.is_empty() {
@@ -272,8 +291,14 @@ impl Drive {
     }
 
     /// Why a submit is refused whose workflow does not want to wait for its group.
-    fn full_group(&self, request: &Request) -> Option<Refusal> {
+    pub(crate) fn full_group(&self, request: &Request) -> Option<Refusal> {
         let group = request.group.as_ref().filter(|of| of.when_full == WhenFull::Reject)?;
+        // A child is covered by the slots of its ancestors.
+        let parent = request.initiator.parent();
+        let covered: Vec<RunId> = parent
+            .into_iter()
+            .flat_map(|run| std::iter::once(run).chain(self.ancestors(run)))
+            .collect();
         let members: Vec<RunId> = self
             .runs
             .values()
@@ -282,6 +307,7 @@ impl Drive {
             })
             .filter(|active| active.state.slots == Slots::Held)
             .map(|active| active.state.run())
+            .filter(|run| !covered.contains(run))
             .collect();
         let run = *members.first().filter(|_| members.len() >= group.limit as usize)?;
         Some(Refusal::GroupFull { group: group.name.clone(), run })
@@ -383,6 +409,9 @@ impl Drive {
         }
         let place = (state.queued_at, run);
         let (key, phase) = (state.request.dedupe_key, state.phase.clone());
+        // One that is only looked at again, because a person resolved something in it, has told its end before.
+        let ends =
+            active.indexed.as_ref().is_some_and(|(was, _)| !matches!(was, Phase::Finished(_)));
         let is_child = state.request.initiator.parent().is_some();
         let queue = if is_child { &mut self.queued_children } else { &mut self.queued };
         if now.1 {
@@ -393,7 +422,9 @@ impl Drive {
         active.indexed = Some(now);
         match phase {
             Phase::Finished(outcome) => {
-                self.tell_parent(run, outcome);
+                if ends {
+                    self.tell_parent(run, outcome);
+                }
                 self.runs.remove(&run);
                 self.started.remove(&run);
                 // A run that had ended before does not take the claim of the run that came after it.
@@ -414,11 +445,20 @@ impl Drive {
         }
     }
 
+    /// How many events are gathered for the next batch.
+    pub(crate) const fn gathered(&self) -> u64 {
+        self.open.events
+    }
+
     /// Gathers the events of a decision for the next batch.
     pub(crate) fn record(&mut self, run: RunId, events: Vec<Event>) {
         if events.is_empty() {
             return;
         }
+        self.open.events += events.len() as u64;
+        let frees =
+            |event: &Event| matches!(event, Event::HoldReleased | Event::RunFinished { .. });
+        self.open.freed |= events.iter().any(frees);
         match self.open.entries.last_mut() {
             Some((last, earlier)) if *last == run => earlier.extend(events),
             _ => self.open.entries.push((run, events)),

@@ -73,6 +73,9 @@ pub(crate) struct Core {
     pub(crate) definitions: BTreeMap<Digest, Arc<Definition>>,
     position: Position,
     changed: BTreeSet<RunId>,
+    /// The record that is taken in, and how many words about plans it has brought.
+    absorbing: u64,
+    words: u32,
 }
 
 impl Core {
@@ -86,6 +89,8 @@ impl Core {
             definitions: BTreeMap::new(),
             position,
             changed: BTreeSet::new(),
+            absorbing: 0,
+            words: 0,
         }
     }
 
@@ -126,6 +131,7 @@ impl Core {
 
     /// Takes one record in.
     pub(crate) fn absorb(&mut self, source: &Source<'_>, batch: &Batch) -> Result<(), FilingError> {
+        (self.absorbing, self.words) = (batch.sequence, 0);
         for definition in &batch.definitions {
             let key = definition.digest.bytes().to_vec();
             self.fresh.put(Table::Definitions, key, encode(definition)?);
@@ -140,7 +146,7 @@ impl Core {
                     let key = verification_key(&found.backup_set, found.at, found.run);
                     self.fresh.put(Table::Verifications, key, encode(found)?);
                 }
-                Keep::Approval(approval) => self.keep_approval(approval, batch.sequence)?,
+                Keep::Approval(approval) => self.keep_approval(approval)?,
             }
         }
         for (place, entry) in (0_u32..).zip(&batch.audit) {
@@ -225,7 +231,7 @@ impl Core {
     ) -> Result<(), FilingError> {
         let (run, at) = (live.row.record.run, batch.at);
         let changes = row_changes(event, &live.state);
-        self.keep_word(live, event, batch.sequence, at)?;
+        self.keep_word(live, event, at)?;
         let before = live.state.phase.clone();
         let status_before = status(&live.state);
         fold(&live.definition, &mut live.state, event, at)

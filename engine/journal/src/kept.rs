@@ -2,7 +2,8 @@
 
 use holdfast_contract::plan::{Plan, PlanId};
 use holdfast_contract::records::{Approval, References, Verification};
-use holdfast_kernel::id::Instant;
+use holdfast_kernel::event::Initiator;
+use holdfast_kernel::id::{Instant, RunId};
 use holdfast_kernel::status::RunStatus;
 use holdfast_kernel::value::Value;
 
@@ -92,6 +93,22 @@ impl Reader {
             let rows = view.scan(Table::Plans, &keys, Order::Ascending, usize::MAX)?;
             rows.iter().map(|(_, row)| Ok(view.decode(Table::Plans, row)?)).collect()
         })
+    }
+
+    /// The person that a run goes back to: of a child run, who asked for its first ancestor; none if an ancestor is
+    /// not there any more.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn person_of(&self, run: RunId) -> Result<Option<String>, ReadError> {
+        let mut run = run;
+        loop {
+            let Some(record) = self.run(run)? else { return Ok(None) };
+            match record.initiator {
+                Initiator::User(name) => return Ok(Some(name)),
+                Initiator::Parent { run: parent, .. } => run = parent,
+            }
+        }
     }
 
     /// What people said about a plan, the oldest first; at most a thousand.

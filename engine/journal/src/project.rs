@@ -10,7 +10,7 @@ use holdfast_kernel::definition::Definition;
 use holdfast_kernel::event::{
     Answer, ApprovalAsk, Event, ProbeAnswer, Question, Request, Timer, Verdict,
 };
-use holdfast_kernel::failure::{Class, Failure};
+use holdfast_kernel::failure::{Class, Effect, Failure};
 use holdfast_kernel::id::{AttemptId, Instant, ItemIndex, StepIndex};
 use holdfast_kernel::payload::Payload;
 use holdfast_kernel::state::{
@@ -272,13 +272,15 @@ fn wait_changes(event: &Event, state: &RunState) -> Vec<(StepIndex, ItemIndex, R
             vec![(*step, *item, RowChange::Returned(output.clone()))]
         }
         Event::ChildStarted { step, item, .. } => vec![(*step, *item, RowChange::Started)],
-        Event::ChildFinished { step, item, outcome, output } => match outcome {
+        Event::ChildFinished { step, item, outcome, output, in_doubt } => match outcome {
             Outcome::Succeeded | Outcome::Partial => {
                 vec![(*step, *item, RowChange::Returned(output.clone()))]
             }
             Outcome::Failed(reason) => {
                 let message = format!("the child run failed: {}", reason.word());
-                let failure = Failure::with_unknown_effect(Class::Permanent, message);
+                let effect = if *in_doubt { Effect::Unknown } else { Effect::None };
+                let failure =
+                    Failure { effect, ..Failure::without_effect(Class::Permanent, message) };
                 vec![(*step, *item, RowChange::Failed(failure))]
             }
         },

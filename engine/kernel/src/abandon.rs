@@ -52,7 +52,7 @@ fn abandon(step: &mut StepState, class: EffectClass) {
 fn abandon_item(step: &mut StepState, class: EffectClass, item: ItemIndex, open: OpenItem) {
     let items = &mut step.items;
     let span = item.0..item.0 + 1;
-    if matches!(open.stage, OpenStage::Running(_)) {
+    if matches!(open.stage, OpenStage::Running(_) | OpenStage::Child { .. }) {
         items.doubts.set(span.clone(), ());
     }
     let mark = match (items.doubt(item), class) {

@@ -14,7 +14,8 @@ use crate::definition::Definition;
 impl Folding<'_> {
     /// The run only waits for people: its slots are free for others.
     pub(crate) fn hold_released(&mut self) -> Result<(), Corrupt> {
-        let fits = self.state.slots == Slots::Held && self.state.only_awaits();
+        // Its slots may be given back already: it waited to go on with them, and now waits for people again.
+        let fits = self.state.idle_since.is_none() && self.state.only_awaits();
         Self::expect(fits, "a run gave its slots back that does not only wait for people")?;
         self.state.slots = Slots::GivenBack;
         self.state.idle_since = Some(self.at);
@@ -83,6 +84,8 @@ impl Folding<'_> {
         }
         if wanted == Cancel::Kill {
             self.changes.push(Change::Killed);
+        } else if wanted == Cancel::All && !stops {
+            self.changes.push(Change::CancelledAgain);
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::admit::{finally_is_over, main_is_over};
 use crate::command::{Command, ItemTry};
 use crate::definition::{Definition, EffectClass, Step, Work};
 use crate::effect::{Case, GoesOn, Settlement, settle};
-use crate::event::{BlockCause, Event, Question, Request, Timer};
+use crate::event::{BlockCause, CancelKind, Event, Question, Request, Timer};
 use crate::failure::Class;
 use crate::fan_out;
 use crate::fold::{Change, Corrupt, begin, fold};
@@ -152,7 +152,7 @@ impl<'a> Turn<'a> {
         self.ask_about_waits();
         self.start_children()?;
         self.fill_places()?;
-        if self.state.slots == Slots::Held && self.state.only_awaits() {
+        if self.state.idle_since.is_none() && self.state.only_awaits() {
             self.emit(Event::HoldReleased)?;
             return self.settle_and_issue();
         }
@@ -176,6 +176,10 @@ impl<'a> Turn<'a> {
                 Ok(())
             }
             Change::Killed => self.kill(),
+            Change::CancelledAgain => {
+                self.cancel_children(CancelKind::Cancel);
+                Ok(())
+            }
             Change::Gating(step) => self.ask_gate(step),
             Change::GateOpen(step) => self.emit(Event::StepReady { step }),
             Change::GateShut(step) => self.emit(Event::StepSkipped { step }),

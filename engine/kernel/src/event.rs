@@ -199,6 +199,9 @@ pub enum Event {
         outcome: Outcome,
         /// Its outputs, a map.
         output: Payload,
+        /// Whether what became of an effect in it is not known for certain.
+        #[serde(default = "assumed")]
+        in_doubt: bool,
     },
     /// A child run could not be queued: its inputs do not fit, or what it needs is not there.
     ChildRefused {
@@ -310,9 +313,12 @@ pub struct Group {
 /// What a person is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalAsk {
-    /// The digest of the plan it is about.
+    /// The id of the plan it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
+    /// The target of that plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// The question, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub text: String,
@@ -557,4 +563,9 @@ impl Failure {
         self.effect = effect;
         self
     }
+}
+
+/// What was written before it was known counts as in doubt.
+const fn assumed() -> bool {
+    true
 }

@@ -57,6 +57,8 @@ pub enum Change {
     Resumed,
     /// What is in flight is given up.
     Killed,
+    /// It was cancelled once more while it stops.
+    CancelledAgain,
     /// All that a step needs is final.
     Gating(StepIndex),
     /// A step's `if` is true.

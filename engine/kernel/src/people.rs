@@ -32,8 +32,8 @@ impl Folding<'_> {
                 self.rejected(*step, *item, failure)
             }
             Event::ChildStarted { step, item, run } => self.child_started(*step, *item, *run),
-            Event::ChildFinished { step, item, outcome, output } => {
-                self.child_finished(*step, *item, *outcome, output)
+            Event::ChildFinished { step, item, outcome, output, in_doubt } => {
+                self.child_finished((*step, *item), *outcome, output, *in_doubt)
             }
             Event::ChildRefused { step, item, failure } => {
                 self.child_refused(*step, *item, failure)
@@ -125,10 +125,10 @@ impl Folding<'_> {
     /// go on.
     pub(crate) fn child_finished(
         &mut self,
-        index: StepIndex,
-        item: ItemIndex,
+        (index, item): (StepIndex, ItemIndex),
         outcome: Outcome,
         output: &Payload,
+        in_doubt: bool,
     ) -> Result<(), Corrupt> {
         let run = self.child(index, item)?;
         let completeness = match outcome {
@@ -136,11 +136,17 @@ impl Folding<'_> {
             Outcome::Partial => Completeness::Partial,
             Outcome::Failed(reason) => {
                 let message = format!("the child run {run} failed: {}", reason.word());
-                let failure = Failure::with_unknown_effect(Class::Permanent, message);
+                let effect = if in_doubt { Effect::Unknown } else { Effect::None };
+                let failure =
+                    Failure { effect, ..Failure::without_effect(Class::Permanent, message) };
                 return self.child_lost(index, item, &failure);
             }
         };
-        self.end_well(index, item, output, completeness)
+        self.end_well(index, item, output, completeness)?;
+        if in_doubt && completeness == Completeness::Partial {
+            self.step(index)?.1.items.doubts.set(span(item), ());
+        }
+        Ok(())
     }
 
     /// A child run could not be queued.

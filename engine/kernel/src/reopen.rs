@@ -227,6 +227,7 @@ impl Folding<'_> {
             };
             step.items.not_ok.clear(item..item + 1);
             step.items.counts.failed -= 1;
+            step.items.bad_before = step.items.bad_before.min(step.items.counts.bad());
             step.items.doubts.set(item..item + 1, ());
             let note = step.items.notes.remove(&ItemIndex(item));
             step.items.open.insert(ItemIndex(item), OpenItem::new(stage, note));
@@ -309,9 +310,7 @@ fn redo_all(items: &mut Items, step: &Step) {
         let counter = match mark {
             Mark::Unknown => Some(&mut items.counts.unknown),
             Mark::FailedInDoubt if can_ask(step) => Some(&mut items.counts.failed),
-            // What the child is to do has changed: another one does it.
-            Mark::FailedInDoubt if !acts_anew(step) => continue,
-            // The doubt stays with the epoch.
+            // The doubt stays with the epoch: a child that left one goes on, whatever its inputs would be now.
             Mark::FailedInDoubt | Mark::Untried => None,
             Mark::Failed | Mark::Partial | Mark::ResolvedDone | Mark::ResolvedNotDone => continue,
         };
@@ -320,6 +319,12 @@ fn redo_all(items: &mut Items, step: &Step) {
             *counter += range.end - range.start;
             items.queue.clear(range.clone());
             items.not_ok.set(range, mark);
+        }
+    }
+    if !acts_anew(step) {
+        // A child that is partial, with something in doubt, goes on too; a whole one is done by another.
+        for (range, ()) in items.doubts.iter() {
+            anew.clear(range);
         }
     }
     let anew: Vec<_> = anew.iter().map(|(range, ())| range).collect();

@@ -379,6 +379,19 @@ impl OpenStage {
         matches!(self, Self::Awaiting { .. })
     }
 
+    /// The child run that goes on.
+    pub const fn child(&self) -> Option<RunId> {
+        match self {
+            Self::Child { run } => Some(*run),
+            Self::Running(_)
+            | Self::Settling { .. }
+            | Self::Waiting { .. }
+            | Self::Due { .. }
+            | Self::Sleeping { .. }
+            | Self::Awaiting { .. } => None,
+        }
+    }
+
     /// Whether it ends at an instant, by a timer.
     pub const fn has_timer(&self) -> bool {
         matches!(self, Self::Waiting { .. } | Self::Sleeping { .. } | Self::Awaiting { .. })
@@ -413,6 +426,13 @@ impl RunState {
     /// Whether it has ended.
     pub const fn is_finished(&self) -> bool {
         matches!(self.phase, Phase::Finished(_))
+    }
+
+    /// Whether what became of an effect in it is not known for certain: doing the same with other keys could do
+    /// it twice.
+    pub fn is_in_doubt(&self) -> bool {
+        let doubtful = |mark| matches!(mark, Mark::Unknown | Mark::FailedInDoubt);
+        self.steps.iter().any(|step| step.items.not_ok.iter().any(|(_, mark)| doubtful(mark)))
     }
 
     /// Whether it would start something if it had a place.

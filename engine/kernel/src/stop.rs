@@ -101,16 +101,9 @@ impl Turn<'_> {
         Ok(())
     }
 
-    fn cancel_children(&mut self, how: CancelKind) {
-        let children = self.open_items(|stage| match stage {
-            OpenStage::Child { run } => Some(*run),
-            OpenStage::Running(_)
-            | OpenStage::Settling { .. }
-            | OpenStage::Waiting { .. }
-            | OpenStage::Due { .. }
-            | OpenStage::Sleeping { .. }
-            | OpenStage::Awaiting { .. } => None,
-        });
+    /// Hands a cancel on to every child that has not ended.
+    pub(crate) fn cancel_children(&mut self, how: CancelKind) {
+        let children = self.open_items(OpenStage::child);
         for (_, _, run) in children {
             self.command(Command::CancelChild { run, how });
         }

@@ -67,31 +67,35 @@ impl Program {
 
     /// The value of the workflow's `target` before there is a run.
     pub(crate) fn target(&self, inputs: &Value) -> Result<Value, Failure> {
-        self.at_submit(self.definition.target, inputs)
+        Ok(self.at_submit(self.definition.target, inputs)?.unwrap_or(Value::None))
     }
 
     /// The value of the workflow's `object` before there is a run.
     pub(crate) fn object(&self, inputs: &Value) -> Result<Value, Failure> {
-        self.at_submit(self.definition.object, inputs)
+        Ok(self.at_submit(self.definition.object, inputs)?.unwrap_or(Value::None))
     }
 
     /// The value of the workflow's `dedupe.key` before there is a run; none if it has none.
-    pub(crate) fn dedupe_key(&self, inputs: &Value) -> Result<Value, Failure> {
+    pub(crate) fn dedupe_key(&self, inputs: &Value) -> Result<Option<Value>, Failure> {
         self.at_submit(self.definition.dedupe_key, inputs)
     }
 
-    /// The value of the workflow's `concurrency.group` before there is a run; none if it has none.
-    pub(crate) fn group(&self, inputs: &Value) -> Result<Value, Failure> {
+    /// The value of the workflow's `concurrency.group` before there is a run, if it has one.
+    pub(crate) fn group(&self, inputs: &Value) -> Result<Option<Value>, Failure> {
         let group = self.definition.concurrency.as_ref().map(|concurrency| concurrency.group);
         self.at_submit(group, inputs)
     }
 
-    fn at_submit(&self, id: Option<ExpressionId>, inputs: &Value) -> Result<Value, Failure> {
+    fn at_submit(
+        &self,
+        id: Option<ExpressionId>,
+        inputs: &Value,
+    ) -> Result<Option<Value>, Failure> {
         let Some(id) = id else {
-            return Ok(Value::None);
+            return Ok(None);
         };
         let view = View { inputs, scope: None, turn: None };
-        Ok(self.evaluator().root(self.root(id)?, &view)?)
+        Ok(Some(self.evaluator().root(self.root(id)?, &view)?))
     }
 
     fn evaluator(&self) -> Evaluator<'_> {
@@ -180,11 +184,13 @@ const QUESTION: usize = 4_096;
 /// What `with` of an approval asks.
 fn asked(with: &Value) -> ApprovalAsk {
     let plan = with.get("plan").and_then(|plan| plan.get("id").unwrap_or(plan).as_text());
+    let target = with.get("plan").and_then(|plan| plan.get("target")?.as_text());
     let by = with.get("by").and_then(Value::as_list).unwrap_or_default();
     let by: Vec<String> = by.iter().filter_map(Value::as_text).map(str::to_owned).collect();
     let text = with.get("text").and_then(Value::as_text).unwrap_or_default();
     ApprovalAsk {
         plan: plan.map(str::to_owned),
+        target: target.map(str::to_owned),
         text: text
             .chars()
             .scan(0, |bytes, c| {

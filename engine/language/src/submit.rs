@@ -146,13 +146,20 @@ pub fn resolve(
     }
     let (target, object) = about(program, &values).map_err(|problem| vec![problem])?;
     let inputs = Value::Map(values);
-    let text = |name: &str, value: Result<Value, Failure>| match value {
-        Ok(Value::None) => Ok(None),
-        Ok(Value::Text(text)) if text.len() <= LONGEST_NAME => Ok(Some(text)),
-        Ok(value @ (Value::Boolean(_) | Value::Integer(_) | Value::Number(_))) => {
+    let text = |name: &str, value: Result<Option<Value>, Failure>| match value {
+        Ok(None) => Ok(None),
+        Ok(Some(Value::Text(text))) if (1..=LONGEST_NAME).contains(&text.len()) => Ok(Some(text)),
+        Ok(Some(value @ (Value::Boolean(_) | Value::Integer(_) | Value::Number(_)))) => {
             Ok(Some(value.canonical()))
         }
-        Ok(_) => Err(vec![problem("", format!("`{name}` is no text of at most 1,024 bytes."))]),
+        // Left out silently, runs would go on at once that must not.
+        Ok(Some(Value::None)) => {
+            let message = format!("`{name}` is nothing: an input that it is made of is not given.");
+            Err(vec![problem("", message)])
+        }
+        Ok(Some(Value::Text(_) | Value::List(_) | Value::Map(_))) => {
+            Err(vec![problem("", format!("`{name}` is no text of 1 to 1,024 bytes."))])
+        }
         Err(failure) => Err(vec![problem("", format!("`{name}`: {}.", failure.message))]),
     };
     let dedupe_key = text("dedupe.key", program.dedupe_key(&inputs))?;

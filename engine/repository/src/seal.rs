@@ -271,7 +271,9 @@ impl Repository {
                 continue;
             }
             let other = read_set(&snapshot)?;
-            let is_superseded = other.id != set.id
+            // A partial one may lack what the earlier one has.
+            let is_superseded = set.completeness == Completeness::Complete
+                && other.id != set.id
                 && other.object == set.object
                 && other.completeness == Completeness::Partial
                 && other.sealed_at <= set.sealed_at;

@@ -1,9 +1,11 @@
 //! Child runs: what a step asks for becomes a request, made beside the executor, for it may have to look at a
 //! repository.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use holdfast_drive::input::{Child, ChildFound, Input, Program, Submit};
+use holdfast_drive::output::Refusal;
 use holdfast_journal::query::Reader;
 use holdfast_kernel::command::ItemTry;
 use holdfast_kernel::definition::{ChildUse, Definition, Work};
@@ -64,12 +66,18 @@ impl Executor {
         let (reader, compile) = (self.reader.clone(), Arc::clone(&self.compile));
         let (children, wake) = (Arc::clone(&self.children), self.around.wake.clone());
         let look = move || {
-            let found = match ended(run, &reader, &compile) {
+            let look = AssertUnwindSafe(|| match ended(run, &reader, &compile) {
                 Ok(ended) => ChildFound::Ended(Box::new(ended)),
-                Err(_) => request
+                Err(Refusal::NoSuchRun) => request
                     .and_then(|request| children.request(request, &reader))
                     .map_or_else(ChildFound::Refused, |submit| ChildFound::New(Box::new(submit))),
-            };
+                // It may be there: a second one under its id would spoil the journal.
+                Err(refusal) => ChildFound::Refused(unknown(&refusal)),
+            });
+            let found = catch_unwind(look).unwrap_or_else(|_panic| {
+                let message = "a bug in holdfast: looking after a child run panicked";
+                ChildFound::Refused(Failure::with_unknown_effect(Class::Internal, message))
+            });
             let (step, item) = place;
             let child = Child { parent, step, item, run, found };
             // Without an executor the process is ending; the next one asks again.
@@ -104,19 +112,25 @@ impl Executor {
         Ok(ChildRequest { run, initiator, digest: *digest, definition, with })
     }
 
+    /// Hands on what was found.
     pub(crate) fn child(&mut self, child: Child) {
         self.accept(Input::Child(Box::new(child)));
     }
 
-    /// The person that a run goes back to: of a child run, who asked for its first ancestor.
+    /// The person that a run goes back to; empty if that cannot be told, and then nobody counts as another.
     pub(crate) fn person_of(&self, run: RunId) -> String {
-        let mut run = run;
-        loop {
-            let Some((state, _)) = self.drive.run(run) else { return String::new() };
-            match &state.request.initiator {
-                Initiator::User(name) => return name.clone(),
-                Initiator::Parent { run: parent, .. } => run = *parent,
+        let state = self.drive.run(run).map(|(state, _)| state);
+        match state.map(|state| &state.request.initiator) {
+            Some(Initiator::User(name)) => name.clone(),
+            Some(Initiator::Parent { run: parent, .. }) => {
+                self.reader.person_of(*parent).ok().flatten().unwrap_or_default()
             }
+            None => String::new(),
         }
     }
+}
+
+fn unknown(refusal: &Refusal) -> Failure {
+    let message = format!("whether the child run is there cannot be read: {refusal}");
+    Failure::with_unknown_effect(Class::Internal, message)
 }

@@ -72,22 +72,17 @@ impl Sources {
             let wanted = ask.by.join(" or ");
             return Err(Refusal::NotForYou(format!("{wanted} is asked, and {by} is not")));
         }
-        if !ask.allow_self && self.person_of(*run).map_err(unreadable)? == by {
-            let told = format!("{by} asked for the run, so another person has to answer");
-            return Err(Refusal::NotForYou(told));
+        if ask.allow_self {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// The person that a run goes back to: of a child run, who asked for its first ancestor.
-    fn person_of(&self, run: RunId) -> Result<String, ReadError> {
-        let mut run = run;
-        loop {
-            let Some(record) = self.reader.run(run)? else { return Ok(String::new()) };
-            match record.initiator {
-                Initiator::User(name) => return Ok(name),
-                Initiator::Parent { run: parent, .. } => run = parent,
-            }
+        match self.reader.person_of(*run).map_err(unreadable)? {
+            Some(asked) if asked != by => Ok(()),
+            Some(_) => Err(Refusal::NotForYou(format!(
+                "{by} asked for the run, so another person has to answer"
+            ))),
+            None => Err(Refusal::NotForYou(
+                "who asked for the run cannot be told, so nobody is another person".to_owned(),
+            )),
         }
     }
 
@@ -156,7 +151,8 @@ impl Sources {
 /// The definition of a submit cannot be read.
 pub fn want(act: Act, by: String, compile: &Compile) -> Result<Want, NoAnswer> {
     Ok(match act {
-        Act::Submit { request, stored } => {
+        Act::Submit { mut request, stored } => {
+            request.initiator = Initiator::User(by);
             Want::Submit(Box::new(submit(*request, stored, compile)?))
         }
         Act::Retry { run, selection } => Want::Retry { run, selection, by },
@@ -165,16 +161,16 @@ pub fn want(act: Act, by: String, compile: &Compile) -> Result<Want, NoAnswer> {
             Want::Ask { run, ask: AskOfRun::Answer { step, item, word }, by }
         }
         Act::Resolve { run, step, item, verdict } => Want::Resolve { run, step, item, verdict, by },
-        Act::Keep(kept) => Want::Keep(Box::new(named(*kept, by))),
+        Act::Keep(kept) => match *kept {
+            // What a person says of a plan is said in their own name.
+            Keep::Approval(approval) => {
+                Want::Keep(Box::new(Keep::Approval(Approval { by, ..approval })))
+            }
+            Keep::Plan(_) | Keep::Verification(_) => {
+                return Err(NoAnswer("only runs keep plans and verifications".to_owned()));
+            }
+        },
     })
-}
-
-/// What a person says of a plan is said in their own name.
-fn named(kept: Keep, by: String) -> Keep {
-    match kept {
-        Keep::Approval(approval) => Keep::Approval(Approval { by, ..approval }),
-        kept @ (Keep::Plan(_) | Keep::Verification(_)) => kept,
-    }
 }
 
 fn submit(

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use thiserror::Error;
@@ -22,6 +23,11 @@ pub enum ClientError {
     /// The connection broke.
     #[error("the connection to the owner of the state broke: {0}")]
     Broken(#[from] io::Error),
+    /// It has the state and says nothing.
+    #[error(
+        "the owner of the state has not answered for 30 seconds; is it stopped, or its terminal?"
+    )]
+    Silent,
     /// It said that there is no answer.
     #[error(transparent)]
     NoAnswer(#[from] NoAnswer),
@@ -29,6 +35,9 @@ pub enum ClientError {
     #[error(transparent)]
     Bad(#[from] BadLine),
 }
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A client of a state directory's owner.
 #[derive(Clone, Debug)]
@@ -53,7 +62,15 @@ impl Client {
     /// # Errors
     /// There is none.
     pub fn ask<T: DeserializeOwned>(&self, ask: Ask) -> Result<T, ClientError> {
-        let answer = self.stream(ask)?.answer()?;
+        let stream = self.stream(ask)?;
+        // An owner that was stopped, or whose terminal takes nothing, keeps whoever asks waiting for ever.
+        stream.lines.get_ref().set_read_timeout(Some(PATIENCE))?;
+        let answer = stream.answer().map_err(|error| match error {
+            ClientError::Broken(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                ClientError::Silent
+            }
+            error => error,
+        })?;
         serde_json::from_str(&answer).map_err(|_unfit| BadLine.into())
     }
 
@@ -108,7 +125,8 @@ impl Stream {
     fn line(&mut self) -> Result<Line, ClientError> {
         let mut text = String::new();
         self.lines.by_ref().take(LONGEST).read_line(&mut text)?;
-        if text.is_empty() {
+        // It ended in the middle of a line.
+        if !text.ends_with('\n') && (text.len() as u64) < LONGEST {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
         Ok(Line::read(&text)?)

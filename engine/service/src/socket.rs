@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use crate::answer::{NoAnswer, Sources, json, want};
 use crate::wire::ask::{Act, Ask, Message, VERSION};
 use crate::wire::line::{LONGEST, Line};
-use crate::wire::news::{Told, told};
+use crate::wire::news::{Family, Told, open_children, told};
 
 /// The name of the socket in a state directory.
 pub const NAME: &str = "socket";
@@ -168,6 +168,10 @@ impl Service {
         if let Some(run) = run {
             write(&mut stream, &Line::News(Told::Watching { run })).await?;
         }
+        let mut family = match run {
+            Some(run) => Some(self.family(run).await),
+            None => None,
+        };
         let mut over = false;
         while !over {
             let told = match news.recv().await {
@@ -175,7 +179,7 @@ impl Service {
                 Err(RecvError::Lagged(_)) => vec![Told::Missed],
                 Err(RecvError::Closed) => break,
             };
-            let is_wanted = |one: &Told| run.is_none() || one.run().is_none() || one.run() == run;
+            let is_wanted = |one: &Told| family.as_mut().is_none_or(|family| family.wants(one));
             for one in told.into_iter().filter(is_wanted) {
                 over = over || self.tell(&mut stream, run, one).await?;
             }
@@ -199,6 +203,16 @@ impl Service {
         }
         write(stream, &Line::News(one)).await?;
         Ok(is_last)
+    }
+
+    async fn family(&self, run: RunId) -> Family {
+        let reader = self.sources.reader.clone();
+        let open = move |run| {
+            let loaded = reader.load(run).ok().flatten();
+            loaded.map(|loaded| open_children(&loaded.state)).unwrap_or_default()
+        };
+        let family = tasks::spawn_blocking(move || Family::new(run, open)).await;
+        family.unwrap_or_else(|_ended| Family::new(run, |_| Vec::new()))
     }
 
     /// Where the steps of a run are that has ended: it is not in memory any more, the store has it.

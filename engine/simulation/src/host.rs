@@ -193,7 +193,7 @@ impl Host {
             for (item, _) in of_child {
                 let outcome = Outcome::Failed(Reason::Cancelled);
                 let (step, item, output) = (index, *item, Payload::empty());
-                let event = Event::ChildFinished { step, item, outcome, output };
+                let event = Event::ChildFinished { step, item, outcome, output, in_doubt: false };
                 self.outside.later(Millis(20), run, event);
             }
         }

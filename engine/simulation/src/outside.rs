@@ -206,7 +206,8 @@ impl Outside {
             let failure = Failure::without_effect(Class::Invalid, "its inputs do not fit");
             Event::ChildRefused { step, item, failure }
         } else {
-            Event::ChildFinished { step, item, outcome, output: Payload::empty() }
+            let (output, in_doubt) = (Payload::empty(), drawn.is_multiple_of(5));
+            Event::ChildFinished { step, item, outcome, output, in_doubt }
         };
         self.schedule(Millis(1 + (drawn >> 8) % 3_000), run, event);
     }

@@ -84,7 +84,7 @@ impl Script {
     pub fn asked(&self, step: StepIndex, item: ItemIndex) -> Result<ApprovalAsk, Failure> {
         self.sometimes_fails("approval fails", step, item.0)?;
         let by = vec!["approver".to_owned()];
-        Ok(ApprovalAsk { plan: None, text: String::new(), by, allow_self: false })
+        Ok(ApprovalAsk { plan: None, target: None, text: String::new(), by, allow_self: false })
     }
 
     /// The workflow's outputs.

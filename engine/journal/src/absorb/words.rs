@@ -39,7 +39,6 @@ impl Core {
         &mut self,
         live: &Live,
         event: &Event,
-        sequence: u64,
         at: Instant,
     ) -> Result<(), FilingError> {
         let (step, item, by, verdict, comment) = match event {
@@ -68,15 +67,14 @@ impl Core {
             at,
             run: Some(live.row.record.run),
         };
-        self.keep_approval(&approval, sequence)
+        self.keep_approval(&approval)
     }
 
-    pub(super) fn keep_approval(
-        &mut self,
-        approval: &Approval,
-        sequence: u64,
-    ) -> Result<(), FilingError> {
-        let key = [approval.plan.as_bytes(), &[0], &sequence.to_be_bytes()].concat();
+    /// Several may come with one batch; none takes the place of another.
+    pub(super) fn keep_approval(&mut self, approval: &Approval) -> Result<(), FilingError> {
+        let (sequence, place) = (self.absorbing.to_be_bytes(), self.words.to_be_bytes());
+        let key = [approval.plan.as_bytes(), &[0], &sequence, &place].concat();
+        self.words += 1;
         self.fresh.put(Table::Approvals, key, encode(approval)?);
         Ok(())
     }

@@ -147,3 +147,30 @@ fn latest_is_of_the_run_s_target_and_must_be_there_where_it_is_required() {
         Some(&Value::from("newest of "))
     );
 }
+
+#[test]
+fn a_group_or_key_that_is_nothing_is_refused_and_not_left_out() {
+    let text = |what: &str| {
+        format!(
+            "holdfast: 1\nname: w\noperation: maintenance\ninputs:\n  disk: {{ type: string }}\n{what}\nsteps:\n  - id: s\n    uses: sleep\n    with: {{ duration: 1s }}\n"
+        )
+    };
+    let keys = [
+        ("concurrency: { group: \"{{ inputs.disk }}\" }", "concurrency.group"),
+        ("dedupe: { key: \"{{ inputs.disk }}\" }", "dedupe.key"),
+    ];
+    for (what, name) in keys {
+        let checked = check(&Source::new("example.yaml", &text(what)), &actions()).unwrap();
+        let program = Program::compile(Arc::new(checked.definition), &actions()).unwrap();
+        let with = |given: BTreeMap<String, Given>| {
+            resolve(&program, &checked.declarations, &given, &Known)
+        };
+        let disk = |text: &str| BTreeMap::from([("disk".to_owned(), Given::Text(text.to_owned()))]);
+        assert!(with(disk("sda")).is_ok());
+        for given in [BTreeMap::new(), disk("")] {
+            let problems = with(given).unwrap_err();
+            let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            assert!(told.join(" ").contains(&format!("`{name}` is n")), "{told:?}");
+        }
+    }
+}

@@ -19,7 +19,7 @@ fn set(scene: &Scene, number: u8, day: i64, target: &str, completeness: Complete
     capture(&scene.repository, Tree::of([file("a", content)]), run, "one").unwrap();
     let mut request = seal_request(run, &["one"]);
     request.at = at(day * DAY);
-    request.target.name = target.to_owned();
+    target.clone_into(&mut request.target.name);
     if completeness == Completeness::Partial {
         let missing = Missing { what: "folder b".to_owned(), reason: "no permission".to_owned() };
         request.left_out = vec![missing];

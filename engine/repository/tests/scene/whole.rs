@@ -244,6 +244,23 @@ fn a_second_seal_supersedes_the_partial_one_and_only_then_the_units_go() {
 }
 
 #[test]
+fn a_partial_set_never_takes_the_place_of_another_that_may_have_more() {
+    let scene = Scene::new();
+    let bad = || file("b", "y").behaving(Behaviour::Closed, Behaviour::Closed);
+    capture(&scene.repository, Tree::of([file("a", "x"), bad()]), run(1), "one").unwrap();
+    let first = seal(&scene.repository, run(1), &["one"]).unwrap();
+    let worse = file("a", "x").behaving(Behaviour::Closed, Behaviour::Closed);
+    capture(&scene.repository, Tree::of([worse, bad()]), run(1), "one, again").unwrap();
+    let mut request = seal_request(run(1), &["one, again"]);
+    request.effect = effect(run(1), "seal, again");
+    request.superseded = vec![effect(run(1), "one")];
+    let second = scene.repository.seal(&request, &always()).unwrap();
+    assert_eq!(second.set.completeness, Completeness::Partial);
+    assert_eq!(scene.repository.sets().unwrap().len(), 2);
+    assert_eq!(cat(&scene.repository, &first.set.id, "files/a").unwrap(), b"x");
+}
+
+#[test]
 fn a_unit_that_was_never_captured_refuses_the_seal() {
     let scene = Scene::new();
     let refused = seal(&scene.repository, run(1), &["one"]).unwrap_err();

@@ -1,10 +1,12 @@
 //! What happens to runs, as it is told to people over the socket: the executor's news with names instead of
 //! definitions.
 
+use std::collections::BTreeSet;
+
 use holdfast_contract::attempt::Progress;
 use holdfast_kernel::event::{ApprovalAsk, Event};
 use holdfast_kernel::id::{ItemIndex, RunId, StepIndex};
-use holdfast_kernel::state::StepPhase;
+use holdfast_kernel::state::{RunState, StepPhase};
 use holdfast_kernel::status::{Counts, Outcome};
 use holdfast_runtime::feed::News;
 use holdfast_runtime::space::SpaceChange;
@@ -48,6 +50,11 @@ pub enum Told {
         item: ItemIndex,
         /// What.
         ask: ApprovalAsk,
+    },
+    /// A run was queued, anew or to go on.
+    Queued {
+        /// The run.
+        run: RunId,
     },
     /// A child run was queued.
     Child {
@@ -98,6 +105,7 @@ impl Told {
             Self::Step { run, .. }
             | Self::Progress { run, .. }
             | Self::Asked { run, .. }
+            | Self::Queued { run }
             | Self::Child { run, .. }
             | Self::Ended { run, .. }
             | Self::Stopped { run, .. }
@@ -105,6 +113,44 @@ impl Told {
             | Self::Line { run, .. } => Some(*run),
         }
     }
+}
+
+/// A run that is followed, with its descendants: they may ask people something too.
+#[derive(Clone, Debug)]
+pub struct Family {
+    run: RunId,
+    members: BTreeSet<RunId>,
+}
+
+impl Family {
+    /// A run and those of its descendants that go on; `open` says the children of a run that do.
+    pub fn new(run: RunId, open: impl Fn(RunId) -> Vec<RunId>) -> Self {
+        let (mut members, mut left) = (BTreeSet::new(), vec![run]);
+        while let Some(member) = left.pop() {
+            if members.insert(member) {
+                left.extend(open(member));
+            }
+        }
+        Self { run, members }
+    }
+
+    /// Whether whoever follows the run is told this.
+    pub fn wants(&mut self, told: &Told) -> bool {
+        match told {
+            Told::Child { run, child } if self.members.contains(run) => {
+                self.members.insert(*child);
+                *run == self.run
+            }
+            Told::Asked { run, .. } => self.members.contains(run),
+            told => told.run().is_none_or(|run| run == self.run),
+        }
+    }
+}
+
+/// The children of a run that go on.
+pub fn open_children(state: &RunState) -> Vec<RunId> {
+    let open = state.steps.iter().flat_map(|step| step.items.open.values());
+    open.filter_map(|open| open.stage.child()).collect()
 }
 
 /// What of the executor's news people are told.
@@ -144,6 +190,7 @@ fn told_of(run: RunId, event: &Event) -> Option<Told> {
         Event::ApprovalRequested { step, item, ask } => {
             Some(Told::Asked { run, step: *step, item: *item, ask: (**ask).clone() })
         }
+        Event::RunQueued(_) | Event::RunReopened { .. } => Some(Told::Queued { run }),
         Event::ChildStarted { run: child, .. } => Some(Told::Child { run, child: *child }),
         _ => None,
     }

@@ -1,0 +1,144 @@
+//! Parents and children: who waits for whom, and what a retry of either does.
+
+use std::fs;
+
+use rustix::process::Signal;
+
+use crate::home::{Home, Said, hold};
+
+fn run_of(home: &Home, workflow: &str) -> String {
+    let runs = home.holdfast(&["runs", "--workflow", workflow, "--output", "json"]);
+    let runs = runs.with_code(0).json();
+    runs[0]["run"].as_str().unwrap_or_else(|| panic!("no run of {workflow}: {runs:#}")).to_owned()
+}
+
+/// A workflow with these lines behind its operation; HOME is the folder.
+fn workflow(home: &Home, name: &str, lines: &str) {
+    let lines = lines.replace("HOME", &home.path("").display().to_string());
+    let text = format!("holdfast: 1\nname: {name}\noperation: maintenance\n{lines}");
+    home.write(&format!("workflows/{name}.yaml"), &text);
+}
+
+const SHELL: &str = "uses: command\n    with: { cwd: HOME, argv: [/bin/sh, -c, ";
+
+#[test]
+fn a_parent_goes_on_when_its_child_ends_at_once() {
+    let home = Home::new();
+    let kid = "inputs:
+  go: { type: boolean, default: false }
+steps:
+  - id: never
+    if: inputs.go
+    uses: sleep
+    with: { duration: 1h }
+";
+    workflow(&home, "kid", kid);
+    let after = format!(
+        "steps:\n  - id: kid\n    workflow: kid\n  - id: after\n    {SHELL}\"echo x >> done\"] }}\n"
+    );
+    workflow(&home, "parent", &after);
+    home.holdfast(&["run", "parent"]).with_code(0);
+    assert_eq!(home.read("done"), "x\n");
+}
+
+#[test]
+fn a_parent_whose_child_was_retried_by_itself_hears_of_it() {
+    let home = Home::new();
+    workflow(&home, "kid", &format!("steps:\n  - id: s\n    {SHELL}\"test ! -e bad\"] }}\n"));
+    workflow(&home, "parent", "steps:\n  - id: kid\n    workflow: kid\n");
+    home.write("bad", "");
+    home.holdfast(&["run", "parent"]).with_code(1);
+    fs::remove_file(home.path("bad")).expect("it goes");
+    home.holdfast(&["retry", &run_of(&home, "kid")]).with_code(0);
+    home.holdfast(&["resume"]).with_code(0);
+    let parent = run_of(&home, "parent");
+    home.holdfast(&["retry", &parent]).with_code(0);
+    home.holdfast(&["resume"]).with_code(0);
+    let shown: Said = home.holdfast(&["show", &parent]).with_code(0);
+    assert!(shown.out.contains("succeeded"), "{shown:#?}");
+    let kids = home.holdfast(&["runs", "--workflow", "kid", "--output", "json"]).json();
+    assert_eq!(kids.as_array().map(Vec::len), Some(1), "the same child: {kids:#}");
+}
+
+#[test]
+fn a_child_of_a_full_group_fails_its_step_if_it_says_so() {
+    let home = Home::new();
+    let pipe = home.pipe("pipe");
+    let group = "concurrency: { group: g, when_full: reject }\n";
+    let wait = format!(
+        "{group}steps:\n  - id: s\n    {SHELL}\"read line < {}; true\"] }}\n",
+        pipe.display()
+    );
+    workflow(&home, "holder", &wait);
+    workflow(&home, "kid", &format!("{group}steps:\n  - id: s\n    {SHELL}\"true\"] }}\n"));
+    workflow(&home, "parent", "steps:\n  - id: kid\n    workflow: kid\n");
+    let owner = home.start(&["run", "holder"]);
+    let held = hold(&pipe);
+    let said = home.holdfast(&["run", "parent"]).with_code(1);
+    assert!(said.talk.contains("the group g is full"), "{said:#?}");
+    drop(held);
+    owner.end().with_code(0);
+}
+
+#[test]
+fn who_follows_a_parent_hears_what_its_child_asks() {
+    let home = Home::new();
+    let kid = "steps:\n  - id: ask\n    uses: approval\n    with: { text: \"Really?\", allow_self: true }\n";
+    workflow(&home, "kid", kid);
+    workflow(&home, "parent", "steps:\n  - id: kid\n    workflow: kid\n");
+    let mut run = home.start(&["run", "parent"]);
+    run.wait_for_talk("to answer: holdfast approve");
+    let kid = run_of(&home, "kid");
+    let mut late = home.start(&["watch", &run_of(&home, "parent")]);
+    late.wait_for_talk(&format!("To answer: holdfast approve {kid} ask"));
+    home.holdfast(&["approve", &kid]).with_code(0);
+    late.end().with_code(0);
+    run.end().with_code(0);
+}
+
+#[test]
+fn a_run_whose_owner_ends_is_run_by_the_one_who_waits_for_it() {
+    let home = Home::new();
+    let (first, second) = (home.pipe("first"), home.pipe("second"));
+    for (name, pipe) in [("short", &first), ("long", &second)] {
+        let read = format!("\"read line < {}; true\"", pipe.display());
+        let steps = format!("steps:\n  - id: s\n    effect: idempotent\n    {SHELL}{read}] }}\n");
+        workflow(&home, name, &steps);
+    }
+    let owner = home.start(&["run", "short"]);
+    let held = hold(&first);
+    let mut waits = home.start(&["run", "long"]);
+    waits.wait_for_talk("Following run_");
+    drop(held);
+    owner.end().with_code(0);
+    waits.wait_for_talk("also drives 1 run");
+    drop(hold(&second));
+    waits.end().with_code(0);
+    let shown = home.holdfast(&["show", &run_of(&home, "long")]).with_code(0);
+    assert!(shown.out.contains("succeeded"), "{shown:#?}");
+}
+
+#[test]
+fn a_run_that_is_rejected_ends_what_was_taken_over_in_order() {
+    let home = Home::new();
+    let pipe = home.pipe("pipe");
+    let read = format!("\"read line < {}; true\"", pipe.display());
+    let steps = format!("steps:\n  - id: s\n    effect: idempotent\n    {SHELL}{read}] }}\n");
+    workflow(&home, "holder", &format!("concurrency: {{ group: g }}\n{steps}"));
+    let rejects = "concurrency: { group: g, when_full: reject }\n";
+    workflow(&home, "rejected", &format!("{rejects}steps:\n  - id: s\n    {SHELL}\"true\"] }}\n"));
+    let owner = home.start(&["run", "holder"]);
+    let held = hold(&pipe);
+    owner.signal(Signal::KILL);
+    owner.end();
+    drop(held);
+    for _ in 0..4 {
+        let said = home.holdfast(&["run", "rejected"]).with_code(5);
+        assert!(said.talk.contains("the group g is full"), "{said:#?}");
+    }
+    let resumed = home.start(&["resume"]);
+    drop(hold(&pipe));
+    resumed.end().with_code(0);
+    let shown = home.holdfast(&["show", &run_of(&home, "holder")]).with_code(0);
+    assert!(shown.out.contains("succeeded"), "it is no crash loop: {shown:#?}");
+}

@@ -24,8 +24,8 @@ use crate::error::Error;
 use crate::output::Output;
 use crate::settings::Settings;
 
-/// How long a command waits between two looks at an owner that does not answer yet.
-const BETWEEN: Duration = Duration::from_millis(20);
+/// How long a command waits between two looks at who has a state and is about to let go of it.
+pub(crate) const BETWEEN: Duration = Duration::from_millis(20);
 
 /// A state directory, however it is reached.
 pub(crate) struct Access {

@@ -11,22 +11,23 @@ use holdfast_contract::roles::Roles;
 use holdfast_journal::database::Check;
 use holdfast_journal::disk::Disk;
 use holdfast_journal::disk::local::Local;
+use holdfast_journal::fault::FileFault;
 use holdfast_journal::resume::{OpenError, Opened, open};
 use holdfast_journal::sealing::KeySource;
 use holdfast_kernel::id::{Millis, RunId};
 use holdfast_language::{Actions, Program};
 use holdfast_runtime::attempt::CANCEL_GRACE;
-use holdfast_runtime::chance;
 use holdfast_runtime::executor::{Compile, Executor, Setup};
 use holdfast_runtime::handle::Handle;
-use holdfast_runtime::lock::{LockError, StateLock, Use};
+use holdfast_runtime::lock::{LockError, PATIENCE, StateLock, Use};
 use holdfast_runtime::logs::Logs;
 use holdfast_runtime::offline::Offline;
 use holdfast_runtime::unreadable::Unreadable;
+use holdfast_runtime::{chance, clock};
 use holdfast_service::answer::Sources;
 use holdfast_service::socket::Service;
 
-use crate::access::Here;
+use crate::access::{BETWEEN, Here};
 use crate::children::{LocalChildren, LocalWorkflows};
 use crate::error::Error;
 use crate::output::Output;
@@ -116,10 +117,24 @@ pub(crate) fn open_state(settings: &Settings, purpose: Use) -> Result<Opening, E
     };
     let check = if lock.unclean_ends() >= UNCLEAN_ENDS { Check::Full } else { Check::Quick };
     let disk: Arc<dyn Disk> = Arc::new(disk);
-    let opened = open(Arc::clone(&disk), &chance::instance_id(), check)
-        .map_err(|error| unusable(&settings.state, &error))?;
+    let opened = open_patiently(&disk, check).map_err(|error| unusable(&settings.state, &error))?;
     let roles = Arc::new(settings.roles());
     Ok(Opening::Open(Box::new(State { lock, opened, disk, roles })))
+}
+
+/// Opens a state whose lock is taken. Who had it before may still be closing its files: it is waited for.
+fn open_patiently(disk: &Arc<dyn Disk>, check: Check) -> Result<Opened, OpenError> {
+    let began = clock::monotonic();
+    loop {
+        match open(Arc::clone(disk), &chance::instance_id(), check) {
+            Err(OpenError::File(FileFault::InUse { .. }))
+                if began.elapsed().as_millis() < u128::from(PATIENCE.0) =>
+            {
+                std::thread::park_timeout(BETWEEN);
+            }
+            opened => return opened,
+        }
+    }
 }
 
 fn locked(error: &LockError) -> Error {

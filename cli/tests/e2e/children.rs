@@ -142,3 +142,28 @@ fn a_run_that_is_rejected_ends_what_was_taken_over_in_order() {
     let shown = home.holdfast(&["show", &run_of(&home, "holder")]).with_code(0);
     assert!(shown.out.contains("succeeded"), "it is no crash loop: {shown:#?}");
 }
+
+#[test]
+fn a_child_that_ends_while_it_is_taken_over_is_not_begun_anew() {
+    let home = Home::new();
+    let (begun, goes_on) = (home.pipe("begun"), home.pipe("goes-on"));
+    let (tells, waits) = (begun.display(), goes_on.display());
+    let shell = format!("\"echo x >> done; echo x > {tells}; read line < {waits}; true\"");
+    let steps = format!("steps:\n  - id: s\n    effect: idempotent\n    {SHELL}{shell}] }}\n");
+    workflow(&home, "kid", &steps);
+    workflow(&home, "parent", "steps:\n  - id: kid\n    workflow: kid\n");
+    let mut arguments = vec!["run", "parent"];
+    for _ in 0..3 {
+        let owner = home.start(&arguments);
+        assert_eq!(fs::read_to_string(&begun).expect("it begins"), "x\n");
+        owner.signal(Signal::KILL);
+        owner.end();
+        arguments = vec!["resume"];
+    }
+    home.holdfast(&["resume"]).with_code(0);
+    let shown = home.holdfast(&["show", &run_of(&home, "parent")]).with_code(0);
+    assert!(shown.out.contains("failed"), "{shown:#?}");
+    assert_eq!(home.read("done"), "x\nx\nx\n", "the fourth start finds a crash loop");
+    // What the killed ones left ends too.
+    drop(hold(&goes_on));
+}

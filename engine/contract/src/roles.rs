@@ -77,6 +77,15 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_another_person_than_somebody_unknown() {
+        let (roles, wanted) = (Roles::default(), ["approver".to_owned()]);
+        let words = [word("ann", ApprovalVerdict::Approved)];
+        assert!(roles.approved(&words, &wanted, "bob").is_ok());
+        let refused = roles.approved(&words, &wanted, "").unwrap_err();
+        assert!(refused.contains("cannot be told"), "{refused}");
+    }
+
+    #[test]
     fn a_role_is_its_people_and_a_name_is_itself() {
         let listed = Roles([("approver".to_owned(), vec!["ann".to_owned()])].into());
         let wanted = ["approver".to_owned(), "bob".to_owned()];

@@ -332,3 +332,56 @@ fn redo_all(items: &mut Items, step: &Step) {
         raise(items, range);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+    use alloc::string::String;
+
+    use super::*;
+    use crate::id::Digest;
+
+    fn child_step() -> Result<Step, String> {
+        let digest = serde_json::to_string(&Digest::of_bytes(b"child"));
+        let digest = digest.map_err(|error| format!("{error}"))?;
+        let text = format!(
+            r#"{{"id":"kids","work":{{"child":{{"workflow":"kid","definition":{digest},"writes":"target"}}}},
+"for_each":{{"items":0,"as":"item","batch":1,"min_items":0,"fail_fast":false}},
+"needs":[],"needed_by":[],"run_when":"ok","retry":{{"attempts":1,"delay":2000,
+"backoff_thousandths":2000,"max_delay":60000,"when":[]}},"on_failure":"fail"}}"#
+        );
+        serde_json::from_str(&text).map_err(|error| format!("{error}"))
+    }
+
+    /// Whole, failed, failed in doubt, partial, partial in doubt.
+    fn ended() -> Items {
+        let mut items = Items { total: 5, ..Items::default() };
+        items.counts =
+            Counts { total: 5, succeeded: 1, failed: 2, partial: 2, ..Counts::default() };
+        items.not_ok.set(1..2, Mark::Failed);
+        items.not_ok.set(2..3, Mark::FailedInDoubt);
+        items.not_ok.set(3..5, Mark::Partial);
+        items.doubts.set(2..3, ());
+        items.doubts.set(4..5, ());
+        items
+    }
+
+    #[test]
+    fn a_stale_child_is_done_by_another_unless_it_left_something_in_doubt() -> Result<(), String> {
+        let (step, mut items) = (child_step()?, ended());
+        redo_all(&mut items, &step);
+        let epochs: Vec<u32> = (0..5).map(|item| items.epoch(ItemIndex(item))).collect();
+        assert_eq!(epochs, [1, 1, 0, 1, 0]);
+        assert!((0..5).all(|item| items.queue.get(item).is_some()));
+        Ok(())
+    }
+
+    #[test]
+    fn a_child_that_is_not_ok_goes_on_in_any_case() -> Result<(), String> {
+        let (step, mut items) = (child_step()?, ended());
+        redo_not_ok(&mut items, &step, None);
+        assert!((0..5).all(|item| items.epoch(ItemIndex(item)) == 0));
+        assert!((0..5).all(|item| items.queue.get(item).is_some() == (item > 0)));
+        Ok(())
+    }
+}

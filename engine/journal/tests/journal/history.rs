@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use holdfast_contract::records::{Approval, ApprovalVerdict, Keep};
 use holdfast_journal::commit::{Batch, CommitError};
 use holdfast_journal::items::Show;
-use holdfast_journal::query::{Filter, Found, Page};
+use holdfast_journal::query::{Filter, Found, Page, Reader};
 use holdfast_journal::record::{ItemStatus, StoredDefinition};
 use holdfast_kernel::event::Event;
 use holdfast_kernel::failure::Class;
@@ -276,7 +277,7 @@ fn each_part_can_have_a_thread_of_its_own() {
     const fn is_shared<T: Send + Sync + Clone + 'static>() {}
     moves::<holdfast_journal::commit::Writer>();
     moves::<holdfast_journal::filer::Filer>();
-    is_shared::<holdfast_journal::query::Reader>();
+    is_shared::<Reader>();
     is_shared::<Arc<holdfast_journal::payloads::Payloads>>();
 }
 
@@ -309,4 +310,31 @@ fn readers_see_a_steady_picture_while_records_are_committed_and_filed() {
         assert!(watching.join().unwrap() <= 22);
     });
     verify(&host.opened, &ledger).unwrap();
+}
+
+#[test]
+fn of_two_words_on_a_plan_in_one_record_none_is_lost() {
+    let (_, mut host, _) = finished(1);
+    let word = |by: &str, verdict| {
+        Keep::Approval(Approval {
+            plan: "plan_1".to_owned(),
+            by: by.to_owned(),
+            verdict,
+            comment: String::new(),
+            at: Instant(0),
+            run: None,
+        })
+    };
+    let sequence = host.opened.writer.next_sequence();
+    let mut batch = Batch::new(sequence, Instant(i64::MAX / 2));
+    batch.kept =
+        vec![word("ann", ApprovalVerdict::Rejected), word("bob", ApprovalVerdict::Approved)];
+    host.opened.writer.commit(batch).unwrap();
+    let plan = "plan_1";
+    let by = |reader: &Reader| -> Vec<String> {
+        reader.approvals(plan).unwrap().into_iter().map(|word| word.by).collect()
+    };
+    assert_eq!(by(&host.opened.reader), ["ann", "bob"]);
+    host.opened.filer.file(100).unwrap();
+    assert_eq!(by(&host.opened.reader), ["ann", "bob"]);
 }

@@ -160,7 +160,7 @@ fn a_group_or_key_that_is_nothing_is_refused_and_not_left_out() {
         ("dedupe: { key: \"{{ inputs.disk }}\" }", "dedupe.key"),
     ];
     for (what, name) in keys {
-        let checked = check(&Source::new("example.yaml", &text(what)), &actions()).unwrap();
+        let checked = check(&Source::new("example.yaml", text(what)), &actions()).unwrap();
         let program = Program::compile(Arc::new(checked.definition), &actions()).unwrap();
         let with = |given: BTreeMap<String, Given>| {
             resolve(&program, &checked.declarations, &given, &Known)

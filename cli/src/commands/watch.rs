@@ -122,8 +122,12 @@ pub(super) fn each(
         // Before anything is said: Ctrl-C ends watching from here on, and nothing else.
         let mut interrupt = signal(SignalKind::interrupt())
             .map_err(|error| Error::unavailable(format!("Signals cannot be heard: {error}.")))?;
-        let stream = client.stream(Ask::Watch { run: Some(run) });
-        let mut stream = stream.map_err(|error| gone(&error))?;
+        let mut stream = match client.stream(Ask::Watch { run: Some(run) }) {
+            Ok(stream) => stream,
+            // The owner ended just now: the store says what became of the run.
+            Err(ClientError::Nobody(_) | ClientError::Broken(_)) => return Ok(Watched::Ended),
+            Err(error) => return Err(gone(&error)),
+        };
         let (happens, mut happened) = unbounded_channel();
         tasks::spawn_blocking(move || {
             let mut goes_on = true;

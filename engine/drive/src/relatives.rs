@@ -80,22 +80,33 @@ impl Drive {
                 }
                 self.queue_new(submit.request, submit.stored, submit.program);
             }
-            ChildFound::Ended(ended) => self.continue_child(parent, *ended),
+            ChildFound::Ended(ended) => self.continue_child(parent, *ended, refused),
         }
     }
 
     /// A child that ended goes on with what is not ok. One in which nothing can go on ended as it ended: it may
     /// have gone on without its parent, which hears of it now.
-    fn continue_child(&mut self, parent: RunId, ended: Ended) {
+    fn continue_child(
+        &mut self,
+        parent: RunId,
+        ended: Ended,
+        refused: impl FnOnce(Failure) -> Event,
+    ) {
         match reopen::plan(&ended.program.definition, &ended.state, Selection::All) {
             Ok(redo) => self.reopen(ended, parent.to_string(), redo),
             Err(
                 NotReopenable::NothingToDo | NotReopenable::OnlyUnknown | NotReopenable::Active,
-            ) => {
-                if let Phase::Finished(outcome) = ended.state.phase {
+            ) => match ended.state.phase {
+                Phase::Finished(outcome) => {
                     self.to_relatives.extend(self.end_for_parent(&ended.state, outcome));
                 }
-            }
+                Phase::Queued
+                | Phase::Granted
+                | Phase::Running
+                | Phase::Stopping(_)
+                | Phase::Finally(_)
+                | Phase::StoppingFinally { .. } => self.happened(parent, refused(lost())),
+            },
         }
     }
 
@@ -182,4 +193,10 @@ impl Drive {
 
 fn gone() -> Failure {
     Failure::without_effect(Class::Cancelled, "the run was cancelled before its child was queued")
+}
+
+/// A child that the store has as active and nobody drives: better told than waited for until the run's timeout.
+fn lost() -> Failure {
+    let message = "a bug in holdfast: the child run is stored as active, and nobody drives it";
+    Failure::with_unknown_effect(Class::Internal, message)
 }

@@ -158,6 +158,16 @@ pub(crate) struct Submission {
     /// An input, as NAME=VALUE; VALUE is read by the declared type, `@FILE` from a file. Repeat it for more.
     #[arg(long = "input", value_name = "NAME=VALUE")]
     pub(crate) inputs: Vec<String>,
+    #[command(flatten)]
+    pub(crate) in_repository: InRepository,
+}
+
+/// Which repository.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct InRepository {
+    /// One of the configuration's `repositories`; the one named `default` unless given.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) repository: Option<String>,
 }
 
 /// A run.
@@ -277,12 +287,16 @@ pub(crate) struct Sets {
     #[arg(long, value_name = "NAME")]
     pub(crate) target: Option<String>,
     #[command(flatten)]
+    pub(crate) in_repository: InRepository,
+    #[command(flatten)]
     pub(crate) limit: Limit,
 }
 
 /// `set`.
 #[derive(Debug, Args)]
 pub(crate) struct SetCommand {
+    #[command(flatten)]
+    pub(crate) in_repository: InRepository,
     #[command(subcommand)]
     pub(crate) what: SetWhat,
 }
@@ -373,6 +387,8 @@ pub(crate) enum PlanWhat {
 /// `repository`.
 #[derive(Debug, Args)]
 pub(crate) struct RepositoryCommand {
+    #[command(flatten)]
+    pub(crate) in_repository: InRepository,
     #[command(subcommand)]
     pub(crate) what: RepositoryWhat,
 }

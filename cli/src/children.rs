@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use holdfast_actions::repositories::Repositories;
+use holdfast_contract::provider::Targets as _;
 use holdfast_drive::input::{Program as Compiled, Submit, Token};
 use holdfast_journal::query::Reader;
 use holdfast_journal::record::StoredDefinition;
@@ -133,8 +134,8 @@ impl Children for LocalChildren {
         let plans = |beginning: &str| {
             reader.plans_starting_with(beginning).map_err(|error| error.to_string())
         };
-        let known =
-            Known { targets: &self.targets, repositories: &self.repositories, plans: &plans };
+        let repository = self.repositories.named(definition.repository.as_deref());
+        let known = Known { targets: &self.targets, repository: &repository, plans: &plans };
         let resolved = resolve(&program, &declarations, &given(with, &declarations), &known)
             .map_err(|problems| {
                 let told: Vec<String> = problems.iter().map(ToString::to_string).collect();

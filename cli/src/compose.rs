@@ -1,9 +1,9 @@
 //! The one place that wires everything: actions, language, state directory, executor.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use holdfast_actions::registry::standard;
+use holdfast_actions::registry::{Policy, standard};
 use holdfast_actions::repositories::Repositories;
 use holdfast_contract::action::Registry;
 use holdfast_contract::provider::Targets;
@@ -53,17 +53,17 @@ pub(crate) struct Parts {
 
 /// The actions of this program, with the targets and the repository that they work on.
 pub(crate) fn parts(settings: &Settings, output: Output) -> Parts {
-    let allowed = settings.allowed();
+    let policy = Policy {
+        commands: settings.allowed(),
+        exports: settings.configuration.allow.exports.iter().map(PathBuf::from).collect(),
+        keep: settings.keep_rules(),
+    };
     let targets = Arc::new(LocalTargets::new(settings));
     let repositories = Arc::new(repository::repositories(settings, output));
     let programs = settings.configuration.allow.commands.iter();
     let programs = programs.map(|command| (command.path.clone(), command.writes)).collect();
-    let registry = standard(
-        allowed,
-        &(Arc::clone(&targets) as Arc<dyn Targets>),
-        &repositories,
-        settings.keep_rules(),
-    );
+    let dynamic = Arc::clone(&targets) as Arc<dyn Targets>;
+    let registry = standard(policy, &dynamic, &repositories);
     let plain = Actions::new(registry.specs()).with_programs(programs);
     let workflows = LocalWorkflows::new(settings.base.join("workflows"), plain.clone());
     let actions = plain.with_workflows(Arc::new(workflows));
@@ -156,7 +156,7 @@ fn unusable(path: &Path, error: &OpenError) -> Error {
 fn body_key(parts: &Parts) -> KeySource {
     let repositories = Arc::clone(&parts.repositories);
     Arc::new(move || {
-        let repository = repositories.get().map_err(|failure| failure.message)?;
+        let repository = repositories.named(None).get().map_err(|failure| failure.message)?;
         Ok(repository.derived_key("bodies"))
     })
 }

@@ -86,6 +86,46 @@ fn shipped_workflow(name: &str, parts: &Parts) -> Result<Workflow, Error> {
     }
 }
 
+/// The same workflow in another repository than the default one, as if its file named it.
+///
+/// # Errors
+/// It names another one itself, or is not written so that a line can be added.
+pub(crate) fn in_repository(
+    workflow: Workflow,
+    name: &str,
+    parts: &Parts,
+) -> Result<Workflow, Error> {
+    match workflow.checked.definition.repository.as_deref() {
+        None => {}
+        Some(own) if own == name => return Ok(workflow),
+        Some(own) => {
+            return Err(Error::usage(format!(
+                "The workflow names a repository of its own, `{own}`."
+            ))
+            .hint("Leave `--repository` out, or change the line `repository:` in its file."));
+        }
+    }
+    let source = &workflow.source;
+    let line = format!("repository: {name}\n");
+    let lines = source.text().split_inclusive('\n');
+    let mut text = String::new();
+    for part in lines {
+        if part.starts_with("operation:") {
+            text.push_str(&line);
+        }
+        text.push_str(part);
+    }
+    let source = Source::new(source.name().to_owned(), text);
+    match check(&source, &parts.actions) {
+        Ok(checked) if checked.definition.repository.as_deref() == Some(name) => {
+            Ok(Workflow { source, checked })
+        }
+        Ok(_) | Err(_) => Err(Error::usage(format!(
+            "The workflow cannot be run in the repository `{name}`: write `repository: {name}` into its file."
+        ))),
+    }
+}
+
 fn none(name: &str, folder: &Path, names: &[String], invalid: &[PathBuf]) -> Error {
     let place = folder.display();
     let mut error = Error::usage(format!("There is no file and no workflow `{name}` in {place}."));

@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use holdfast_actions::repositories::{Opener, Repositories};
 use holdfast_kernel::definition::SecretReference;
@@ -34,13 +35,27 @@ pub(crate) enum Kind {
     Own,
 }
 
-/// The place of the repository that is used where a workflow names none.
+/// The place of a repository; without a name of the one that is used where a workflow names none.
 ///
 /// # Errors
-/// The configuration has several and none is the default, or there is no home for one of our own.
-pub(crate) fn place(settings: &Settings) -> Result<Place, String> {
+/// The configuration has none of this name, or several and none is the default, or there is no home for one of our
+/// own.
+pub(crate) fn place(settings: &Settings, name: Option<&str>) -> Result<Place, String> {
     let configuration = &settings.configuration;
-    if let Some((_, repository)) = configuration.default_repository() {
+    let found = match name {
+        Some(name) => {
+            let names: Vec<&str> = configuration.repositories.keys().map(String::as_str).collect();
+            let unknown = || match names.as_slice() {
+                [] => format!("there is no repository `{name}`: the configuration names none"),
+                names => {
+                    format!("there is no repository `{name}`: there are {}", names.join(", "))
+                }
+            };
+            Some(configuration.repositories.get(name).ok_or_else(unknown)?)
+        }
+        None => configuration.default_repository().map(|(_, repository)| repository),
+    };
+    if let Some(repository) = found {
         return Ok(Place {
             path: PathBuf::from(&repository.path),
             password: repository.password.clone(),
@@ -67,16 +82,20 @@ pub(crate) fn own() -> Option<Place> {
     })
 }
 
-/// The repository of a process, opened when it is first asked for.
+/// The repositories of a process, each opened when it is first asked for.
 pub(crate) fn repositories(settings: &Settings, output: Output) -> Repositories {
     let settings = settings.clone();
-    let opener: Opener = Box::new(move || open(&settings, output));
-    Repositories::new(opener)
+    let default = settings.configuration.default_repository();
+    // Our own has no name: none that a configuration could give.
+    let default = default.map_or_else(String::new, |(name, _)| name.to_owned());
+    let opener: Opener = Arc::new(move |name| open(&settings, name, output));
+    Repositories::new(default, opener)
 }
 
-fn open(settings: &Settings, output: Output) -> Result<Repository, Failure> {
+fn open(settings: &Settings, name: &str, output: Output) -> Result<Repository, Failure> {
     let invalid = |message| Failure::without_effect(Class::Invalid, message);
-    let place = place(settings).map_err(invalid)?;
+    let name = Some(name).filter(|name| !name.is_empty());
+    let place = place(settings, name).map_err(invalid)?;
     if place.kind == Kind::Own && !place.path.join("config").exists() {
         return make_own(settings, &place, output);
     }

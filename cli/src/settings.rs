@@ -112,7 +112,7 @@ impl Settings {
             keep(PathBuf::from(&repository.path), &repository.password);
         }
         // Our own too, once a configuration names another.
-        for place in repository::place(self).into_iter().chain(repository::own()) {
+        for place in repository::place(self, None).into_iter().chain(repository::own()) {
             keep(place.path, &place.password);
         }
         kept

@@ -1,8 +1,9 @@
 //! The workflows that ship with the program, compiled in: what people run first, and copy.
 
 /// Each with its name and text.
-const ALL: [(&str, &str); 5] = [
+const ALL: [(&str, &str); 6] = [
     ("files/backup", include_str!("../../workflows/files/backup.yaml")),
+    ("files/nightly", include_str!("../../workflows/files/nightly.yaml")),
     ("files/preview", include_str!("../../workflows/files/preview.yaml")),
     ("files/prune", include_str!("../../workflows/files/prune.yaml")),
     ("files/restore", include_str!("../../workflows/files/restore.yaml")),
@@ -15,6 +16,6 @@ pub(crate) fn text(name: &str) -> Option<&'static str> {
 }
 
 /// All of them, by name.
-pub(crate) fn names() -> [&'static str; 5] {
+pub(crate) fn names() -> [&'static str; 6] {
     ALL.map(|(name, _)| name)
 }

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use holdfast_actions::repositories::{Repositories, object_label};
+use holdfast_actions::repositories::{LazyRepository, object_label};
 use holdfast_contract::plan::Plan;
+use holdfast_contract::provider::Targets as _;
 use holdfast_journal::record::StoredDefinition;
 use holdfast_kernel::definition::Definition;
 use holdfast_kernel::event::{Initiator, KeyKind, Request, TargetReference};
 use holdfast_kernel::id::{Digest, RunId};
 use holdfast_language::input::Declarations;
 use holdfast_language::submit::{
-    Given, Reference, References, Wanted, custom_key, dedupe_key, resolve,
+    Given, Reference, References, Wanted, custom_key, dedupe_key, in_repository, resolve,
 };
 use holdfast_language::{Checked, Program};
 use holdfast_repository::backup_set::{BackupSet, Completeness};
@@ -27,6 +28,7 @@ use crate::environment;
 use crate::error::Error;
 use crate::find::{self, Workflow};
 use crate::output::Output;
+use crate::repository;
 use crate::settings::Settings;
 use crate::targets::LocalTargets;
 
@@ -48,7 +50,13 @@ pub(crate) fn prepare(
     parts: &Parts,
     output: Output,
 ) -> Result<Prepared, Error> {
-    let workflow = find::workflow(&submission.workflow, settings, parts, output)?;
+    let mut workflow = find::workflow(&submission.workflow, settings, parts, output)?;
+    if let Some(name) = &submission.in_repository.repository {
+        workflow = find::in_repository(workflow, name, parts)?;
+    }
+    let named = workflow.checked.definition.repository.as_deref();
+    repository::place(settings, named)
+        .map_err(|reason| Error::usage(format!("The repository cannot be used: {reason}.")))?;
     output.diagnostics(&workflow.source, &workflow.checked.warnings);
     let given = inputs(&submission.inputs)?;
     Ok(Prepared { workflow, name: submission.workflow.clone(), given })
@@ -102,7 +110,12 @@ pub(crate) fn request(
         let ask = Ask::Plans { beginning: beginning.to_owned() };
         access.ask(ask).map_err(|error| error.message)
     };
-    let known = Known { targets: &parts.targets, repositories: &parts.repositories, plans: &plans };
+    let repository = definition.repository.as_deref();
+    let known = Known {
+        targets: &parts.targets,
+        repository: &parts.repositories.named(repository),
+        plans: &plans,
+    };
     let resolved = resolve(&program, &declarations, given, &known)
         .map_err(|problems| refused(asked, &problems))?;
     let target = resolved.target.map(|name| reference(&name, parts)).transpose()?;
@@ -114,6 +127,7 @@ pub(crate) fn request(
         let key = dedupe_key(identity, operation, name, &resolved.object, &resolved.inputs);
         (key, KeyKind::Inputs)
     };
+    let dedupe_key = in_repository(dedupe_key, repository);
     Ok(Request {
         run: chance::run_id(),
         definition: digest,
@@ -172,14 +186,14 @@ fn reference(name: &str, parts: &Parts) -> Result<TargetReference, Error> {
 /// What inputs may refer to.
 pub(crate) struct Known<'a> {
     pub(crate) targets: &'a LocalTargets,
-    pub(crate) repositories: &'a Repositories,
+    pub(crate) repository: &'a LazyRepository,
     /// The plans whose ids begin so.
     pub(crate) plans: &'a dyn Fn(&str) -> Result<Vec<Plan>, String>,
 }
 
 impl Known<'_> {
     fn sets(&self) -> Result<Vec<BackupSet>, String> {
-        let repository = self.repositories.get().map_err(|failure| failure.message)?;
+        let repository = self.repository.get().map_err(|failure| failure.message)?;
         repository.sets().map_err(|refused| refused.to_string())
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use holdfast_contract::provider::{Provider, Targets};
+use holdfast_contract::provider::{ListedTarget, Provider, Targets};
 use holdfast_contract::records::Approval;
 use holdfast_files::{FilesTarget, Mounts, Settings as FilesSettings};
 use holdfast_kernel::event::TargetReference;
@@ -40,15 +40,6 @@ impl LocalTargets {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(format!("cannot look at `{name}`: {error}")),
         }
-    }
-
-    /// A reference to a target, with its identity as it is now.
-    ///
-    /// # Errors
-    /// It cannot be opened.
-    pub(crate) fn reference(&self, name: &str) -> Result<TargetReference, Failure> {
-        let target = self.open_named(name)?;
-        Ok(TargetReference { name: name.to_owned(), identity: target.identity() })
     }
 
     fn open_named(&self, name: &str) -> Result<Arc<dyn Provider>, Failure> {
@@ -100,5 +91,23 @@ impl Targets for LocalTargets {
             None | Some([]) => Ok(()),
             Some(wanted) => self.settings.roles().approved(words, wanted, initiator),
         }
+    }
+
+    fn reference(&self, name: &str) -> Result<TargetReference, Failure> {
+        let found = self.named(name);
+        let found = found.map_err(|reason| Failure::without_effect(Class::NotFound, reason))?;
+        let name = found.unwrap_or_else(|| name.to_owned());
+        let identity = self.open_named(&name)?.identity();
+        Ok(TargetReference { name, identity })
+    }
+
+    fn list(&self) -> Vec<ListedTarget> {
+        let targets = self.settings.configuration.targets.iter();
+        let listed = targets.map(|(name, target)| ListedTarget {
+            name: name.clone(),
+            kind: target.kind.word(),
+            labels: target.labels.clone(),
+        });
+        listed.collect()
     }
 }

@@ -9,7 +9,7 @@ use holdfast_kernel::status::Outcome;
 use holdfast_kernel::value::Value;
 use holdfast_runtime::chance;
 
-use crate::arguments::{Demo, Shared, Submission};
+use crate::arguments::{Demo, InRepository, Shared, Submission};
 use crate::commands::{drive, init};
 use crate::error::Error;
 use crate::output::Output;
@@ -95,7 +95,11 @@ impl Story {
 
     /// Runs a workflow, which must succeed.
     fn run(&self, workflow: &str, inputs: &[String]) -> Result<Value, Error> {
-        let submission = Submission { workflow: workflow.to_owned(), inputs: inputs.to_vec() };
+        let submission = Submission {
+            workflow: workflow.to_owned(),
+            inputs: inputs.to_vec(),
+            in_repository: InRepository::default(),
+        };
         let completed = drive::complete(&submission, &self.settings, self.output)?;
         if completed.outcome != Some(Outcome::Succeeded) {
             return Err(failed(&format!("The run of {workflow} has not succeeded.")));

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use holdfast_contract::provider::Targets as _;
 use holdfast_kernel::definition::SecretReference;
 use serde::Serialize;
 
@@ -44,8 +45,10 @@ pub(crate) fn perform(shared: &Shared, output: Output) -> Result<ExitCode, Error
     let settings = Settings::read(shared, output)?;
     let parts = parts(&settings, output);
     let mut findings = vec![configuration(&settings), state(&settings, &parts)];
-    findings.extend(key(&settings));
-    findings.push(repository(&settings, &parts));
+    for name in repositories(&settings) {
+        findings.extend(key(&settings, name));
+        findings.push(repository(&settings, &parts, name));
+    }
     findings.extend(targets(&settings, &parts));
     let is_well = findings.iter().all(|finding| finding.ok);
     if output.is_json() {
@@ -79,34 +82,50 @@ fn state(settings: &Settings, parts: &Parts) -> Finding {
     }
 }
 
+/// The names of the repositories that a configuration has; none is the one that is used without a name.
+fn repositories(settings: &Settings) -> Vec<Option<&str>> {
+    let names = &settings.configuration.repositories;
+    if names.len() < 2 {
+        vec![None]
+    } else {
+        names.keys().map(|name| Some(name.as_str())).collect()
+    }
+}
+
+/// What a finding is about, with the name of its repository if there are several.
+fn of_repository(what: &str, name: Option<&str>) -> String {
+    name.map_or_else(|| what.to_owned(), |name| format!("{what} {name}"))
+}
+
 /// A key that others can read is no key.
-fn key(settings: &Settings) -> Option<Finding> {
-    let place = place(settings).ok()?;
+fn key(settings: &Settings, name: Option<&str>) -> Option<Finding> {
+    let what = &of_repository("key", name);
+    let place = place(settings, name).ok()?;
     let SecretReference::File(path) = &place.password else { return None };
     let metadata = match Path::new(path).metadata() {
         Ok(metadata) => metadata,
         Err(_) if place.kind == Kind::Own => {
             return Some(Finding::good(
-                "key",
+                what,
                 "it is made with the repository, by the first backup",
             ));
         }
         Err(error) => {
             let remedy =
                 "Put it back from its copy. `holdfast init` in an empty folder makes a new one.";
-            return Some(Finding::bad("key", format!("{path} cannot be read: {error}"), remedy));
+            return Some(Finding::bad(what, format!("{path} cannot be read: {error}"), remedy));
         }
     };
     let for_others = metadata.permissions().mode() & 0o077;
     if for_others == 0 {
-        return Some(Finding::good("key", path.clone()));
+        return Some(Finding::good(what, path.clone()));
     }
-    Some(Finding::bad("key", format!("others may read {path}"), format!("chmod 600 {path}")))
+    Some(Finding::bad(what, format!("others may read {path}"), format!("chmod 600 {path}")))
 }
 
-fn repository(settings: &Settings, parts: &Parts) -> Finding {
-    let what = "repository";
-    let place = match place(settings) {
+fn repository(settings: &Settings, parts: &Parts, name: Option<&str>) -> Finding {
+    let what = &of_repository("repository", name);
+    let place = match place(settings, name) {
         Ok(place) => place,
         Err(reason) => return Finding::bad(what, reason, "Name one in holdfast.yaml."),
     };
@@ -116,7 +135,7 @@ fn repository(settings: &Settings, parts: &Parts) -> Finding {
             format!("{} is made by the first backup", place.path.display()),
         );
     }
-    match parts.repositories.get() {
+    match parts.repositories.named(name).get() {
         Ok(repository) => match repository.sets() {
             Ok(sets) => {
                 let sets = counted(sets.len(), "backup set");
@@ -124,7 +143,12 @@ fn repository(settings: &Settings, parts: &Parts) -> Finding {
             }
             Err(refused) => Finding::bad(what, refused.to_string(), "holdfast repository status"),
         },
-        Err(failure) => Finding::bad(what, failure.message, "holdfast repository init"),
+        Err(failure) => {
+            let init = "holdfast repository init";
+            let remedy =
+                name.map_or_else(|| init.to_owned(), |name| format!("{init} --repository {name}"));
+            Finding::bad(what, failure.message, remedy)
+        }
     }
 }
 

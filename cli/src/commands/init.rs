@@ -62,7 +62,7 @@ pub(super) fn write(folder: &Path, shared: &Shared, output: Output) -> Result<()
     keep(&folder.join(NAME), CONFIGURATION)?;
     let shared = Shared { config: Some(folder.join(NAME)), ..shared.clone() };
     let settings = Settings::read(&shared, output)?;
-    repository::init(&settings, output)?;
+    repository::init(&settings, None, output)?;
     let key = settings.base.join(KEY);
     output.talk(format!(
         "{} was written, with three workflows to change as you like.\n\

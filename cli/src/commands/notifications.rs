@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use holdfast_journal::query::Paged;
-use holdfast_journal::record::Notification;
+use holdfast_journal::record::{Notification, Sent};
 use holdfast_kernel::event::Initiator;
 use holdfast_service::wire::ask::Ask;
 use serde::Serialize;
@@ -28,6 +28,8 @@ struct Shown<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     text: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a Sent>,
     at: String,
 }
 
@@ -59,7 +61,14 @@ pub(crate) fn perform(
 }
 
 fn line(notification: &Notification) -> String {
-    let line = format!("{}  {}", time::local(notification.at), notification.text);
+    let said = notification.message.as_ref().map(|sent| {
+        let level = sent.level.word();
+        let title = if sent.title.is_empty() { String::new() } else { format!("{}: ", sent.title) };
+        format!("{level} from {}: {title}", notification.workflow)
+    });
+    // What follows a message's first line stands beneath it.
+    let text = notification.text.replace('\n', "\n    ");
+    let line = format!("{}  {}{text}", time::local(notification.at), said.unwrap_or_default());
     let line = match &notification.asks {
         Some(asks) => format!("{line} Answer: holdfast approve {} {}", notification.run, asks.step),
         None => line,
@@ -83,6 +92,7 @@ fn shown(notification: &Notification) -> Shown<'_> {
         status: notification.status.word(),
         reason: notification.reason.map(holdfast_kernel::status::Reason::word),
         text: &notification.text,
+        message: notification.message.as_ref(),
         at: time::utc(notification.at),
     }
 }

@@ -1,4 +1,4 @@
-//! `repository`: makes the repository of the configuration, or says what it holds.
+//! `repository`: makes a repository of the configuration, or says what it holds.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use holdfast_kernel::failure::Failure;
 use holdfast_repository::Repository;
 use holdfast_runtime::clock;
 
-use crate::arguments::RepositoryWhat;
+use crate::arguments::{RepositoryCommand, RepositoryWhat};
 use crate::commands::sets::unusable;
 use crate::compose::parts;
 use crate::error::Error;
@@ -20,14 +20,15 @@ use crate::time;
 /// # Errors
 /// It is there already, or cannot be used.
 pub(crate) fn perform(
-    what: RepositoryWhat,
+    command: &RepositoryCommand,
     settings: &Settings,
     output: Output,
 ) -> Result<ExitCode, Error> {
-    match what {
-        RepositoryWhat::Init => init(settings, output),
-        RepositoryWhat::Status => status(settings, output),
-        RepositoryWhat::Unlock => unlock(settings, output),
+    let name = command.in_repository.repository.as_deref();
+    match command.what {
+        RepositoryWhat::Init => init(settings, name, output),
+        RepositoryWhat::Status => status(settings, name, output),
+        RepositoryWhat::Unlock => unlock(settings, name, output),
     }
 }
 
@@ -35,8 +36,12 @@ pub(crate) fn perform(
 ///
 /// # Errors
 /// Something is there already, or the password is not.
-pub(super) fn init(settings: &Settings, output: Output) -> Result<ExitCode, Error> {
-    let place = place(settings).map_err(Error::usage)?;
+pub(super) fn init(
+    settings: &Settings,
+    name: Option<&str>,
+    output: Output,
+) -> Result<ExitCode, Error> {
+    let place = place(settings, name).map_err(Error::usage)?;
     let password = password(settings, &place).map_err(|failure| unusable(&failure))?;
     let made = Repository::create(&place.path, &password);
     made.map_err(|refused| unusable(&Failure::from(refused)))?;
@@ -45,8 +50,8 @@ pub(super) fn init(settings: &Settings, output: Output) -> Result<ExitCode, Erro
 }
 
 /// Removes the lock files that restic left; those of one that works are named and stay.
-fn unlock(settings: &Settings, output: Output) -> Result<ExitCode, Error> {
-    let place = place(settings).map_err(Error::usage)?;
+fn unlock(settings: &Settings, name: Option<&str>, output: Output) -> Result<ExitCode, Error> {
+    let place = place(settings, name).map_err(Error::usage)?;
     let unlocked = holdfast_repository::lock::unlock(&place.path, clock::now());
     let unlocked = unlocked.map_err(|refused| unusable(&Failure::from(refused)))?;
     for path in &unlocked.removed {
@@ -64,9 +69,9 @@ fn unlock(settings: &Settings, output: Output) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn status(settings: &Settings, output: Output) -> Result<ExitCode, Error> {
+fn status(settings: &Settings, name: Option<&str>, output: Output) -> Result<ExitCode, Error> {
     let parts = parts(settings, output);
-    let repository = parts.repositories.get().map_err(|failure| unusable(&failure))?;
+    let repository = parts.repositories.named(name).get().map_err(|failure| unusable(&failure))?;
     let status = repository.status(clock::now());
     let status = status.map_err(|refused| unusable(&Failure::from(refused)))?;
     let locks: Vec<String> =

@@ -2,14 +2,17 @@
 
 use std::process::ExitCode;
 
+use holdfast_actions::repositories::LazyRepository;
 use holdfast_contract::entry::{shown, unshown};
+use holdfast_contract::records::Attestation;
 use holdfast_repository::diff::Change;
 use holdfast_repository::read::OpenSet;
 use holdfast_repository::unit::FILES;
+use holdfast_service::wire::ask::Ask;
 use serde::Serialize;
 
 use crate::access::Access;
-use crate::arguments::{SetWhat, Submission};
+use crate::arguments::{SetCommand, SetWhat, Submission};
 use crate::commands::sets::{ShownSet, find, shown as shown_set, unusable, verifications};
 use crate::commands::{drive, export};
 use crate::compose::{Parts, parts};
@@ -29,6 +32,16 @@ struct Whole<'a> {
     workflow: String,
     written_by: &'a str,
     missing: &'a [holdfast_repository::manifest::Missing],
+    attested: Vec<ShownAttestation>,
+}
+
+#[derive(Serialize)]
+struct ShownAttestation {
+    at: String,
+    #[serde(rename = "as")]
+    used_as: String,
+    run: String,
+    text: String,
 }
 
 #[derive(Serialize)]
@@ -42,41 +55,52 @@ struct ShownChange {
 /// # Errors
 /// There is none, or it cannot be read.
 pub(crate) fn perform(
-    what: &SetWhat,
+    set: SetCommand,
     settings: &Settings,
     output: Output,
 ) -> Result<ExitCode, Error> {
     let parts = parts(settings, output);
+    let SetCommand { what, in_repository } = set;
+    let repository = parts.repositories.named(in_repository.repository.as_deref());
+    let run = |workflow: &str, inputs: Vec<String>| {
+        let workflow = workflow.to_owned();
+        drive::run(
+            &Submission { workflow, inputs, in_repository: in_repository.clone() },
+            settings,
+            output,
+        )
+    };
     match what {
-        SetWhat::Show { set } => show(&parts, settings, set, output),
-        SetWhat::Cat { set, path } => cat(&parts, set, path, output),
-        SetWhat::Diff { from, to } => diff(&parts, from, to, output),
+        SetWhat::Show { set } => show((&parts, &repository), settings, &set, output),
+        SetWhat::Cat { set, path } => cat(&repository, &set, &path, output),
+        SetWhat::Diff { from, to } => diff(&repository, &from, &to, output),
         SetWhat::Verify { set, read } => {
-            let set = find(&parts, set)?;
-            let inputs = [("target", &set.target), ("backup_set", &set.id.to_string())]
-                .map(|(name, value)| format!("{name}={value}"));
-            let inputs = inputs.into_iter().chain([format!("read={read}")]).collect();
-            let submission = Submission { workflow: "files/verify".to_owned(), inputs };
-            drive::run(&submission, settings, output)
+            let set = find(&repository, &set)?;
+            let inputs =
+                [("target", &set.target), ("backup_set", &set.id.to_string()), ("read", &read)];
+            let inputs = inputs.map(|(name, value)| format!("{name}={value}"));
+            run("files/verify", inputs.to_vec())
         }
-        SetWhat::Prune { dry_run } => {
-            let inputs = vec![format!("dry_run={dry_run}")];
-            let submission = Submission { workflow: "files/prune".to_owned(), inputs };
-            drive::run(&submission, settings, output)
-        }
+        SetWhat::Prune { dry_run } => run("files/prune", vec![format!("dry_run={dry_run}")]),
         SetWhat::Export { set, to, only, format } => export::perform(
-            &parts,
-            set,
-            &export::To { path: to, only: only.as_deref(), format: *format },
+            &repository,
+            &set,
+            &export::To { path: &to, only: only.as_deref(), format },
             output,
         ),
     }
 }
 
+/// What was found out about a set by using it, as far as the state can be asked.
+fn attestations(access: Option<&Access>, backup_set: &str) -> Result<Vec<Attestation>, Error> {
+    let Some(access) = access else { return Ok(Vec::new()) };
+    access.ask(Ask::Attestations { backup_set: backup_set.to_owned() })
+}
+
 /// Opens a set by its id or the beginning of it.
-pub(super) fn open(parts: &Parts, text: &str) -> Result<OpenSet, Error> {
-    let set = find(parts, text)?;
-    let repository = parts.repositories.get().map_err(|failure| unusable(&failure))?;
+pub(super) fn open(repository: &LazyRepository, text: &str) -> Result<OpenSet, Error> {
+    let set = find(repository, text)?;
+    let repository = repository.get().map_err(|failure| unusable(&failure))?;
     repository.open_set(&set.id).map_err(|refused| unreadable(&refused))
 }
 
@@ -95,14 +119,13 @@ pub(super) fn path_in_set(text: &str) -> Result<Vec<u8>, Error> {
     Ok([FILES.as_bytes(), b"/", &path].concat())
 }
 
-/// A path of a set for people: from the root of its tree.
-fn for_people(path: &[u8]) -> String {
-    let inside = path.strip_prefix(FILES.as_bytes()).and_then(|path| path.strip_prefix(b"/"));
-    shown(inside.unwrap_or(path))
-}
-
-fn show(parts: &Parts, settings: &Settings, text: &str, output: Output) -> Result<ExitCode, Error> {
-    let open = open(parts, text)?;
+fn show(
+    (parts, repository): (&Parts, &LazyRepository),
+    settings: &Settings,
+    text: &str,
+    output: Output,
+) -> Result<ExitCode, Error> {
+    let open = open(repository, text)?;
     let access = Access::open(settings, parts).ok();
     let access = access.as_ref();
     let (set, manifest) = (open.set(), open.manifest());
@@ -113,6 +136,15 @@ fn show(parts: &Parts, settings: &Settings, text: &str, output: Output) -> Resul
             workflow: manifest.workflow.to_string(),
             written_by: &manifest.written_by,
             missing: &manifest.left_out,
+            attested: attestations(access, &set.id.to_string())?
+                .into_iter()
+                .map(|found| ShownAttestation {
+                    at: time::utc(found.at),
+                    used_as: found.used_as,
+                    run: found.run.to_string(),
+                    text: found.text,
+                })
+                .collect(),
         })?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -128,15 +160,7 @@ fn show(parts: &Parts, settings: &Settings, text: &str, output: Output) -> Resul
     ));
     output.line(format!("run        {}", set.run));
     output.line(format!("snapshot   {}", set.snapshot));
-    match verifications(access, &set.id.to_string())?.last() {
-        Some(found) => output.line(format!(
-            "verified   {}, {}% read, {} damaged",
-            time::local(found.at),
-            found.percent,
-            found.damaged
-        )),
-        None => output.line("verified   not verified here"),
-    }
+    found_out(access, &set.id.to_string(), output)?;
     for missing in manifest.left_out.iter().take(LISTED) {
         output.line(format!("missing    {}: {}", missing.what, missing.reason));
     }
@@ -147,8 +171,36 @@ fn show(parts: &Parts, settings: &Settings, text: &str, output: Output) -> Resul
     Ok(ExitCode::SUCCESS)
 }
 
-fn cat(parts: &Parts, set: &str, path: &str, output: Output) -> Result<ExitCode, Error> {
-    let open = open(parts, set)?;
+/// What is known of a set here: that it was read back, and that it was used.
+fn found_out(access: Option<&Access>, set: &str, output: Output) -> Result<(), Error> {
+    match verifications(access, set)?.last() {
+        Some(found) => output.line(format!(
+            "verified   {}, {}% read, {} damaged",
+            time::local(found.at),
+            found.percent,
+            found.damaged
+        )),
+        None => output.line("verified   not verified here"),
+    }
+    for found in attestations(access, set)? {
+        let text = if found.text.is_empty() { String::new() } else { format!(": {}", found.text) };
+        output.line(format!(
+            "attested   {}, {} by {}{text}",
+            time::local(found.at),
+            found.used_as,
+            found.run
+        ));
+    }
+    Ok(())
+}
+
+fn cat(
+    repository: &LazyRepository,
+    set: &str,
+    path: &str,
+    output: Output,
+) -> Result<ExitCode, Error> {
+    let open = open(repository, set)?;
     open.read(&path_in_set(path)?, |bytes| {
         output.bytes(bytes).map_err(|source| holdfast_repository::Refused::Io {
             doing: "writing to standard output".to_owned(),
@@ -159,19 +211,24 @@ fn cat(parts: &Parts, set: &str, path: &str, output: Output) -> Result<ExitCode,
     Ok(ExitCode::SUCCESS)
 }
 
-fn diff(parts: &Parts, from: &str, to: &str, output: Output) -> Result<ExitCode, Error> {
-    let (from, to) = (open(parts, from)?, open(parts, to)?);
+fn diff(
+    repository: &LazyRepository,
+    from: &str,
+    to: &str,
+    output: Output,
+) -> Result<ExitCode, Error> {
+    let (from, to) = (open(repository, from)?, open(repository, to)?);
     let found = from.diff(&to).map_err(|refused| unreadable(&refused))?;
     if output.is_json() {
         let changes = found
             .changes
             .iter()
-            .map(|one| ShownChange { path: for_people(&one.path), change: one.change.word() });
+            .map(|one| ShownChange { path: shown(one.for_people()), change: one.change.word() });
         output.json(&changes.collect::<Vec<_>>())?;
         return Ok(ExitCode::SUCCESS);
     }
     for one in &found.changes {
-        output.line(format!("{:<8} {}", one.change.word(), for_people(&one.path)));
+        output.line(format!("{:<8} {}", one.change.word(), shown(one.for_people())));
     }
     let count = |change| found.count(change);
     output.talk(format!(

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use holdfast_actions::repositories::LazyRepository;
 use holdfast_contract::records::Verification;
 use holdfast_repository::backup_set::{BackupSet, Completeness};
 use holdfast_service::wire::ask::Ask;
@@ -9,7 +10,7 @@ use serde::Serialize;
 
 use crate::access::Access;
 use crate::arguments::Sets;
-use crate::compose::{Parts, parts};
+use crate::compose::parts;
 use crate::error::{Error, Kind};
 use crate::output::Output;
 use crate::settings::Settings;
@@ -49,7 +50,8 @@ pub(super) struct ShownVerification {
 /// The repository cannot be read.
 pub(crate) fn perform(sets: &Sets, settings: &Settings, output: Output) -> Result<ExitCode, Error> {
     let parts = parts(settings, output);
-    let mut found = all(&parts)?;
+    let repository = parts.repositories.named(sets.in_repository.repository.as_deref());
+    let mut found = all(&repository)?;
     if let Some(target) = &sets.target {
         let named = parts.targets.named(target).map_err(Error::usage)?;
         let name = named.as_deref().unwrap_or(target);
@@ -82,8 +84,8 @@ pub(crate) fn perform(sets: &Sets, settings: &Settings, output: Output) -> Resul
 }
 
 /// Every set of the repository, the oldest first.
-pub(super) fn all(parts: &Parts) -> Result<Vec<BackupSet>, Error> {
-    let repository = parts.repositories.get().map_err(|failure| unusable(&failure))?;
+pub(super) fn all(repository: &LazyRepository) -> Result<Vec<BackupSet>, Error> {
+    let repository = repository.get().map_err(|failure| unusable(&failure))?;
     repository.sets().map_err(|refused| {
         Error::unavailable(format!("The backup sets cannot be listed: {refused}."))
     })
@@ -149,10 +151,10 @@ fn line(set: &BackupSet, shown: &ShownSet, is_state_known: bool) -> String {
 }
 
 /// The set that an id, or the beginning of one, names.
-pub(super) fn find(parts: &Parts, text: &str) -> Result<BackupSet, Error> {
+pub(super) fn find(repository: &LazyRepository, text: &str) -> Result<BackupSet, Error> {
     let digits = text.strip_prefix("set_").unwrap_or(text);
     let id = format!("set_{digits}");
-    let mut found: Vec<BackupSet> = all(parts)?;
+    let mut found: Vec<BackupSet> = all(repository)?;
     found.retain(|set| set.id.to_string().starts_with(&id));
     match found.len() {
         1 => Ok(found.remove(0)),

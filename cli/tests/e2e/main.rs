@@ -22,3 +22,4 @@ mod owner;
 mod people;
 mod running;
 mod secrets;
+mod sets;

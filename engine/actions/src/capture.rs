@@ -15,6 +15,7 @@ use holdfast_repository::unit::{FILES, UnitRequest, UnitSummary};
 
 use crate::inventory::{LEFT_OUT, left_out};
 use crate::repositories::{Repositories, object_label, permit};
+use crate::target::TARGET;
 
 /// After how many entries an attempt tells how far it is.
 const TOLD_AT_ONCE: u64 = 200;
@@ -30,11 +31,10 @@ static SPEC: ActionSpec = ActionSpec {
     run_when: RunWhen::Ok,
     env: Env::Refused,
     item: ItemUse::Taken,
-    inputs: &[Field::optional(
-        "item",
-        Shape::Item,
-        "What is captured; in a fan-out the loop variable.",
-    )],
+    inputs: &[
+        Field::optional("item", Shape::Item, "What is captured; in a fan-out the loop variable."),
+        TARGET,
+    ],
     outputs: &[
         Field::required("key", Shape::String, "The item's key."),
         Field::required("bytes", Shape::Integer, "How many bytes of content it has."),
@@ -68,22 +68,22 @@ impl Capture {
         &self,
         attempt: &Attempt,
         input: &Input,
-        (source, bounds): (Arc<dyn EntrySource>, String),
+        (source, bounds, target): (Arc<dyn EntrySource>, String, String),
     ) -> Result<UnitSummary, Failure> {
-        let (repositories, permit) = (Arc::clone(&self.repositories), permit(attempt));
+        let (repository, permit) = (self.repositories.of(attempt), permit(attempt));
         let (run, at) = (attempt.facts().run, attempt.facts().started_at);
-        let (effect, target) = (input.effect_key, attempt.target()?.name.clone());
+        let effect = input.effect_key;
         let object = object_label(&attempt.records().object());
         let (number, teller) = (input.number, attempt.clone());
         attempt
             .blocking(move || {
                 if number > 1
-                    && let Err(failure) = repositories.reclaim(run, at, &permit)
+                    && let Err(failure) = repository.reclaim(run, at, &permit)
                 {
                     // It only saves space: what it would have found is stored once more.
                     teller.log(&format!("what a dead process left is not used again: {failure}"));
                 }
-                let repository = repositories.get()?;
+                let repository = repository.get()?;
                 let previous = repository.newest(&target, object.as_deref())?;
                 let previous = previous.map(|set| set.id);
                 let area = FILES;
@@ -129,12 +129,12 @@ impl Action for Capture {
             Failure::without_effect(Class::Invalid, "there is no item to capture")
         })?;
         let key = item.get("key").and_then(Value::as_text).unwrap_or_default().to_owned();
-        let target = crate::target::open(attempt, &self.targets).await?;
+        let (target, reference) = crate::target::open(attempt, &self.targets, input).await?;
         let Captured::Tree(source) = target.capture(attempt, item).await?;
         let entries = item.get("entries").and_then(Value::as_integer).unwrap_or(0);
         attempt.progress(Progress::Total(u64::try_from(entries).unwrap_or(0)));
         let source = Arc::new(Counted { source, attempt: attempt.clone() });
-        let unit = self.tree(attempt, input, (source, target.bounds())).await?;
+        let unit = self.tree(attempt, input, (source, target.bounds(), reference.name)).await?;
         let value = Value::from([
             ("key", Value::Text(key)),
             ("bytes", Value::from(unit.counts.bytes)),

@@ -13,11 +13,12 @@ use holdfast_contract::plan::{
 };
 use holdfast_contract::records::EarlierEnd;
 use holdfast_contract::time::written;
+use holdfast_kernel::event::TargetReference;
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{Digest, Millis};
 
 use crate::plan_compare::{Compared, NAME};
-use crate::repositories::{Repositories, set_id};
+use crate::repositories::{LazyRepository, set_id};
 
 /// The longest summary, in bytes.
 const SUMMARY: usize = 4_096;
@@ -53,6 +54,8 @@ struct Group {
 #[derive(Default)]
 struct Gathered {
     set: Option<String>,
+    /// What it was compared with.
+    target: Option<TargetReference>,
     lists: Vec<Box<dyn ListIn>>,
     unchanged: u64,
     order: Vec<Found>,
@@ -63,7 +66,7 @@ struct Gathered {
 
 /// Makes a plan of what the steps before this one compared.
 pub(crate) fn freeze(
-    repositories: &Repositories,
+    repository: &LazyRepository,
     attempt: &Attempt,
     from: Option<&[String]>,
     expires: Millis,
@@ -72,7 +75,10 @@ pub(crate) fn freeze(
     let set = gathered.set.take().ok_or_else(|| {
         Failure::without_effect(Class::Invalid, "nothing was compared, so there is no plan")
     })?;
-    let target = attempt.target()?.clone();
+    let target = match gathered.target.take() {
+        Some(target) => target,
+        None => attempt.target()?.clone(),
+    };
     let mut changes = attempt.records().bodies();
     let mut digest = PlanDigest::new(&target.identity, &set);
     let mut counts = PlanCounts { unchanged: gathered.unchanged, ..PlanCounts::default() };
@@ -97,11 +103,12 @@ pub(crate) fn freeze(
         changes: changes.finish()?,
         target,
         backup_set: set.clone(),
+        repository: attempt.facts().repository.clone(),
         made_at,
         expires_at: made_at.plus(expires),
         counts,
     };
-    let kept = repositories.set(&set_id(&set)?)?;
+    let kept = repository.set(&set_id(&set)?)?;
     let made_of = &kept.open.manifest().target.identity;
     let text = text.end(&plan, (*made_of != plan.target.identity).then_some(made_of.as_str()));
     Ok(Frozen { plan, text })
@@ -125,6 +132,13 @@ fn gather(attempt: &Attempt, from: Option<&[String]>) -> Result<Gathered, Failur
                 return Err(invalid(
                     "a plan is of one backup set, and two were compared".to_owned(),
                 ));
+            }
+            let target = match compared.other {
+                Some(other) => other,
+                None => attempt.target()?.clone(),
+            };
+            if gathered.target.get_or_insert_with(|| target.clone()) != &target {
+                return Err(invalid("a plan is for one target, and two were compared".to_owned()));
             }
             gathered.unchanged += compared.unchanged;
             let list = records.read_bodies(attempt.facts().run, &compared.list)?;

@@ -15,6 +15,7 @@ use holdfast_kernel::failure::Failure;
 use holdfast_kernel::value::Value;
 
 use crate::input::texts;
+use crate::target::TARGET;
 
 /// How much of what was left out an output lists; the log has all of it.
 const LISTED: usize = 1_000;
@@ -42,6 +43,7 @@ static SPEC: ActionSpec = ActionSpec {
         Field::optional("kinds", Shape::List(&Shape::String), "Only objects of these kinds."),
         Field::optional("names", Shape::List(&Shape::String), "Only objects with these names."),
         Field::optional("keys", Shape::List(&Shape::String), "Only objects with these keys."),
+        TARGET,
     ],
     outputs: &[
         Field::required("items", Shape::List(&Shape::Record(ITEM)), "What the target has."),
@@ -91,8 +93,8 @@ impl Action for Inventory {
             names: texts(&input.with, "names")?,
             keys: texts(&input.with, "keys")?,
         };
-        let target = crate::target::open(attempt, &self.targets).await?;
-        attempt.progress(Progress::Message(format!("listing {}", attempt.target()?.name)));
+        let (target, reference) = crate::target::open(attempt, &self.targets, input).await?;
+        attempt.progress(Progress::Message(format!("listing {}", reference.name)));
         let items = Box::new(Counted {
             list: attempt.records().list(),
             kinds: BTreeMap::new(),

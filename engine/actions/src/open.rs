@@ -6,12 +6,13 @@ use async_trait::async_trait;
 use holdfast_contract::action::{Action, Input, Output};
 use holdfast_contract::attempt::Attempt;
 use holdfast_contract::entry::{shown, unshown};
-use holdfast_contract::provider::{Kept as _, is_pattern};
+use holdfast_contract::provider::{Kept as _, Targets, is_pattern};
 use holdfast_contract::records::Verification;
 use holdfast_contract::spec::{ActionSpec, Batch, Defaults, Env, Field, ItemUse, Shape, TargetUse};
 use holdfast_contract::time::written;
 use holdfast_contract::unit::{Cutter, Range};
 use holdfast_kernel::definition::{EffectClass, RunWhen, Writes};
+use holdfast_kernel::event::TargetReference;
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{Instant, Millis};
 use holdfast_kernel::value::Value;
@@ -19,8 +20,9 @@ use holdfast_repository::Repository;
 use holdfast_repository::backup_set::{BackupSet, Completeness};
 
 use crate::input::{length_of_time, reference_id, texts};
-use crate::repositories::{KeptSet, Repositories, object_label, set_id};
+use crate::repositories::{KeptSet, LazyRepository, Repositories, object_label, set_id};
 use crate::seal::{entries, reference};
+use crate::target::TARGET;
 
 static ITEM: &[Field] = &[
     Field::required("key", Shape::String, "Unique in the list."),
@@ -57,6 +59,7 @@ static SPEC: ActionSpec = ActionSpec {
             Shape::Duration,
             "The set must have been verified clean this lately.",
         ),
+        TARGET,
     ],
     outputs: &[
         Field::required("backup_set", Shape::BackupSet, "The set."),
@@ -85,13 +88,14 @@ static SPEC: ActionSpec = ActionSpec {
 
 /// The action.
 pub struct Open {
+    targets: Arc<dyn Targets>,
     repositories: Arc<Repositories>,
 }
 
 impl Open {
-    /// Of sets in this repository.
-    pub fn new(repositories: Arc<Repositories>) -> Self {
-        Self { repositories }
+    /// Of sets of these targets in these repositories.
+    pub fn new(targets: Arc<dyn Targets>, repositories: Arc<Repositories>) -> Self {
+        Self { targets, repositories }
     }
 }
 
@@ -105,27 +109,33 @@ impl Action for Open {
         let id = reference_id(&input.with, "backup_set")?;
         let names = texts(&input.with, "names")?;
         let within = length_of_time(&input.with, "verified_within")?;
-        let (repositories, at) = (Arc::clone(&self.repositories), attempt.clone());
-        attempt.blocking(move || open(&repositories, &at, id.as_deref(), &names, within)).await
+        let target = crate::target::reference(attempt, &self.targets, input).await?;
+        let (repository, at) = (self.repositories.of(attempt), attempt.clone());
+        let wanted = Wanted { id, names, within, target };
+        attempt.blocking(move || open(&repository, &at, &wanted)).await
     }
 }
 
-fn open(
-    repositories: &Repositories,
-    attempt: &Attempt,
-    id: Option<&str>,
-    names: &[String],
+/// Which set is to be opened, and what of it.
+struct Wanted {
+    id: Option<String>,
+    names: Vec<String>,
     within: Option<Millis>,
-) -> Result<Output, Failure> {
-    let repository = repositories.get()?;
+    target: TargetReference,
+}
+
+fn open(lazy: &LazyRepository, attempt: &Attempt, wanted: &Wanted) -> Result<Output, Failure> {
+    let Wanted { id, names, within, target } = wanted;
+    let (id, within) = (id.as_deref(), *within);
+    let repository = lazy.get()?;
     let now = attempt.facts().started_at;
     let (set, verified) = match id {
         Some(id) => {
-            let set = repositories.set(&set_id(id)?)?.open.set().clone();
+            let set = lazy.set(&set_id(id)?)?.open.set().clone();
             let verified = attempt.records().verifications(id)?.pop();
             (set, verified)
         }
-        None => newest(&repository, attempt, within.map(|within| (now, within)))?,
+        None => newest(&repository, attempt, target, within.map(|within| (now, within)))?,
     };
     if let (Some(within), Some(_)) = (within, id)
         && !is_verified(verified.as_ref(), now, within)
@@ -133,9 +143,9 @@ fn open(
         let message = format!("{} was not verified clean in time", set.id);
         return Err(Failure::without_effect(Class::NotFound, message));
     }
-    let kept = repositories.set(&set.id)?;
+    let kept = lazy.set(&set.id)?;
     let identity = &kept.open.manifest().target.identity;
-    if attempt.target().is_ok_and(|target| target.identity != *identity) {
+    if target.identity != *identity {
         attempt.log(&format!("{} was made of {identity}, which is another target", set.id));
     }
     check_names(&kept, names)?;
@@ -159,9 +169,9 @@ fn open(
 fn newest(
     repository: &Repository,
     attempt: &Attempt,
+    target: &TargetReference,
     within: Option<(Instant, Millis)>,
 ) -> Result<(BackupSet, Option<Verification>), Failure> {
-    let target = attempt.target()?;
     let object = object_label(&attempt.records().object());
     for set in repository.sets()?.into_iter().rev() {
         let is_complete = set.completeness == Completeness::Complete;

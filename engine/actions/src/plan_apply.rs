@@ -85,7 +85,9 @@ impl Apply {
         let (plan, kept) = attempt
             .blocking(move || {
                 let plan = plans.get(&at, &id)?;
-                let kept = repositories.set(&set_id(&plan.plan.backup_set)?)?;
+                // The one that the plan was made from, whatever the workflow says.
+                let repository = repositories.named(plan.plan.repository.as_deref());
+                let kept = repository.set(&set_id(&plan.plan.backup_set)?)?;
                 Ok((plan, kept))
             })
             .await?;

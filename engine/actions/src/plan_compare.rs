@@ -10,6 +10,7 @@ use holdfast_contract::plan::{Change, PlanCounts, Risk, Sort};
 use holdfast_contract::provider::{Comparing, Extra, Kept, Targets};
 use holdfast_contract::spec::{ActionSpec, Batch, Defaults, Env, Field, ItemUse, Shape, TargetUse};
 use holdfast_kernel::definition::{EffectClass, RunWhen, Writes};
+use holdfast_kernel::event::TargetReference;
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::value::Value;
 use holdfast_repository::backup_set::{Completeness, SetId};
@@ -17,6 +18,7 @@ use holdfast_repository::read::OpenSet;
 
 use crate::input::{boolean, reference_id, texts};
 use crate::repositories::{Repositories, set_id};
+use crate::target::TARGET;
 
 /// The name of the action.
 pub(crate) const NAME: &str = "plan.compare";
@@ -43,6 +45,7 @@ static SPEC: ActionSpec = ActionSpec {
             Shape::Boolean,
             "Whether what the set does not have is to be removed; false unless given.",
         ),
+        TARGET,
     ],
     outputs: &[
         Field::required(
@@ -94,9 +97,9 @@ impl Action for Compare {
             names: texts(&item, "names")?,
             extra: if delete { Extra::Delete } else { Extra::Keep },
         };
-        let target = crate::target::open(attempt, &self.targets).await?;
-        let (repositories, set) = (Arc::clone(&self.repositories), id.clone());
-        let kept = attempt.blocking(move || repositories.set(&set)).await?;
+        let (target, reference) = crate::target::open(attempt, &self.targets, input).await?;
+        let (repository, set) = (self.repositories.of(attempt), id.clone());
+        let kept = attempt.blocking(move || repository.set(&set)).await?;
         if delete {
             may_remove(&id, &kept.open, &target.bounds())?;
         }
@@ -108,7 +111,9 @@ impl Action for Compare {
         let seen = seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         attempt.progress(Progress::Advance(unchanged + u64::from(list.count)));
         let unchanged = unchanged + seen.counts.unchanged;
-        let compared = Compared { set: id.to_string(), list, unchanged };
+        let other = attempt.target().ok() != Some(&reference);
+        let other = other.then_some(reference);
+        let compared = Compared { set: id.to_string(), list, unchanged, other };
         Ok(Output::whole(Value::from([
             ("change", Value::from(seen.sort.word())),
             ("risk", Value::from(seen.risk.word())),
@@ -149,11 +154,20 @@ pub(crate) struct Compared {
     pub(crate) set: String,
     pub(crate) list: StoredList,
     pub(crate) unchanged: u64,
+    /// What it was compared with, if that is another target than the run's.
+    pub(crate) other: Option<TargetReference>,
 }
 
 impl Compared {
     fn to_value(&self) -> Value {
+        let other = self.other.as_ref().map(|other| {
+            Value::from([
+                ("name", Value::from(other.name.as_str())),
+                ("identity", Value::from(other.identity.as_str())),
+            ])
+        });
         Value::from([
+            ("other", other.unwrap_or(Value::None)),
             ("set", Value::from(self.set.as_str())),
             ("list", self.list.as_value()),
             ("unchanged", Value::from(self.unchanged)),
@@ -163,7 +177,16 @@ impl Compared {
     /// What an output of `plan.compare` says.
     pub(crate) fn of(output: &Value) -> Option<Self> {
         let compared = output.get(COMPARED)?;
+        let other = compared.get("other").filter(|other| **other != Value::None);
+        let text = |of: &Value, key| Some(of.get(key)?.as_text()?.to_owned());
         Some(Self {
+            other: match other {
+                Some(other) => Some(TargetReference {
+                    name: text(other, "name")?,
+                    identity: text(other, "identity")?,
+                }),
+                None => None,
+            },
             set: compared.get("set")?.as_text()?.to_owned(),
             list: StoredList::from_value(compared.get("list")?)?,
             unchanged: u64::try_from(compared.get("unchanged")?.as_integer()?).ok()?,

@@ -75,9 +75,9 @@ impl Action for Freeze {
     async fn run(&self, attempt: &Attempt, input: &Input) -> Result<Output, Failure> {
         let from = named_steps(&input.with, "from")?;
         let expires = length_of_time(&input.with, "expires")?.unwrap_or(EXPIRES);
-        let (repositories, at) = (Arc::clone(&self.repositories), attempt.clone());
+        let (repository, at) = (self.repositories.of(attempt), attempt.clone());
         let frozen =
-            attempt.blocking(move || freeze(&repositories, &at, from.as_deref(), expires)).await?;
+            attempt.blocking(move || freeze(&repository, &at, from.as_deref(), expires)).await?;
         let Frozen { plan, text } = frozen;
         attempt.records().keep(Keep::Plan(plan.clone())).await?;
         let number = |number: u64| Value::from(number);

@@ -108,11 +108,11 @@ impl Action for Prune {
             Failure::without_effect(Class::Invalid, format!("`verified_within`: {error}"))
         })?;
         let dry_run = boolean(&input.with, "dry_run")?.unwrap_or(false);
-        let (repositories, permit) = (Arc::clone(&self.repositories), permit(attempt));
+        let (repository, permit) = (self.repositories.of(attempt), permit(attempt));
         let (at, now) = (attempt.clone(), attempt.facts().started_at);
         attempt
             .blocking(move || {
-                let repository = repositories.get()?;
+                let repository = repository.get()?;
                 let records = at.records();
                 let request = |sets: &[BackupSet]| request(sets, &**records, keep, (within, now));
                 let pruning = if dry_run {

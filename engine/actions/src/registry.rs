@@ -1,5 +1,6 @@
 //! The list of actions: adding one touches its own file and one line here.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use holdfast_contract::action::Registry;
@@ -9,9 +10,13 @@ use holdfast_repository::prune::KeepRules;
 use crate::allow::AllowedCommands;
 use crate::approval::Approval;
 use crate::assert::Assert;
+use crate::attest::Attest;
 use crate::capture::Capture;
 use crate::command::Command;
+use crate::diff::Diff;
+use crate::export::Export;
 use crate::inventory::Inventory;
+use crate::notify::Notify;
 use crate::open::Open;
 use crate::plan_apply::Apply;
 use crate::plan_compare::Compare;
@@ -23,26 +28,38 @@ use crate::prune::Prune;
 use crate::repositories::Repositories;
 use crate::seal::Seal;
 use crate::sleep::Sleep;
+use crate::targets::ListTargets;
 use crate::verify::Verify;
+
+/// What the configuration allows and says, as far as actions ask.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// The programs that may be executed.
+    pub commands: AllowedCommands,
+    /// The folders that sets may be exported to.
+    pub exports: Vec<PathBuf>,
+    /// The sets that are kept where a step does not say.
+    pub keep: Option<KeepRules>,
+}
 
 /// Every action of this version.
 pub fn standard(
-    allowed: AllowedCommands,
+    policy: Policy,
     targets: &Arc<dyn Targets>,
     repositories: &Arc<Repositories>,
-    keep: Option<KeepRules>,
 ) -> Registry {
+    let Policy { commands, exports, keep } = policy;
     let plans = Arc::new(Plans::default());
     let (targets, sets) = (|| Arc::clone(targets), || Arc::clone(repositories));
     Registry::new(vec![
         Arc::new(Approval),
         Arc::new(Assert),
-        Arc::new(Command::new(allowed)),
+        Arc::new(Command::new(commands)),
         Arc::new(Sleep),
         Arc::new(Inventory::new(targets())),
         Arc::new(Capture::new(targets(), sets())),
         Arc::new(Seal::new(targets(), sets())),
-        Arc::new(Open::new(sets())),
+        Arc::new(Open::new(targets(), sets())),
         Arc::new(Verify::new(sets())),
         Arc::new(Compare::new(targets(), sets())),
         Arc::new(Freeze::new(sets())),
@@ -50,5 +67,10 @@ pub fn standard(
         Arc::new(Apply::new(targets(), sets(), plans)),
         Arc::new(Report),
         Arc::new(Prune::new(sets(), keep)),
+        Arc::new(Attest::new(sets())),
+        Arc::new(Diff::new(sets())),
+        Arc::new(Export::new(sets(), exports)),
+        Arc::new(ListTargets::new(targets())),
+        Arc::new(Notify),
     ])
 }

@@ -1,8 +1,8 @@
-//! The repository of a process: opened when it is first asked for, once; and the sets that were read lately.
+//! The repositories of a process: each opened when it is first asked for, once; and the sets that were read lately.
 //!
 //! Opening derives the key, which costs a third of a second. Everything here blocks.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use holdfast_contract::attempt::Attempt;
@@ -18,16 +18,15 @@ use holdfast_repository::{Permit, Refused, Repository};
 /// How many open sets are kept.
 const KEPT_SETS: usize = 4;
 
-/// Opens the repository, or says why it cannot be opened.
-pub type Opener = Box<dyn Fn() -> Result<Repository, Failure> + Send + Sync>;
+/// Opens the repository of a name, or says why it cannot be opened.
+pub type Opener = Arc<dyn Fn(&str) -> Result<Repository, Failure> + Send + Sync>;
 
-/// The repository that a process works with.
+/// The repositories that a process works with, by name.
 pub struct Repositories {
     opener: Opener,
-    opened: Mutex<Option<Arc<Repository>>>,
-    sets: Mutex<VecDeque<Arc<KeptSet>>>,
-    /// The runs after whose death the repository was looked through.
-    reclaimed: Mutex<BTreeSet<RunId>>,
+    /// The name of the one that is meant where none is named.
+    default: String,
+    known: Mutex<BTreeMap<String, Arc<LazyRepository>>>,
 }
 
 impl std::fmt::Debug for Repositories {
@@ -37,9 +36,49 @@ impl std::fmt::Debug for Repositories {
 }
 
 impl Repositories {
-    /// A repository that is opened by this when it is first asked for.
-    pub fn new(opener: Opener) -> Self {
+    /// Repositories that are opened by this when they are first asked for.
+    pub fn new(default: String, opener: Opener) -> Self {
+        Self { opener, default, known: Mutex::default() }
+    }
+
+    /// The repository of this name; none: the default one. It is not opened yet.
+    pub fn named(&self, name: Option<&str>) -> Arc<LazyRepository> {
+        let name = name.unwrap_or(&self.default);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(repository) = known.get(name) {
+            return Arc::clone(repository);
+        }
+        let repository = Arc::new(LazyRepository::new(name, Arc::clone(&self.opener)));
+        known.insert(name.to_owned(), Arc::clone(&repository));
+        repository
+    }
+
+    /// The repository that the workflow of an attempt works with.
+    pub(crate) fn of(&self, attempt: &Attempt) -> Arc<LazyRepository> {
+        self.named(attempt.facts().repository.as_deref())
+    }
+}
+
+/// A repository that is opened when it is first asked for.
+pub struct LazyRepository {
+    name: String,
+    opener: Opener,
+    opened: Mutex<Option<Arc<Repository>>>,
+    sets: Mutex<VecDeque<Arc<KeptSet>>>,
+    /// The runs after whose death the repository was looked through.
+    reclaimed: Mutex<BTreeSet<RunId>>,
+}
+
+impl std::fmt::Debug for LazyRepository {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("LazyRepository").field(&self.name).finish()
+    }
+}
+
+impl LazyRepository {
+    fn new(name: &str, opener: Opener) -> Self {
         Self {
+            name: name.to_owned(),
             opener,
             opened: Mutex::default(),
             sets: Mutex::default(),
@@ -56,7 +95,7 @@ impl Repositories {
         if let Some(repository) = &*opened {
             return Ok(Arc::clone(repository));
         }
-        let repository = Arc::new((self.opener)()?);
+        let repository = Arc::new((self.opener)(&self.name)?);
         *opened = Some(Arc::clone(&repository));
         Ok(repository)
     }

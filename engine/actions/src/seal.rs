@@ -19,6 +19,7 @@ use holdfast_repository::unit::Origin;
 
 use crate::input::{boolean, named_steps};
 use crate::repositories::{Repositories, object_label, permit};
+use crate::target::TARGET;
 
 /// The actions whose items a seal takes in.
 const CAPTURES: &[&str] = &["capture", "capture.command"];
@@ -42,6 +43,7 @@ static SPEC: ActionSpec = ActionSpec {
             Shape::Boolean,
             "Seal nothing if nothing differs from the newest complete set.",
         ),
+        TARGET,
     ],
     outputs: &[
         Field::required("backup_set", Shape::BackupSet, "The set; if unchanged, the newest one."),
@@ -93,8 +95,7 @@ impl Action for Seal {
     }
 
     async fn run(&self, attempt: &Attempt, input: &Input) -> Result<Output, Failure> {
-        let provider = crate::target::open(attempt, &self.targets).await?;
-        let target = attempt.target()?.clone();
+        let (provider, target) = crate::target::open(attempt, &self.targets, input).await?;
         let target = Target {
             name: target.name,
             kind: provider.kind().to_owned(),
@@ -104,7 +105,7 @@ impl Action for Seal {
         let from = named_steps(&input.with, "from")?;
         let allow_empty = boolean(&input.with, "allow_empty")?.unwrap_or(false);
         let unless_unchanged = boolean(&input.with, "unless_unchanged")?.unwrap_or(false);
-        let (repositories, permit) = (Arc::clone(&self.repositories), permit(attempt));
+        let (repository, permit) = (self.repositories.of(attempt), permit(attempt));
         let (at, effect) = (attempt.clone(), input.effect_key);
         attempt
             .blocking(move || {
@@ -113,7 +114,7 @@ impl Action for Seal {
                 if gathered.units.is_empty() && !allow_empty {
                     return Err(nothing(&gathered));
                 }
-                let repository = repositories.get()?;
+                let repository = repository.get()?;
                 let object = object_label(&records.object());
                 let previous = repository.newest(&target.name, object.as_deref())?;
                 let previous = previous.filter(|set| set.run != at.facts().run);
@@ -148,11 +149,11 @@ impl Action for Seal {
     }
 
     async fn probe(&self, attempt: &Attempt, input: &Input) -> Result<Probe, Failure> {
-        let (repositories, at, effect) =
-            (Arc::clone(&self.repositories), attempt.clone(), input.effect_key);
+        let (repository, at, effect) =
+            (self.repositories.of(attempt), attempt.clone(), input.effect_key);
         attempt
             .blocking(move || {
-                let repository = repositories.get()?;
+                let repository = repository.get()?;
                 let Some(set) = repository.probe_seal(at.facts().run, effect)? else {
                     return Ok(Probe::Absent);
                 };

@@ -74,15 +74,15 @@ impl Action for Verify {
     async fn run(&self, attempt: &Attempt, input: &Input) -> Result<Output, Failure> {
         let id = reference_id(&input.with, "backup_set")?.unwrap_or_default();
         let percent = text(&input.with, "read")?.map_or(Ok(100), |read| share(&read))?;
-        let (repositories, at, permit) =
-            (Arc::clone(&self.repositories), attempt.clone(), permit(attempt));
+        let (repository, at, permit) =
+            (self.repositories.of(attempt), attempt.clone(), permit(attempt));
         let set = id.clone();
         let found = attempt
             .blocking(move || {
                 let earlier = at.records().verifications(&set)?.len();
                 let rotation = u32::try_from(earlier).unwrap_or(u32::MAX);
                 let share = ReadShare { percent, rotation };
-                Ok(repositories.get()?.verify(&set_id(&set)?, share, &permit)?)
+                Ok(repository.get()?.verify(&set_id(&set)?, share, &permit)?)
             })
             .await?;
         let damaged = lines(&found.damaged);

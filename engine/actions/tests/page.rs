@@ -5,10 +5,9 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use holdfast_actions::allow::AllowedCommands;
-use holdfast_actions::registry::standard;
+use holdfast_actions::registry::{Policy, standard};
 use holdfast_actions::repositories::Repositories;
-use holdfast_contract::provider::{Provider, Targets};
+use holdfast_contract::provider::{ListedTarget, Provider, Targets};
 use holdfast_contract::records::Approval;
 use holdfast_contract::spec::{ActionSpec, Defaults, Field, Presence, Secrets, Shape};
 use holdfast_kernel::event::TargetReference;
@@ -33,6 +32,14 @@ impl Targets for NoTargets {
         Err(Self::refused())
     }
 
+    fn reference(&self, _name: &str) -> Result<TargetReference, Failure> {
+        Err(Self::refused())
+    }
+
+    fn list(&self) -> Vec<ListedTarget> {
+        Vec::new()
+    }
+
     fn may_restore(
         &self,
         _target: &TargetReference,
@@ -45,8 +52,9 @@ impl Targets for NoTargets {
 
 fn made() -> String {
     let targets: Arc<dyn Targets> = Arc::new(NoTargets);
-    let repositories = Arc::new(Repositories::new(Box::new(|| Err(NoTargets::refused()))));
-    standard(AllowedCommands::default(), &targets, &repositories, None).specs().fold(
+    let repositories =
+        Arc::new(Repositories::new(String::new(), Arc::new(|_| Err(NoTargets::refused()))));
+    standard(Policy::default(), &targets, &repositories).specs().fold(
         String::new(),
         |mut page, spec| {
             page.push('\n');

@@ -12,13 +12,18 @@ use holdfast_kernel::id::{EffectKey, ItemIndex};
 use holdfast_kernel::value::Value;
 
 use crate::attempt::Attempt;
-use crate::spec::ActionSpec;
+use crate::spec::{ActionSpec, Shape};
 
 /// A verb that a step can use.
 #[async_trait]
 pub trait Action: Send + Sync {
     /// What it says of itself.
     fn spec(&self) -> &'static ActionSpec;
+
+    /// Whether it reads how its run has gone so far: the state of the run is then copied for each attempt.
+    fn reads_run(&self) -> bool {
+        self.spec().inputs.iter().any(|field| matches!(field.shape, Shape::Steps))
+    }
 
     /// Does it once for one item.
     ///

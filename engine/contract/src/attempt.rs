@@ -42,6 +42,8 @@ pub struct Facts {
     pub effect: EffectClass,
     /// What the run works on.
     pub target: Option<TargetReference>,
+    /// The repository that its workflow works with; none: the default one.
+    pub repository: Option<String>,
     /// When the attempt started.
     pub started_at: Instant,
 }

@@ -15,5 +15,6 @@ pub mod records;
 pub mod roles;
 pub mod secret;
 pub mod spec;
+pub mod summary;
 pub mod time;
 pub mod unit;

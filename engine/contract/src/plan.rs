@@ -69,6 +69,9 @@ pub struct Plan {
     pub target: TargetReference,
     /// The backup set it restores.
     pub backup_set: String,
+    /// The repository that has the set; none: the default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
     /// When it was made.
     pub made_at: Instant,
     /// When it may not be applied any more.

@@ -3,6 +3,7 @@
 //! Actions speak to this and to no kind of target. A provider knows neither workflows nor the journal nor
 //! the repository: what is kept is handed to it as [`Kept`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -38,6 +39,26 @@ pub trait Targets: Send + Sync {
         words: &[Approval],
         initiator: &str,
     ) -> Result<(), String>;
+
+    /// A reference to the target that goes by this name, with its identity as it is now. It blocks.
+    ///
+    /// # Errors
+    /// Class `not_found` or `auth`: it is not there or cannot be used.
+    fn reference(&self, name: &str) -> Result<TargetReference, Failure>;
+
+    /// The targets of the configuration, by name.
+    fn list(&self) -> Vec<ListedTarget>;
+}
+
+/// A target of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedTarget {
+    /// Its name.
+    pub name: String,
+    /// The word of its kind.
+    pub kind: &'static str,
+    /// What people call it by besides.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// What of a target is asked for; everything empty is all of it.

@@ -72,6 +72,12 @@ pub trait Records: Send + Sync {
     /// Class `internal`: what is stored cannot be read.
     fn references(&self, now: Instant) -> Result<References, Failure>;
 
+    /// How the run goes, in a few lines for a message to people.
+    ///
+    /// # Errors
+    /// Class `internal`: the action does not say that it reads earlier steps.
+    fn summary(&self) -> Result<String, Failure>;
+
     /// The name of who asked for the run; of a child run, of its parent's first ancestor.
     fn initiator(&self) -> String;
 
@@ -92,6 +98,71 @@ pub enum Keep {
     Verification(Verification),
     /// What a person said about a plan.
     Approval(Approval),
+    /// What was found out about a set by using it.
+    Attestation(Attestation),
+    /// A message of a run to people.
+    Message(Message),
+}
+
+/// What was found out about a backup set by using it: that it was restored and compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attestation {
+    /// The set.
+    pub backup_set: String,
+    /// The run that says so.
+    pub run: RunId,
+    /// When.
+    pub at: Instant,
+    /// As what it was used: `restore_drill`.
+    #[serde(rename = "as")]
+    pub used_as: String,
+    /// What else is to be said.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+}
+
+/// A message of a run to people: it becomes one notification, however often it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Its id, made from the effect key of who sends it.
+    pub id: String,
+    /// The run.
+    pub run: RunId,
+    /// Where it goes.
+    pub channel: String,
+    /// How much it matters.
+    pub level: Level,
+    /// Its title; empty: none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// How much a message matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// Good to know.
+    Info,
+    /// Somebody should have a look.
+    Warning,
+    /// Something went wrong.
+    Error,
+}
+
+impl Level {
+    /// Every level, the mildest first.
+    pub const ALL: [Self; 3] = [Self::Info, Self::Warning, Self::Error];
+
+    /// The word of it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
 }
 
 /// What a person said about a plan.
@@ -273,6 +344,10 @@ impl Records for NoRecords {
     }
 
     fn references(&self, _now: Instant) -> Result<References, Failure> {
+        Self::refused()
+    }
+
+    fn summary(&self) -> Result<String, Failure> {
         Self::refused()
     }
 

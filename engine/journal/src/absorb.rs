@@ -28,7 +28,7 @@ use crate::project::{
     LISTED_JOINERS, RowChange, highest_offset, new_record, notification_text, row_changes, status,
     update_record,
 };
-use crate::record::{Asks, AuditRecord, Notification, RunEvents, RunRecord};
+use crate::record::{Asks, AuditRecord, Notification, RunEvents, RunRecord, Sent};
 use crate::store::{
     Keys, Order, Rows, Table, View, event_key, index_prefix, item_key, verification_key,
 };
@@ -40,6 +40,13 @@ const SNAPSHOT_EVENTS: u64 = 1_000;
 
 /// The key of the position's row.
 pub(crate) const POSITION: &[u8] = b"position";
+
+/// What a notification is about besides a change of the run's status.
+#[derive(Default)]
+struct About {
+    asks: Option<Asks>,
+    message: Option<Sent>,
+}
 
 /// How far the store has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,6 +154,11 @@ impl Core {
                     self.fresh.put(Table::Verifications, key, encode(found)?);
                 }
                 Keep::Approval(approval) => self.keep_approval(approval)?,
+                Keep::Attestation(found) => {
+                    let key = verification_key(&found.backup_set, found.at, found.run);
+                    self.fresh.put(Table::Attestations, key, encode(found)?);
+                }
+                Keep::Message(message) => self.keep_message(source, message, batch.at)?,
             }
         }
         for (place, entry) in (0_u32..).zip(&batch.audit) {
@@ -218,7 +230,7 @@ impl Core {
         };
         self.remember(&live);
         let text = notification_text(&live.row.record, None);
-        self.notify(&live, text, None, batch.at)?;
+        self.notify(&live.row.record, text, About::default(), batch.at)?;
         Ok(live)
     }
 
@@ -261,7 +273,7 @@ impl Core {
         if status_now != status_before {
             live.row.record.status = status_now;
             let text = notification_text(&live.row.record, Some(event));
-            self.notify(live, text, None, at)?;
+            self.notify(&live.row.record, text, About::default(), at)?;
         }
         if let Event::ApprovalRequested { step, item, ask } = event {
             self.notify_of_wait(live, (*step, *item), ask, at)?;
@@ -290,12 +302,11 @@ impl Core {
 
     fn notify(
         &mut self,
-        live: &Live,
+        record: &RunRecord,
         text: String,
-        asks: Option<Asks>,
+        about: About,
         at: Instant,
     ) -> Result<(), FilingError> {
-        let record = &live.row.record;
         let id = self.position.next_notification;
         let notification = Notification {
             id,
@@ -306,7 +317,8 @@ impl Core {
             status: record.status,
             reason: record.reason,
             text,
-            asks,
+            asks: about.asks,
+            message: about.message,
             at,
         };
         self.position.next_notification += 1;

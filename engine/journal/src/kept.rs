@@ -1,7 +1,7 @@
 //! What is kept beside the events of runs: plans, and what verifications found.
 
 use holdfast_contract::plan::{Plan, PlanId};
-use holdfast_contract::records::{Approval, References, Verification};
+use holdfast_contract::records::{Approval, Attestation, References, Verification};
 use holdfast_kernel::event::Initiator;
 use holdfast_kernel::id::{Instant, RunId};
 use holdfast_kernel::status::RunStatus;
@@ -34,6 +34,19 @@ impl Reader {
         let keys = Keys::starting_with(backup_set.as_bytes());
         self.look(|core, source| {
             let (view, table) = (core.view(source), Table::Verifications);
+            let rows = view.scan(table, &keys, Order::Ascending, LONGEST_PAGE)?;
+            rows.iter().map(|(_, row)| Ok(view.decode(table, row)?)).collect()
+        })
+    }
+
+    /// What was found out about a set by using it, the oldest first; at most a thousand.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn attestations(&self, backup_set: &str) -> Result<Vec<Attestation>, ReadError> {
+        let keys = Keys::starting_with(backup_set.as_bytes());
+        self.look(|core, source| {
+            let (view, table) = (core.view(source), Table::Attestations);
             let rows = view.scan(table, &keys, Order::Ascending, LONGEST_PAGE)?;
             rows.iter().map(|(_, row)| Ok(view.decode(table, row)?)).collect()
         })

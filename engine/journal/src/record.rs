@@ -3,6 +3,7 @@
 //! All of it is derived from events and written when they are filed; nothing here decides or is asked by
 //! the kernel. Lists of a run's links to others come when there is something to link.
 
+use holdfast_contract::records::Level;
 use holdfast_kernel::definition::{Definition, Operation};
 use holdfast_kernel::event::{Event, Group, Initiator, TargetReference};
 use holdfast_kernel::failure::{Class, Failure};
@@ -130,8 +131,25 @@ pub struct Notification {
     /// What a person is asked, if somebody is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asks: Option<Asks>,
+    /// How a step of the run sent it, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<Sent>,
     /// When it happened.
     pub at: Instant,
+}
+
+/// A message that a step of a run sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    /// Its id.
+    pub id: String,
+    /// Where it goes.
+    pub channel: String,
+    /// How much it matters.
+    pub level: Level,
+    /// Its title; empty: none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
 }
 
 /// Where a person is asked for a word.

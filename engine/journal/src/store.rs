@@ -48,11 +48,15 @@ pub(crate) enum Table {
     Verifications,
     /// (plan, sequence) → who said what about it.
     Approvals,
+    /// (set, when, run) → what was found out by using it.
+    Attestations,
+    /// Id of a message → the number of its notification.
+    Messages,
 }
 
 impl Table {
     /// Every table.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Meta,
         Self::Audit,
         Self::Definitions,
@@ -68,11 +72,20 @@ impl Table {
         Self::Plans,
         Self::Verifications,
         Self::Approvals,
+        Self::Attestations,
+        Self::Messages,
     ];
 
     /// Whether a store of an earlier version may lack it; it then has no rows.
     const fn is_young(self) -> bool {
-        matches!(self, Self::Plans | Self::Verifications | Self::Approvals)
+        matches!(
+            self,
+            Self::Plans
+                | Self::Verifications
+                | Self::Approvals
+                | Self::Attestations
+                | Self::Messages
+        )
     }
 
     pub(crate) const fn name(self) -> &'static str {
@@ -92,6 +105,8 @@ impl Table {
             Self::Plans => "plans",
             Self::Verifications => "verifications",
             Self::Approvals => "approvals",
+            Self::Attestations => "attestations",
+            Self::Messages => "messages",
         }
     }
 

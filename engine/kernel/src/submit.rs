@@ -49,6 +49,13 @@ pub fn custom_key(
     ]))
 }
 
+/// The same request to a repository that the workflow names is another one.
+#[must_use]
+pub fn in_repository(key: DedupeKey, repository: Option<&str>) -> DedupeKey {
+    let Some(name) = repository else { return key };
+    DedupeKey(Digest::of_parts(&[b"holdfast repository", key.0.bytes(), name.as_bytes()]))
+}
+
 /// The dedupe key of a child run: it is never the same request as a stranger's.
 pub fn child_key(run: RunId) -> DedupeKey {
     DedupeKey(Digest::of_parts(&[b"holdfast child run", run.bytes()]))
@@ -82,5 +89,8 @@ mod tests {
         ] {
             assert_ne!(base, other);
         }
+        assert_eq!(in_repository(base, None), base);
+        assert_ne!(in_repository(base, Some("r")), base);
+        assert_ne!(in_repository(base, Some("r")), in_repository(base, Some("s")));
     }
 }

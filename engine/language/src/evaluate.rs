@@ -8,4 +8,3 @@ pub(crate) mod evaluator;
 pub(crate) mod items;
 pub(crate) mod prepared;
 pub(crate) mod reference;
-mod summary;

@@ -156,7 +156,7 @@ pub(crate) const WORKFLOW: Place = Place {
         optional("inputs", Kind::Map(&Kind::Name, &Kind::Place(&INPUT))),
         optional("target", Kind::Template),
         optional("object", Kind::Template),
-        not_built("repository"),
+        optional("repository", Kind::Name),
         optional("secrets", Kind::Map(&Kind::Name, &Kind::Place(&SECRET))),
         not_built("on"),
         optional("timeout", Kind::Duration),

@@ -11,7 +11,7 @@ use holdfast_kernel::failure::Failure;
 use holdfast_kernel::value::Value;
 use thiserror::Error;
 
-pub use holdfast_kernel::submit::{child_key, custom_key, dedupe_key};
+pub use holdfast_kernel::submit::{child_key, custom_key, dedupe_key, in_repository};
 
 use crate::diagnostic::Sink;
 use crate::input::{Declarations, Input, InputType};

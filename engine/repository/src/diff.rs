@@ -14,6 +14,7 @@ use crate::node::{kind_of, metadata_of, name_of};
 use crate::open::Full;
 use crate::read::{OpenSet, read_tree};
 use crate::refused::Refused;
+use crate::unit::FILES;
 
 /// The most bytes of the readable summary.
 const SUMMARY_BYTES: usize = 4096;
@@ -45,8 +46,18 @@ impl Change {
 pub struct Difference {
     /// The path in the sets.
     pub path: TreePath,
+    /// What kind of entry it is; of an updated one what it is in the later set.
+    pub kind: &'static str,
     /// What became of it.
     pub change: Change,
+}
+
+impl Difference {
+    /// The path as people write it: of a file from the root of its tree.
+    pub fn for_people(&self) -> &[u8] {
+        let inside = self.path.strip_prefix(FILES.as_bytes());
+        inside.and_then(|path| path.strip_prefix(b"/")).unwrap_or(&self.path)
+    }
 }
 
 /// The differences between two sets, in the order of their paths.
@@ -81,7 +92,7 @@ impl Differences {
     pub fn summary(&self) -> String {
         let mut text = String::new();
         for (at, one) in self.changes.iter().enumerate() {
-            let line = format!("{} {}\n", one.change.word(), shown(&one.path));
+            let line = format!("{} {}\n", one.change.word(), shown(one.for_people()));
             let rest = format!("and {} more\n", self.changes.len() - at);
             if text.len() + line.len() + rest.len() > SUMMARY_BYTES {
                 text.push_str(&rest);
@@ -132,9 +143,12 @@ impl Comparison<'_> {
             [None, _] => Some(Change::Created),
             [_, None] => Some(Change::Deleted),
         };
-        if let Some(change) = change {
-            let path = path.clone();
-            self.found.push(Difference { path, change });
+        let [before, after] = &pair;
+        if let Some(change) = change
+            && let Some(node) = after.as_ref().or(before.as_ref())
+        {
+            let (path, kind) = (path.clone(), kind_of(node).name());
+            self.found.push(Difference { path, kind, change });
         }
         let trees = pair.map(|node| node.and_then(|node| node.subtree));
         self.folders(&path, trees)

@@ -3,15 +3,19 @@
 //! Memory holds one blob and the folders on the way, whatever the size of the set. What the system does
 //! not let us set is listed with its path; a damaged file is listed and the rest goes on.
 
+use std::fs::{self, File};
+use std::io::{BufReader, BufWriter, Read as _, Write as _};
 use std::path::Path;
 
-use holdfast_contract::entry::{LeftOut, TreePath, shown, unshown};
+use holdfast_contract::entry::{EntryKind, LeftOut, TreePath, shown, unshown};
 use rustic_core::repofile::Node;
 
+use crate::backup_set::SetId;
 use crate::check::Counts;
 use crate::gate::Permit;
 use crate::lock::Lock;
 use crate::node::{kind_of, metadata_of};
+use crate::open::Repository;
 use crate::place::Placer;
 use crate::read::{OpenSet, Walk, read_blobs};
 use crate::refused::Refused;
@@ -23,6 +27,30 @@ pub struct Exported {
     pub counts: Counts,
     /// What could not be written as it was, or at all.
     pub left_out: Vec<LeftOut>,
+    /// How many entries were written that were not there as they should be.
+    pub changed: u64,
+    /// How many entries were removed that the set does not have.
+    pub deleted: u64,
+}
+
+/// The form of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Plain files in a folder.
+    Files,
+    /// One tar archive.
+    Tar,
+    /// One JSON document, of a set with objects.
+    Json,
+}
+
+/// What becomes of entries of the folder that the set does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extras {
+    /// They stay.
+    Keep,
+    /// They are removed.
+    Remove,
 }
 
 impl OpenSet {
@@ -62,6 +90,13 @@ impl OpenSet {
         let (kind, metadata) = (kind_of(node), metadata_of(node));
         let permitted = || if permit() { Ok(()) } else { Err(Refused::Cancelled) };
         permitted()?;
+        if let EntryKind::File { size } = kind
+            && let Some(file) = placer.there(&path, size, &metadata)?
+            && self.has_content(file, &path, node, &permitted)?
+        {
+            exported.counts.add(&kind);
+            return Ok(());
+        }
         let written = placer.put(&path, &kind, &metadata, |sink| {
             let sink = |bytes: &[u8]| permitted().and_then(|()| sink(bytes));
             read_blobs(&self.index, &path, node, sink)
@@ -69,6 +104,7 @@ impl OpenSet {
         let reason = match written {
             Ok(()) => {
                 exported.counts.add(&kind);
+                exported.changed += u64::from(kind != EntryKind::Folder);
                 return Ok(());
             }
             Err(Refused::Damaged { reason, .. }) => reason,
@@ -78,16 +114,43 @@ impl OpenSet {
         exported.left_out.push(LeftOut { path, reason });
         Ok(())
     }
+
+    /// Whether a file that is there has the content that the set has.
+    fn has_content(
+        &self,
+        file: File,
+        path: &[u8],
+        node: &Node,
+        permitted: &dyn Fn() -> Result<(), Refused>,
+    ) -> Result<bool, Refused> {
+        let mut file = BufReader::new(file);
+        let mut there = Vec::new();
+        let mut differs = false;
+        let compared = read_blobs(&self.index, path, node, |bytes| {
+            permitted()?;
+            there.resize(bytes.len(), 0);
+            differs = file.read_exact(&mut there).is_err() || there != bytes;
+            // The rest is not worth reading.
+            if differs { Err(Refused::Cancelled) } else { Ok(()) }
+        });
+        match compared {
+            _ if differs => Ok(false),
+            Ok(()) => Ok(true),
+            // Writing it will say so.
+            Err(Refused::Damaged { .. }) => Ok(false),
+            Err(other) => Err(other),
+        }
+    }
 }
 
-impl crate::open::Repository {
+impl Repository {
     /// Writes a set, or one path of it, into a folder: [`OpenSet::export`] under the shared lock.
     ///
     /// # Errors
     /// As there, and the repository is locked or has no such set.
     pub fn export(
         &self,
-        id: &crate::backup_set::SetId,
+        id: &SetId,
         to: &Path,
         only: &[u8],
         permit: &Permit,
@@ -95,6 +158,75 @@ impl crate::open::Repository {
         let _lock = Lock::shared(self.path())?;
         self.open_set(id)?.export(to, only, permit)
     }
+
+    /// Writes a set, or some paths of it, into a folder or a file, under the shared lock. An archive has the first
+    /// of the paths.
+    ///
+    /// # Errors
+    /// As [`OpenSet::export`], and the repository is locked or has no such set.
+    pub fn export_as(
+        &self,
+        id: &SetId,
+        to: &Path,
+        (format, extras): (Format, Extras),
+        paths: &[TreePath],
+        permit: &Permit,
+    ) -> Result<Exported, Refused> {
+        let _lock = Lock::shared(self.path())?;
+        let open = self.open_set(id)?;
+        let only = paths.first().map_or(&[][..], Vec::as_slice);
+        let mut exported = match format {
+            Format::Files => open.export_paths(to, paths, permit)?,
+            Format::Tar => into_file(to, |out| open.export_tar(out, only, permit))?,
+            Format::Json => into_file(to, |out| open.export_json(out, permit))?,
+        };
+        if extras == Extras::Remove && format == Format::Files {
+            exported.deleted = open.remove_extras(to, permit)?;
+        }
+        Ok(exported)
+    }
+}
+
+impl OpenSet {
+    fn export_paths(
+        &self,
+        to: &Path,
+        paths: &[TreePath],
+        permit: &Permit,
+    ) -> Result<Exported, Refused> {
+        let mut all = Exported::default();
+        for path in paths {
+            let one = self.export(to, path, permit)?;
+            all.counts = all.counts.plus(one.counts);
+            all.left_out.extend(one.left_out);
+            all.changed += one.changed;
+        }
+        Ok(all)
+    }
+}
+
+/// Writes beside a file, and puts it in its place when it is whole.
+///
+/// # Errors
+/// It cannot be written, or `write` fails.
+pub fn into_file(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> Result<Exported, Refused>,
+) -> Result<Exported, Refused> {
+    let failed = || Refused::doing("writing the file of the export");
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).map_err(failed())?;
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".part");
+    let file = File::create(&beside).map_err(failed())?;
+    let mut out = BufWriter::new(file);
+    let mut exported = write(&mut out)?;
+    out.flush().map_err(failed())?;
+    out.get_ref().sync_all().map_err(failed())?;
+    fs::rename(&beside, path).map_err(failed())?;
+    exported.changed = exported.counts.files + exported.counts.others;
+    Ok(exported)
 }
 
 /// One line for each thing that was left out, for people.

@@ -11,6 +11,7 @@ pub mod check;
 pub mod diff;
 pub mod escape;
 pub mod export;
+mod extras;
 mod feed;
 mod folders;
 mod gate;

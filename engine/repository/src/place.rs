@@ -5,12 +5,13 @@
 //! lists what the system refused.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use holdfast_contract::entry::{EntryKind, LeftOut, Metadata, TreePath, shown};
+use holdfast_contract::entry::{EntryKind, FileTime, LeftOut, Metadata, TreePath, shown};
 use holdfast_tree::{dress_open, make};
-use rustix::fs::{AtFlags, Mode, OFlags, linkat, mkdirat, openat, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, linkat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 
 use crate::refused::Refused;
@@ -84,6 +85,35 @@ impl Placer {
         }
         self.list(path, shortfalls);
         Ok(())
+    }
+
+    /// A file that is there already with this size, time and mode; its content is not looked at.
+    pub(crate) fn there(
+        &mut self,
+        path: &[u8],
+        size: u64,
+        metadata: &Metadata,
+    ) -> Result<Option<File>, Refused> {
+        if metadata.links > 1 {
+            return Ok(None);
+        }
+        let (parent, name) = split(path);
+        named(path, name)?;
+        self.go_to(parent)?;
+        let flags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK);
+        let Ok(file) = openat(self.here(), name, flags.union(OFlags::CLOEXEC), Mode::empty())
+        else {
+            return Ok(None);
+        };
+        let is_it = fstat(&file).is_ok_and(|seen| {
+            let nanoseconds = u32::try_from(seen.st_mtime_nsec).unwrap_or(0);
+            let modified = FileTime { seconds: seen.st_mtime, nanoseconds };
+            FileType::from_raw_mode(seen.st_mode) == FileType::RegularFile
+                && u64::try_from(seen.st_size) == Ok(size)
+                && seen.st_mode & 0o7777 == metadata.mode & 0o7777
+                && modified == metadata.modified
+        });
+        Ok(is_it.then(|| File::from(file)))
     }
 
     /// Dresses the folders that are still open, and gives what could not be done.

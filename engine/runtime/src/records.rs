@@ -14,6 +14,7 @@ use holdfast_contract::records::{
     Verification,
 };
 use holdfast_contract::secret::Mask;
+use holdfast_contract::summary::summary;
 use holdfast_drive::scope::unreadable;
 use holdfast_journal::lists::{ListReader, ListWriter};
 use holdfast_journal::payloads::Payloads;
@@ -259,6 +260,11 @@ impl Records for AttemptRecords {
 
     fn references(&self, now: Instant) -> Result<References, Failure> {
         self.reader.references(now).map_err(|error| unreadable(&error))
+    }
+
+    fn summary(&self) -> Result<String, Failure> {
+        let before = self.before()?;
+        Ok(summary(&before.definition, &before.state))
     }
 
     fn initiator(&self) -> String {

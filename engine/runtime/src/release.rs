@@ -6,7 +6,6 @@ use std::sync::Arc;
 use holdfast_contract::action::{Action, Input};
 use holdfast_contract::attempt::Facts;
 use holdfast_contract::secret::Mask;
-use holdfast_contract::spec::Shape;
 use holdfast_drive::answer::answer;
 use holdfast_drive::input::{Input as DriveInput, Program, Token};
 use holdfast_drive::output::{Output, Reply};
@@ -172,6 +171,7 @@ impl Executor {
             attempt,
             effect: used.effect,
             target,
+            repository: program.definition.repository.clone(),
             started_at: clock::now(),
         };
         Ok((action, facts))
@@ -187,7 +187,7 @@ impl Executor {
         mask: &Mask,
     ) -> AttemptRecords {
         let state = self.drive.run(run).map(|(state, _)| state);
-        let reads = action.spec().inputs.iter().any(|field| matches!(field.shape, Shape::Steps));
+        let reads = action.reads_run();
         let before = state.filter(|_| reads).map(|state| {
             let definition = Arc::clone(&program.definition);
             Arc::new(Before { definition, state: state.clone(), step })

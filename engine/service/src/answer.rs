@@ -109,6 +109,7 @@ impl Sources {
             Ask::Plans { beginning } => json(&reader.plans_starting_with(&beginning)?),
             Ask::Changes { plan, from, limit } => json(&self.changes(&plan, from, limit)?),
             Ask::Verifications { backup_set } => json(&reader.verifications(&backup_set)?),
+            Ask::Attestations { backup_set } => json(&reader.attestations(&backup_set)?),
             Ask::Approvals { plan } => json(&reader.approvals(&plan)?),
             Ask::Definition { digest } => json(&reader.definition(digest)?),
             Ask::Said { run } => {
@@ -166,8 +167,8 @@ pub fn want(act: Act, by: String, compile: &Compile) -> Result<Want, NoAnswer> {
             Keep::Approval(approval) => {
                 Want::Keep(Box::new(Keep::Approval(Approval { by, ..approval })))
             }
-            Keep::Plan(_) | Keep::Verification(_) => {
-                return Err(NoAnswer("only runs keep plans and verifications".to_owned()));
+            Keep::Plan(_) | Keep::Verification(_) | Keep::Attestation(_) | Keep::Message(_) => {
+                return Err(NoAnswer("only runs keep anything but approvals".to_owned()));
             }
         },
     })

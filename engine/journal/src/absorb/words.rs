@@ -1,18 +1,18 @@
-//! What people are asked, and what they say of plans.
+//! What people are asked and told, and what they say of plans.
 
-use holdfast_contract::records::{Approval, ApprovalVerdict};
+use holdfast_contract::records::{Approval, ApprovalVerdict, Message};
 use holdfast_kernel::event::{ApprovalAsk, Event};
 use holdfast_kernel::id::{Instant, ItemIndex, StepIndex};
 use holdfast_kernel::payload::Payload;
 use holdfast_kernel::state::OpenStage;
 use holdfast_kernel::value::Value;
 
-use super::Core;
+use super::{About, Core, Source};
 use crate::codec::encode;
 use crate::filer::FilingError;
 use crate::live::Live;
 use crate::project::wait_text;
-use crate::record::Asks;
+use crate::record::{Asks, RunRecord, Sent};
 use crate::store::Table;
 
 impl Core {
@@ -30,7 +30,8 @@ impl Core {
         let text = wait_text(&live.row.record, id, ask);
         let item = is_fan_out.then_some(item);
         let asks = Asks { step: id.to_owned(), item, plan: ask.plan.clone() };
-        self.notify(live, text, Some(asks), at)
+        let about = About { asks: Some(asks), ..About::default() };
+        self.notify(&live.row.record, text, about, at)
     }
 
     /// What a person said about a plan is kept with the plan.
@@ -68,6 +69,31 @@ impl Core {
             run: Some(live.row.record.run),
         };
         self.keep_approval(&approval)
+    }
+
+    /// A message becomes one notification, also if an attempt sends it that does not know of the one before.
+    pub(super) fn keep_message(
+        &mut self,
+        source: &Source<'_>,
+        message: &Message,
+        at: Instant,
+    ) -> Result<(), FilingError> {
+        let key = message.id.as_bytes();
+        if self.view(source).bytes(Table::Messages, key)?.is_some() {
+            return Ok(());
+        }
+        let record = self.runs.get(&message.run).map(|live| live.row.record.clone());
+        // An attempt of a run that has ended meanwhile tells nobody anything.
+        let Some(record): Option<RunRecord> = record else { return Ok(()) };
+        self.fresh.put(Table::Messages, key.to_vec(), encode(&self.position.next_notification)?);
+        let sent = Sent {
+            id: message.id.clone(),
+            channel: message.channel.clone(),
+            level: message.level,
+            title: message.title.clone(),
+        };
+        let about = About { message: Some(sent), ..About::default() };
+        self.notify(&record, message.text.clone(), about, at)
     }
 
     /// Several may come with one batch; none takes the place of another.

@@ -58,7 +58,8 @@ fn check_step(
     };
     check_inputs(sink, step, spec);
     check_fan_out(sink, step, spec);
-    if spec.target == TargetUse::Run && get(workflow.root, "target").is_none() {
+    let named = spec.input("target").is_some() && step.with("target").is_some();
+    if spec.target == TargetUse::Run && !named && get(workflow.root, "target").is_none() {
         sink.error(
             Code::TargetMissing,
             span,
@@ -90,7 +91,12 @@ fn check_inputs(sink: &mut Sink<'_>, step: &StepNode<'_>, spec: &ActionSpec) {
             continue;
         }
         if key == "target" && spec.target == TargetUse::Run {
-            not_built_yet(sink, entry.key_span, "another target than the run's (`with.target`)");
+            sink.error(
+                Code::UnknownActionInput,
+                entry.key_span,
+                format!("`{}` works on the run's target and on no other.", spec.name),
+            )
+            .remedy("Leave it out: only what writes no target may work on another one.");
             continue;
         }
         let names: Vec<&str> = spec.inputs.iter().map(|field| field.name).collect();

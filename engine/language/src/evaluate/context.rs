@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use holdfast_contract::evaluate::Scope;
 use holdfast_contract::list::StoredList;
+use holdfast_contract::summary::summary;
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{ItemIndex, StepIndex};
 use holdfast_kernel::state::{OpenStage, Phase, StepPhase, StepState};
@@ -14,7 +15,6 @@ use holdfast_kernel::value::Value;
 
 use super::engine::{LongList, MAX_RESULT, Names, to_engine};
 use super::reference::{References, StepParts};
-use super::summary::summary;
 use holdfast_contract::time::written;
 
 /// The most elements of lists that one expression sees.

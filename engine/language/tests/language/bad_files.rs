@@ -347,14 +347,24 @@ fn a_secret_is_read_only_where_it_is_not_stored() {
 #[test]
 fn what_is_not_built_yet_is_refused_by_name() {
     let wait = "  - id: wait\n    uses: sleep\n    with: { duration: 5s }\n";
-    for key in ["on: {}", "repository: main"] {
-        check_places(&format!("{key}\nsteps:\n{wait}"), &["HF0106 4:1"]);
-    }
+    check_places(&format!("on: {{}}\nsteps:\n{wait}"), &["HF0106 4:1"]);
+    check_places(&format!("repository: second\nsteps:\n{wait}"), &[]);
+    check_places(&format!("repository: \"{{{{ x }}}}\"\nsteps:\n{wait}"), &["HF0405 4:13"]);
     for action in ["notify", "targets"] {
         check_places(&format!("steps:\n  - id: a\n    uses: {action}\n"), &["HF0106 6:11"]);
     }
+}
+
+#[test]
+fn another_target_than_the_runs_is_for_actions_that_write_none() {
+    let with = |action: &str, more: &str| {
+        format!("steps:\n  - id: a\n    uses: {action}\n    with: {{ target: other{more} }}\n")
+    };
+    // The run needs no target of its own then.
+    check_places(&with("backup_set.open", ""), &[]);
+    check_places(&with("inventory", ""), &["HF0310 6:11", "HF0302 7:13"]);
     let target = "inputs:\n  target: { type: target, required: true }\ntarget: \"{{ inputs.target }}\"\nsteps:\n  - id: list\n    uses: inventory\n    with: { target: other }\n";
-    check_places(target, &["HF0106 10:13"]);
+    check_places(target, &["HF0302 10:13"]);
 }
 
 #[test]

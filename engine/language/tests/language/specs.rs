@@ -137,6 +137,7 @@ const SPECS: &[ActionSpec] = &[
         inputs: &[
             Field::optional("backup_set", Shape::BackupSet, "The set."),
             Field::optional("kinds", NAMES, "Which kinds."),
+            Field::optional("target", Shape::Target, "Whose set."),
             Field::optional("verified_within", Shape::Duration, "How fresh."),
         ],
         outputs: &[

@@ -99,6 +99,11 @@ pub enum Ask {
         /// The set.
         backup_set: String,
     },
+    /// What was found out about a set by using it: `Vec<Attestation>`.
+    Attestations {
+        /// The set.
+        backup_set: String,
+    },
     /// What people said of a plan: `Vec<Approval>`.
     Approvals {
         /// The plan.

@@ -58,6 +58,7 @@ pub(crate) fn attempt(said: &Arc<Said>) -> Attempt {
         attempt: None,
         effect: EffectClass::Probed,
         target: None,
+        repository: None,
         started_at: Instant(0),
     };
     Attempt::new(facts, Arc::clone(said) as Arc<dyn Host>, Arc::new(NoRecords))

@@ -1,4 +1,4 @@
-//! `run.summary`: a run in a few lines, for a message to people.
+//! A run in a few lines, for a message to people: what `run.summary` and `notify` say.
 
 use holdfast_kernel::definition::Definition;
 use holdfast_kernel::state::RunState;
@@ -8,7 +8,7 @@ use holdfast_kernel::status::{StepEnd, run_outcome};
 const FAILURES: usize = 3;
 
 /// The workflow, its target and status, what did not go well, and the command to see more.
-pub(super) fn summary(definition: &Definition, state: &RunState) -> String {
+pub fn summary(definition: &Definition, state: &RunState) -> String {
     let request = &state.request;
     let of = request.target.as_ref().map(|target| format!(" of {}", target.name));
     let outcome = run_outcome(definition, state);

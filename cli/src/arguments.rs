@@ -1,8 +1,14 @@
 //! The arguments of every command, with their help.
 
+mod backup_sets;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use backup_sets::{
+    ExportForm, PlanCommand, PlanWhat, RepositoryCommand, RepositoryWhat, SetCommand, SetWhat, Sets,
+};
 
 /// Backs up, previews and restores, by durable workflows.
 #[derive(Debug, Parser)]
@@ -43,6 +49,18 @@ pub(crate) enum Command {
     /// Check workflow files: every mistake at once, with its place and remedy.
     #[command(after_help = "Example:\n  holdfast validate workflows/nightly.yaml")]
     Validate(Validate),
+    /// Say what a workflow does, every default filled in: order, effects, what is written where.
+    #[command(after_help = "Example:\n  holdfast explain files/backup")]
+    Explain(Explain),
+    /// Draw which step runs after which.
+    #[command(after_help = "Example:\n  holdfast graph files/backup --format mermaid")]
+    Graph(Graph),
+    /// Print the JSON Schema of workflows, or of the configuration, for an editor.
+    #[command(
+        after_help = "Example:\n  holdfast schema\n\nAn editor finds it by the first line of a \
+                            workflow:\n  # yaml-language-server: $schema=./holdfast-workflow.schema.json"
+    )]
+    Schema(Schema),
     /// List the actions a step can use, or show one.
     #[command(after_help = "Example:\n  holdfast actions command")]
     Actions(Actions),
@@ -129,6 +147,12 @@ pub(crate) enum Command {
     /// Show the whole story on a folder of its own: backup, damage, preview, restore, verify.
     #[command(after_help = "Example:\n  holdfast demo")]
     Demo(Demo),
+    /// Print what a shell needs to complete this command line.
+    #[command(after_help = "Example:
+  holdfast completions bash
+
+For one session: source <(holdfast completions bash)")]
+    Completions(Completions),
     /// Print the version.
     Version,
     /// A command that is not there, or not yet.
@@ -141,6 +165,71 @@ pub(crate) enum Command {
 pub(crate) struct Validate {
     /// The files; every workflow beside the configuration unless given.
     pub(crate) files: Vec<PathBuf>,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// A file, or the name of a workflow.
+    pub(crate) workflow: String,
+}
+
+/// `graph`.
+#[derive(Debug, Args)]
+pub(crate) struct Graph {
+    /// A file, or the name of a workflow.
+    pub(crate) workflow: String,
+    /// The form.
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub(crate) format: GraphForm,
+}
+
+/// The form of a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GraphForm {
+    /// Lines for people.
+    Text,
+    /// A Mermaid flowchart.
+    Mermaid,
+}
+
+/// `schema`.
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    /// Of what.
+    #[arg(value_name = "OF", default_value = "workflow")]
+    pub(crate) of: SchemaOf,
+}
+
+/// What has a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// Workflows.
+    Workflow,
+    /// `holdfast.yaml`.
+    Configuration,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell.
+    pub(crate) shell: ShellName,
+}
+
+/// A shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ShellName {
+    /// Bash.
+    Bash,
+    /// Elvish.
+    Elvish,
+    /// Fish.
+    Fish,
+    /// `PowerShell`.
+    Powershell,
+    /// Zsh.
+    Zsh,
 }
 
 /// `actions`.
@@ -280,130 +369,6 @@ pub(crate) struct Runs {
     pub(crate) limit: Limit,
 }
 
-/// `sets`.
-#[derive(Debug, Args)]
-pub(crate) struct Sets {
-    /// Only sets of this target.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) target: Option<String>,
-    #[command(flatten)]
-    pub(crate) in_repository: InRepository,
-    #[command(flatten)]
-    pub(crate) limit: Limit,
-}
-
-/// `set`.
-#[derive(Debug, Args)]
-pub(crate) struct SetCommand {
-    #[command(flatten)]
-    pub(crate) in_repository: InRepository,
-    #[command(subcommand)]
-    pub(crate) what: SetWhat,
-}
-
-/// What of a set. A set is named by its id, or the beginning of it.
-#[derive(Debug, Subcommand)]
-pub(crate) enum SetWhat {
-    /// Show what it is and what it does not have.
-    Show {
-        /// The set.
-        set: String,
-    },
-    /// Print the content of one file.
-    Cat {
-        /// The set.
-        set: String,
-        /// The path, as `set diff` and `plan show` print it.
-        path: String,
-    },
-    /// Say what changed from one set to another.
-    Diff {
-        /// The earlier set.
-        from: String,
-        /// The later one.
-        to: String,
-    },
-    /// Read it back and name what is damaged; the result is written on the set.
-    Verify {
-        /// The set.
-        set: String,
-        /// How much of its content is read.
-        #[arg(long, value_name = "PERCENT", default_value = "100%")]
-        read: String,
-    },
-    /// Take away the sets that no rule keeps, of every target.
-    Prune {
-        /// Only say what would go, and why.
-        #[arg(long)]
-        dry_run: bool,
-    },
-    /// Write it, or one path of it, as plain files, a tar archive or a JSON bundle.
-    Export {
-        /// The set.
-        set: String,
-        /// The folder, or the file of an archive or bundle.
-        #[arg(long, value_name = "PATH")]
-        to: PathBuf,
-        /// Only this path and what is in it.
-        #[arg(long, value_name = "PATH")]
-        only: Option<String>,
-        /// The form.
-        #[arg(long, value_name = "FORM", default_value = "files")]
-        format: ExportForm,
-    },
-}
-
-/// The form of an export.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ExportForm {
-    /// Plain files in a folder.
-    Files,
-    /// A tar archive.
-    Tar,
-    /// One JSON document.
-    Json,
-}
-
-/// `plan`.
-#[derive(Debug, Args)]
-pub(crate) struct PlanCommand {
-    #[command(subcommand)]
-    pub(crate) what: PlanWhat,
-}
-
-/// What of a plan. A plan is named by its id, or the beginning of it.
-#[derive(Debug, Subcommand)]
-pub(crate) enum PlanWhat {
-    /// Show its changes in the order in which they are applied.
-    Show {
-        /// The plan.
-        plan: String,
-        /// Only changes whose path starts with this.
-        #[arg(long, value_name = "PATH")]
-        path: Option<String>,
-    },
-}
-
-/// `repository`.
-#[derive(Debug, Args)]
-pub(crate) struct RepositoryCommand {
-    #[command(flatten)]
-    pub(crate) in_repository: InRepository,
-    #[command(subcommand)]
-    pub(crate) what: RepositoryWhat,
-}
-
-/// What of the repository.
-#[derive(Clone, Copy, Debug, Subcommand)]
-pub(crate) enum RepositoryWhat {
-    /// Make the repository that the configuration names.
-    Init,
-    /// Say what it holds and who works on it.
-    Status,
-    /// Remove lock files that restic left when it died.
-    Unlock,
-}
-
 /// `init`.
 #[derive(Debug, Args)]
 pub(crate) struct Init {
@@ -444,6 +409,23 @@ pub(crate) struct Show {
 mod tests {
     use super::*;
     use clap::CommandFactory as _;
+
+    #[test]
+    fn the_help_of_every_command_is_as_it_was() {
+        let mut texts = String::new();
+        let mut open = vec![("holdfast".to_owned(), Arguments::command())];
+        while let Some((name, mut command)) = open.pop() {
+            let help = command.clone().term_width(100).render_long_help();
+            texts.extend(["$ ", &name, " --help\n", &help.to_string(), "\n"]);
+            command.build();
+            let mut inner: Vec<_> = command.get_subcommands().cloned().collect();
+            inner.reverse();
+            open.extend(
+                inner.into_iter().map(|inner| (format!("{name} {}", inner.get_name()), inner)),
+            );
+        }
+        insta::assert_snapshot!("help", texts);
+    }
 
     #[test]
     fn every_command_line_of_the_page_parses() {

@@ -3,10 +3,13 @@
 mod actions;
 mod answer;
 mod cancel;
+mod completions;
 mod demo;
 mod doctor;
 mod drive;
+mod explain;
 mod export;
+mod graph;
 mod init;
 mod logs;
 mod notifications;
@@ -18,6 +21,7 @@ mod rerun;
 mod resolve;
 mod retry;
 mod runs;
+mod schema;
 mod set;
 mod sets;
 mod show;
@@ -46,6 +50,10 @@ pub(crate) fn perform(arguments: Arguments, output: Output) -> Result<ExitCode, 
     let settings = || Settings::read(&shared, output);
     match command {
         Command::Validate(validate) => validate::perform(&validate, &settings()?, output),
+        Command::Explain(explain) => explain::perform(&explain, &settings()?, output),
+        Command::Graph(graph) => graph::perform(&graph, &settings()?, output),
+        Command::Schema(schema) => schema::perform(&schema, &settings()?, output),
+        Command::Completions(shell) => completions::perform(&shell, output),
         Command::Actions(actions) => actions::perform(&actions, &settings()?, output),
         Command::Run(submission) => drive::run(&submission, &settings()?, output),
         Command::Resume => drive::resume(&settings()?, output),

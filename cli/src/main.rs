@@ -13,6 +13,7 @@ mod compose;
 mod environment;
 mod error;
 mod find;
+mod live;
 mod output;
 mod progress;
 mod repository;

@@ -24,7 +24,7 @@ pub(crate) struct ProgressLine {
 
 /// How far a step is.
 #[derive(Clone, Copy, Debug, Default)]
-struct Far {
+pub(crate) struct Far {
     total: u64,
     /// How many attempts have said how much they have to do.
     announced: u64,
@@ -58,15 +58,7 @@ impl ProgressLine {
         if self.bar.is_none() {
             return;
         }
-        let far = self.steps.entry((run, step)).or_default();
-        match progress {
-            Progress::Total(total) => {
-                far.total += total;
-                far.announced += 1;
-            }
-            Progress::Advance(done) => far.done += done,
-            Progress::Message(_) => {}
-        }
+        self.steps.entry((run, step)).or_default().moved(progress);
         self.draw(run, step, id);
     }
 
@@ -75,7 +67,7 @@ impl ProgressLine {
         if self.bar.is_none() || counts.total == 0 {
             return;
         }
-        self.steps.entry((run, step)).or_default().counts = *counts;
+        self.steps.entry((run, step)).or_default().counted(counts);
         self.draw(run, step, id);
     }
 
@@ -110,7 +102,7 @@ impl ProgressLine {
 }
 
 /// How fast it goes, in whole numbers.
-fn rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+pub(crate) fn rate(state: &ProgressState, out: &mut dyn std::fmt::Write) {
     // A line of progress that cannot be written is missed by nobody.
     write!(out, "{}/s", HumanCount(whole(state.per_sec()))).unwrap_or_default();
 }
@@ -125,8 +117,25 @@ const fn whole(rate: f64) -> u64 {
 }
 
 impl Far {
+    /// An attempt has come further.
+    pub(crate) const fn moved(&mut self, progress: &Progress) {
+        match progress {
+            Progress::Total(total) => {
+                self.total += *total;
+                self.announced += 1;
+            }
+            Progress::Advance(done) => self.done += *done,
+            Progress::Message(_) => {}
+        }
+    }
+
+    /// Items have ended.
+    pub(crate) const fn counted(&mut self, counts: &Counts) {
+        self.counts = *counts;
+    }
+
     /// What is done, of how much, and what else there is to say.
-    fn in_numbers(&self) -> (u64, u64, String) {
+    pub(crate) fn in_numbers(&self) -> (u64, u64, String) {
         let counts = &self.counts;
         let ended = counts.succeeded + counts.partial + counts.failed + counts.unknown;
         let bad = counts.failed + counts.unknown;

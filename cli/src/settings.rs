@@ -55,6 +55,12 @@ impl Settings {
         Ok(Self { base, file, state, configuration })
     }
 
+    /// What holds in a folder before it has a configuration.
+    pub(crate) fn without_a_file(base: &Path) -> Self {
+        let (base, configuration) = (base.to_owned(), Configuration::default());
+        Self { state: base.clone(), base, file: None, configuration }
+    }
+
     /// The programs that may be executed.
     pub(crate) fn allowed(&self) -> AllowedCommands {
         let entries = self.configuration.allow.commands.iter();

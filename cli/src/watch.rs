@@ -11,6 +11,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::access::Access;
+use crate::live::LiveView;
 use crate::output::Output;
 use crate::progress::ProgressLine;
 
@@ -53,6 +54,7 @@ impl Watch {
             loaded.map(|loaded| open_children(&loaded.state)).unwrap_or_default()
         };
         let mut family = Family::new(run, open);
+        self.teller.draw(&self.access, run);
         loop {
             let ended = match self.news.recv().await {
                 Ok(News::Ended { run: of, outcome }) if of == run => {
@@ -130,6 +132,8 @@ pub(crate) struct Teller {
     told: BTreeMap<(RunId, StepIndex), String>,
     several: Several,
     progress: ProgressLine,
+    /// The steps of the run that is followed, on a terminal.
+    view: Option<LiveView>,
     /// The ids of steps, for progress that only has their numbers.
     ids: BTreeMap<(RunId, StepIndex), String>,
 }
@@ -147,11 +151,27 @@ impl Teller {
     pub(crate) fn new(output: Output, several: Several) -> Self {
         let progress = ProgressLine::new(output.moves());
         let (told, ids) = (BTreeMap::new(), BTreeMap::new());
-        Self { output, told, several, progress, ids }
+        Self { output, told, several, progress, view: None, ids }
+    }
+
+    /// Draws the steps of a run from here on, if there is a terminal that may move.
+    pub(crate) fn draw(&mut self, access: &Access, run: RunId) {
+        if !self.output.moves() || self.view.as_ref().is_some_and(|view| view.run() == run) {
+            return;
+        }
+        if let Ok(loaded) = access.load(run) {
+            self.view = Some(LiveView::new(run, &loaded.definition, &loaded.state));
+        }
     }
 
     /// Tells one thing that happened.
     pub(crate) fn tell(&mut self, access: &Access, told: &Told) {
+        if let Told::Step { run, step, id, .. } = told {
+            self.ids.insert((*run, *step), id.clone());
+        }
+        if self.view.as_mut().is_some_and(|view| view.tell(told)) {
+            return;
+        }
         match told {
             Told::Step { run, step, id, fans_out, phase, counts } => {
                 let now = Now { id, fans_out: *fans_out, phase: *phase, counts };
@@ -170,10 +190,10 @@ impl Teller {
                 self.line(*run, line.trim_end_matches([':', ' ']));
                 self.line(*run, &format!("to answer: holdfast approve {run}{id}"));
             }
-            Told::DiskFull => self.output.talk(
+            Told::DiskFull => self.aside(
                 "paused: disk full. The disk with the state directory has too little free space; no attempt starts until there is more than `limits.reserve_mib` of the configuration asks for.",
             ),
-            Told::DiskFree => self.output.talk("There is space again: going on."),
+            Told::DiskFree => self.aside("There is space again: going on."),
             Told::Stopped { run, reason } => {
                 self.line(*run, &format!("a bug in holdfast stopped the run: {reason}"));
             }
@@ -181,13 +201,15 @@ impl Teller {
                 let id = self.ids.get(&(*run, *step)).cloned().unwrap_or_default();
                 self.progress.moved(*run, *step, &id, progress);
             }
-            Told::Watching { run } => self.output.talk(format!("Following {run}.")),
+            Told::Watching { run } => self.aside(&format!("Following {run}.")),
             Told::Queued { .. } | Told::Child { .. } | Told::Line { .. } | Told::Missed => {}
         }
     }
 
     fn tell_step(&mut self, run: RunId, step: StepIndex, now: Now<'_>) {
-        self.ids.insert((run, step), now.id.to_owned());
+        if let Some(view) = self.view.as_mut().filter(|view| view.run() == run) {
+            return view.step(step, now.phase, now.counts);
+        }
         if matches!(now.phase, StepPhase::Final(_)) {
             self.progress.ended(run, step);
         } else if now.fans_out {
@@ -213,18 +235,28 @@ impl Teller {
             };
             self.tell_step(run, step, now);
         }
+        // What it shows stays.
+        drop(self.view.take_if(|view| view.run() == run));
     }
 
     fn line(&self, run: RunId, line: &str) {
-        self.progress.aside(|| match self.several {
-            Several::No => self.output.talk(line),
-            Several::Yes => self.output.talk(format!("{run} {line}")),
-        });
+        match self.several {
+            Several::No => self.aside(line),
+            Several::Yes => self.aside(&format!("{run} {line}")),
+        }
+    }
+
+    /// Says something above what is drawn.
+    fn aside(&self, line: &str) {
+        match &self.view {
+            Some(view) => view.aside(|| self.output.talk(line)),
+            None => self.progress.aside(|| self.output.talk(line)),
+        }
     }
 }
 
 /// A step's state in words; none while nothing is to be told.
-fn words(phase: StepPhase, counts: Option<&Counts>) -> Option<String> {
+pub(crate) fn words(phase: StepPhase, counts: Option<&Counts>) -> Option<String> {
     match phase {
         StepPhase::Pending | StepPhase::Gating => None,
         StepPhase::Listing | StepPhase::Running | StepPhase::Halting => Some("running".to_owned()),

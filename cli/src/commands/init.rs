@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::arguments::{Init, Shared};
-use crate::commands::repository;
+use crate::commands::{repository, schema};
+use crate::compose::parts;
 use crate::error::Error;
 use crate::output::Output;
 use crate::repository::{make_key, write_new};
@@ -54,12 +55,17 @@ pub(super) fn write(folder: &Path, shared: &Shared, output: Output) -> Result<()
             &format!("holdfast run {name}"),
             &format!("holdfast run {}", name.replace('/', "-")),
         );
-        keep(&workflows.join(file), &text)?;
+        keep(&workflows.join(file), &with_schema(&format!("../{}", schema::WORKFLOW_FILE), &text))?;
     }
     keep(&folder.join(".gitignore"), IGNORED)?;
     make_key(&folder.join(KEY))?;
+    let configuration = with_schema(&format!("./{}", schema::CONFIGURATION_FILE), CONFIGURATION);
+    let before = Settings::without_a_file(folder);
+    for (file, text) in schema::files(&parts(&before, output))? {
+        keep(&folder.join(file), &text)?;
+    }
     // Last: whoever is interrupted before can start again.
-    keep(&folder.join(NAME), CONFIGURATION)?;
+    keep(&folder.join(NAME), &configuration)?;
     let shared = Shared { config: Some(folder.join(NAME)), ..shared.clone() };
     let settings = Settings::read(&shared, output)?;
     repository::init(&settings, None, output)?;
@@ -71,6 +77,11 @@ pub(super) fn write(folder: &Path, shared: &Shared, output: Output) -> Result<()
         key.display()
     ));
     Ok(())
+}
+
+/// A text whose first line tells editors where its schema is.
+fn with_schema(path: &str, text: &str) -> String {
+    format!("# yaml-language-server: $schema={path}\n{text}")
 }
 
 /// Writes a file unless it is there.

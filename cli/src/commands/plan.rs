@@ -9,7 +9,8 @@ use holdfast_service::wire::ask::Ask;
 use serde::Serialize;
 
 use crate::access::Access;
-use crate::arguments::PlanWhat;
+use crate::arguments::{PlanWhat, Submission};
+use crate::commands::drive;
 use crate::compose::parts;
 use crate::error::Error;
 use crate::output::Output;
@@ -39,7 +40,7 @@ struct ShownPlan<'a> {
     counts: holdfast_contract::plan::PlanCounts,
 }
 
-/// Looks at a plan.
+/// Makes or looks at a plan.
 ///
 /// # Errors
 /// There is none, or it cannot be read.
@@ -48,17 +49,61 @@ pub(crate) fn perform(
     settings: &Settings,
     output: Output,
 ) -> Result<ExitCode, Error> {
-    let PlanWhat::Show { plan, path } = what;
+    match what {
+        PlanWhat::Create { target, from, backup_set, names, delete, in_repository } => {
+            let mut inputs = vec![format!("target={target}"), format!("delete={delete}")];
+            let given = [("from", from), ("backup_set", backup_set)];
+            let given = given.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+            inputs.extend(given.map(|(name, value)| format!("{name}={value}")));
+            if !names.is_empty() {
+                let names = serde_json::to_string(names).map_err(|error| {
+                    Error::internal(format!("The names cannot be handed on: {error}."))
+                })?;
+                inputs.push(format!("names={names}"));
+            }
+            let workflow = "files/preview".to_owned();
+            let in_repository = in_repository.clone();
+            drive::run(&Submission { workflow, inputs, in_repository }, settings, output)
+        }
+        PlanWhat::Show { plan, path } => {
+            look((plan, path.as_deref()), Look::List, settings, output)
+        }
+        PlanWhat::Diff { plan, path } => {
+            look((plan, path.as_deref()), Look::Diff, settings, output)
+        }
+    }
+}
+
+/// What is shown of a plan.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Its changes, a line each.
+    List,
+    /// What differs.
+    Diff,
+}
+
+fn look(
+    (plan, path): (&str, Option<&str>),
+    look: Look,
+    settings: &Settings,
+    output: Output,
+) -> Result<ExitCode, Error> {
     let parts = parts(settings, output);
     let access = Access::open(settings, &parts)?;
     let plan = find(&access, plan)?;
-    let is_wanted =
-        |change: &Change| path.as_ref().is_none_or(|path| change.key.starts_with(path.as_str()));
+    let is_wanted = |change: &Change| path.is_none_or(|path| change.key.starts_with(path));
     let changes = changes(&access, &plan);
     let changes = changes.filter(|change| change.as_ref().map_or(true, is_wanted));
     if output.is_json() {
         let changes = changes.collect::<Result<_, _>>()?;
         output.json(&Whole { plan: shown(&plan), changes })?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if look == Look::Diff {
+        for change in changes {
+            differences(&change?, output);
+        }
         return Ok(ExitCode::SUCCESS);
     }
     head(&plan, output);
@@ -67,10 +112,17 @@ pub(crate) fn perform(
         output.line(line(&change?));
     }
     output.talk(format!(
-        "To apply exactly this: holdfast run files/restore --input plan={}",
+        "What differs in files: holdfast plan diff {0}\nTo apply exactly this: holdfast run files/restore --input plan={0}",
         plan.id
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+fn differences(change: &Change, output: Output) {
+    output.line(format!("{} {}", change.sort.word(), change.name));
+    for line in change.diff.lines() {
+        output.line(format!("  {line}"));
+    }
 }
 
 /// The plan that an id, or the beginning of one, names.

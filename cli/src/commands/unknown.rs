@@ -6,21 +6,17 @@ use crate::arguments::Arguments;
 use crate::error::Error;
 
 /// The commands that are meant and not there yet.
-const NOT_YET: [&str; 21] = [
-    "completions",
+const NOT_YET: [&str; 17] = [
     "config",
     "coverage",
     "crashtest",
     "diff",
     "eval",
-    "explain",
     "export",
     "fmt",
-    "graph",
     "pause",
     "prune",
     "schedules",
-    "schema",
     "serve",
     "state",
     "status",

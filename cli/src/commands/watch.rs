@@ -74,10 +74,14 @@ pub(super) fn follow(access: &Access, run: RunId, output: Output) -> Result<Foll
     let mut teller = Teller::new(output, Several::No);
     let mut outcome = None;
     let end = each(&client, run, |told| match told {
-        Told::Ended { run: of, outcome: how } if *of == run => outcome = Some(*how),
+        Told::Ended { run: of, outcome: how } if *of == run => {
+            teller.tell_last(access, run);
+            outcome = Some(*how);
+        }
         Told::Watching { .. } => {
             teller.tell(access, told);
             tell_questions(access, run, output);
+            teller.draw(access, run);
         }
         told => teller.tell(access, told),
     })?;

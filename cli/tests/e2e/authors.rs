@@ -1,5 +1,7 @@
 //! What authors see: diagnostics with places and remedies, the list of actions, help.
 
+use std::process::Command;
+
 use crate::home::Home;
 
 #[test]
@@ -48,4 +50,66 @@ fn what_is_not_built_yet_is_refused_by_name() {
     }
     let slip = home.holdfast(&["valdiate"]).with_code(2);
     assert!(slip.talk.contains("Did you mean `holdfast validate`?"), "{slip:#?}");
+}
+
+#[test]
+fn a_workflow_is_explained_with_every_default_filled_in() {
+    let home = Home::new();
+    let said = home.holdfast(&["explain", "files/backup"]).with_code(0);
+    for expect in [
+        "capture  capture",
+        "for_each   {{ steps.list.output.items }}, 2 at once",
+        "effect     probed",
+        "5 attempts after transient",
+    ] {
+        assert!(said.out.contains(expect), "{expect}: {said:#?}");
+    }
+    let data = home.holdfast(&["explain", "files/backup", "--output", "json"]).with_code(0).json();
+    assert_eq!(data["steps"][2]["facts"]["run_when"], "done", "{data:#}");
+    assert_eq!(data["inputs"][0]["name"], "target", "{data:#}");
+    home.holdfast(&["explain", "files/bakup"]).with_code(2);
+}
+
+#[test]
+fn the_graph_of_a_workflow_is_drawn_for_people_and_as_mermaid() {
+    let home = Home::new();
+    let text = home.holdfast(&["graph", "files/nightly"]).with_code(0);
+    assert!(text.out.contains("prune   workflow files/prune  [clean]  after verify"), "{text:#?}");
+    assert!(text.out.contains("\nfinally\nreport  notify"), "{text:#?}");
+    let mermaid = home.holdfast(&["graph", "files/nightly", "--format", "mermaid"]).with_code(0);
+    assert!(mermaid.out.starts_with("flowchart TD\n"), "{mermaid:#?}");
+    assert!(mermaid.out.contains("step_verify -->|clean| step_prune"), "{mermaid:#?}");
+}
+
+#[test]
+fn editors_get_a_schema_and_shells_their_completions() {
+    let home = Home::new();
+    let schema = home.holdfast(&["schema"]).with_code(0).json();
+    assert!(schema["definitions"]["step"]["properties"]["uses"]["enum"].is_array(), "{schema:#}");
+    let of_configuration = home.holdfast(&["schema", "configuration"]).with_code(0).json();
+    assert!(of_configuration["properties"]["targets"].is_object(), "{of_configuration:#}");
+    let bash = home.holdfast(&["completions", "bash"]).with_code(0);
+    assert!(bash.out.contains("_holdfast()"), "{bash:#?}");
+    home.write("completions", &format!("{}\ncomplete -p holdfast\n", bash.out));
+    let sourced = Command::new("bash").arg(home.path("completions")).output().expect("it starts");
+    assert!(sourced.status.success(), "{}", String::from_utf8_lossy(&sourced.stderr));
+}
+
+#[test]
+fn what_init_writes_knows_its_schemas() {
+    let home = Home::new();
+    std::fs::create_dir(home.path("new")).unwrap();
+    home.holdfast(&["init", "new"]).with_code(0);
+    for (file, expect) in [
+        ("new/holdfast.yaml", "$schema=./holdfast.schema.json"),
+        ("new/workflows/files-backup.yaml", "$schema=../holdfast-workflow.schema.json"),
+    ] {
+        let first = home.read(file).lines().next().unwrap_or_default().to_owned();
+        assert!(first.ends_with(expect), "{file}: {first}");
+    }
+    for file in ["new/holdfast.schema.json", "new/holdfast-workflow.schema.json"] {
+        let schema: serde_json::Value = serde_json::from_str(&home.read(file)).unwrap();
+        assert!(schema["definitions"].is_object(), "{file}");
+    }
+    assert!(home.read("new/.gitignore").contains("backups.key"));
 }

@@ -421,6 +421,29 @@ fn inv_05_a_set_is_partial_if_anything_it_depends_on_is() {
 }
 
 #[test]
+fn a_plan_shows_what_differs_in_short_texts() {
+    let home = home();
+    home.write("documents/f0/g0", "one\ntwo\nthree\n");
+    run(&home, "files/backup", &["target=documents"]).with_code(0);
+    home.write("documents/f0/g0", "one\nzwei\nthree\n");
+    fs::write(home.path("documents/f0/g3"), b"\0\x01").expect("it is written");
+    let made = home.holdfast(&["plan", "create", "documents", "--name", "f0"]).with_code(0);
+    let plan = output(&made, "plan");
+    let shown = home.holdfast(&["plan", "diff", &plan]).with_code(0);
+    for expect in ["update f0/g0", "  -zwei\n  +two\n", "  the content differs, and is no text"] {
+        assert!(shown.out.contains(expect), "{expect}: {shown:#?}");
+    }
+    let one = home.holdfast(&["plan", "diff", &plan, "--path", "f0/g3"]).with_code(0);
+    assert!(!one.out.contains("zwei"), "{one:#?}");
+    // It is part of the plan, and nowhere in clear.
+    let state = home.state_bytes();
+    assert!(
+        !state.windows(4).any(|bytes| bytes == b"zwei"),
+        "content stands in the state in clear"
+    );
+}
+
+#[test]
 fn inv_11_a_prune_says_first_what_would_go_and_why_and_then_does_just_that() {
     let home = home();
     let mut sets = Vec::new();

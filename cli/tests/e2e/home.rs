@@ -94,6 +94,15 @@ impl Home {
         Said::of(self.command(arguments).output().expect("the program starts"))
     }
 
+    /// Runs the program to its end on a terminal: everything that it shows.
+    pub(crate) fn on_a_terminal(&self, arguments: &[&str]) -> Said {
+        let program = env!("CARGO_BIN_EXE_holdfast");
+        let line = [&[program], arguments].concat().join(" ");
+        let mut command = self.command_of(Path::new("script"), &["-qec", &line, "/dev/null"]);
+        command.env("TERM", "xterm");
+        Said::of(command.output().expect("a terminal is made"))
+    }
+
     /// Runs the program to its end, as if somebody of this name did.
     pub(crate) fn as_user(&self, name: &str, arguments: &[&str]) -> Said {
         let mut command = self.command(arguments);

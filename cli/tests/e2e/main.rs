@@ -23,3 +23,4 @@ mod people;
 mod running;
 mod secrets;
 mod sets;
+mod terminal;

@@ -257,6 +257,7 @@ fn blank() -> Change {
         path: None,
         linked: None,
         names: Vec::new(),
+        diff: String::new(),
     }
 }
 

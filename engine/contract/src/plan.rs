@@ -214,6 +214,9 @@ pub struct Change {
     /// The other names of the same file, each with what was there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<OtherName>,
+    /// What differs, for people; empty if there is nothing to say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub diff: String,
 }
 
 /// Another name of a file with several hard links.
@@ -322,6 +325,7 @@ mod tests {
             path: Some(key.to_owned()),
             linked: Some((1, 2)),
             names: vec![OtherName { path: "other".to_owned(), live: None }],
+            diff: String::new(),
         }
     }
 

@@ -18,6 +18,7 @@ use holdfast_kernel::definition::{SecretReference, Writes};
 use holdfast_kernel::id::Millis;
 use holdfast_kernel::value::Value;
 
+pub(crate) use keys::{CONFIGURATION, TARGETS};
 pub use resolve::UnfitFolder;
 
 use crate::code::Code;
@@ -195,7 +196,7 @@ fn read_into(sink: &mut Sink<'_>) -> Option<Configuration> {
     if is_workflow(sink, &root) {
         return None;
     }
-    place(sink, &root, &keys::CONFIGURATION);
+    place(sink, &root, &CONFIGURATION);
     check_version(sink, &root);
     Some(Configuration {
         repositories: repository::read(sink, &root),

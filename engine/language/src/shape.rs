@@ -145,7 +145,7 @@ const EFFECTS: &[&str] = &["pure", "idempotent", "keyed", "probed", "once"];
 const MANY: i128 = 2_000_000;
 
 /// The top of the file.
-pub(crate) const WORKFLOW: Place = Place {
+pub(crate) static WORKFLOW: Place = Place {
     name: "a workflow",
     keys: &[
         required("holdfast", Kind::Literal),
@@ -170,7 +170,7 @@ pub(crate) const WORKFLOW: Place = Place {
 };
 
 /// An input's declaration.
-pub(crate) const INPUT: Place = Place {
+pub(crate) static INPUT: Place = Place {
     name: "an input",
     keys: &[
         required("type", Kind::Word(INPUT_TYPES)),
@@ -187,7 +187,7 @@ pub(crate) const INPUT: Place = Place {
 };
 
 /// A secret's reference.
-pub(crate) const SECRET: Place = Place {
+pub(crate) static SECRET: Place = Place {
     name: "a secret",
     keys: &[
         optional("env", Kind::Variable),
@@ -197,13 +197,13 @@ pub(crate) const SECRET: Place = Place {
 };
 
 /// The workflow's defaults for its steps.
-pub(crate) const DEFAULTS: Place = Place {
+pub(crate) static DEFAULTS: Place = Place {
     name: "`defaults`",
     keys: &[optional("timeout", Kind::Duration), optional("retry", Kind::Place(&RETRY))],
 };
 
 /// When a failed attempt is followed by another.
-pub(crate) const RETRY: Place = Place {
+pub(crate) static RETRY: Place = Place {
     name: "`retry`",
     keys: &[
         optional("attempts", Kind::Integer(1, 1_000)),
@@ -216,11 +216,11 @@ pub(crate) const RETRY: Place = Place {
 };
 
 /// What makes another submit the same request.
-pub(crate) const DEDUPE: Place =
+pub(crate) static DEDUPE: Place =
     Place { name: "`dedupe`", keys: &[required("key", Kind::Template)] };
 
 /// Which runs a run does not go on beside.
-pub(crate) const CONCURRENCY: Place = Place {
+pub(crate) static CONCURRENCY: Place = Place {
     name: "`concurrency`",
     keys: &[
         required("group", Kind::Template),
@@ -230,13 +230,13 @@ pub(crate) const CONCURRENCY: Place = Place {
 };
 
 /// `finally` as a map; as a list it is its steps.
-pub(crate) const FINALLY: Place = Place {
+pub(crate) static FINALLY: Place = Place {
     name: "`finally`",
     keys: &[required("steps", Kind::Steps), optional("timeout", Kind::Duration)],
 };
 
 /// A step.
-pub(crate) const STEP: Place = Place {
+pub(crate) static STEP: Place = Place {
     name: "a step",
     keys: &[
         required("id", Kind::Name),
@@ -257,7 +257,7 @@ pub(crate) const STEP: Place = Place {
 };
 
 /// A fan-out.
-pub(crate) const FOR_EACH: Place = Place {
+pub(crate) static FOR_EACH: Place = Place {
     name: "`for_each`",
     keys: &[
         required("items", Kind::Template),

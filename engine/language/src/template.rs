@@ -119,6 +119,37 @@ impl Template {
     }
 }
 
+/// A stored template as an author would write it, on one line; none if it is damaged. A bare expression has braces too.
+pub fn written(stored: &Value) -> Option<String> {
+    Template::from_value(stored).map(|(_, template)| template.written())
+}
+
+impl Template {
+    fn written(&self) -> String {
+        match self {
+            Self::Value(Value::Text(text)) => text.clone(),
+            Self::Value(value) => value.canonical(),
+            Self::Expression(stored) => stored.written(),
+            Self::Text(parts) => {
+                let part = |part: &Part| match part {
+                    Part::Literal(text) => text.clone(),
+                    Part::Expression(stored) => stored.written(),
+                };
+                parts.iter().map(part).collect()
+            }
+            Self::List(list) => {
+                let list: Vec<String> = list.iter().map(Self::written).collect();
+                format!("[{}]", list.join(", "))
+            }
+            Self::Map(map) => {
+                let part = |(key, part): (&String, &Self)| format!("{key}: {}", part.written());
+                let parts: Vec<String> = map.iter().map(part).collect();
+                format!("{{ {} }}", parts.join(", "))
+            }
+        }
+    }
+}
+
 /// The keys of a stored template that is a map; none of any other.
 pub(crate) fn keys_of(stored: Option<&Value>) -> Vec<String> {
     let Some((_, template)) = stored.and_then(Template::from_value) else {
@@ -134,6 +165,10 @@ pub(crate) fn keys_of(stored: Option<&Value>) -> Vec<String> {
 }
 
 impl Stored {
+    fn written(&self) -> String {
+        format!("{{{{ {} }}}}", self.text)
+    }
+
     fn encode(&self) -> Value {
         let number = |number: u32| Value::from(u64::from(number));
         Value::from([

@@ -5,7 +5,7 @@
 use crate::shape::{Kind, Place, SECRET, not_built, optional, required};
 
 /// The top of the file.
-pub(super) const CONFIGURATION: Place = Place {
+pub(crate) static CONFIGURATION: Place = Place {
     name: "the configuration",
     keys: &[
         // It is required; its own check says so, because it knows which one to write.
@@ -25,7 +25,7 @@ pub(super) const CONFIGURATION: Place = Place {
 };
 
 /// A repository.
-const REPOSITORY: Place = Place {
+static REPOSITORY: Place = Place {
     name: "a repository",
     keys: &[required("path", Kind::Text), required("password", Kind::Place(&SECRET))],
 };
@@ -37,7 +37,7 @@ pub(super) const FILES_KIND: &str = "files";
 pub(super) const LATER_KINDS: &[&str] = &["graph", "postgres"];
 
 /// A target of the kind `files`.
-pub(super) const FILES: Place = Place {
+pub(super) static FILES: Place = Place {
     name: "a target of the kind `files`",
     keys: &[
         required("kind", Kind::Word(&[FILES_KIND])),
@@ -50,12 +50,15 @@ pub(super) const FILES: Place = Place {
     ],
 };
 
+/// The targets of each kind.
+pub(crate) static TARGETS: [&Place; 1] = [&FILES];
+
 /// What a restore of a target asks for.
-const RESTORE: Place =
+static RESTORE: Place =
     Place { name: "`restore`", keys: &[optional("approval", Kind::List(&Kind::Text))] };
 
 /// Which backup sets are kept.
-const RETENTION: Place = Place {
+static RETENTION: Place = Place {
     name: "`retention`",
     keys: &[
         optional("last", COUNT),
@@ -71,7 +74,7 @@ const RETENTION: Place = Place {
 const COUNT: Kind = Kind::Integer(1, 100_000);
 
 /// What may be done on this machine.
-const ALLOW: Place = Place {
+static ALLOW: Place = Place {
     name: "`allow`",
     keys: &[
         // Each is a path, or the map of [`COMMAND`].
@@ -81,7 +84,7 @@ const ALLOW: Place = Place {
 };
 
 /// A program that may be executed, with what it writes.
-pub(super) const COMMAND: Place = Place {
+pub(super) static COMMAND: Place = Place {
     name: "an allowed command",
     keys: &[required("path", Kind::Text), optional("writes", Kind::Word(WRITES))],
 };
@@ -89,7 +92,7 @@ pub(super) const COMMAND: Place = Place {
 const WRITES: &[&str] = &["nothing", "repository", "local", "outside", "target"];
 
 /// How much goes on at once.
-const LIMITS: Place = Place {
+static LIMITS: Place = Place {
     name: "`limits`",
     keys: &[
         optional("runs", LIMIT),

@@ -18,5 +18,6 @@ mod diagnostics_page;
 mod evaluation;
 mod language_page;
 mod run;
+mod schemas;
 mod specs;
 mod submits;

@@ -18,6 +18,7 @@ use holdfast_contract::unit::Range;
 use holdfast_kernel::failure::Failure;
 use holdfast_kernel::id::Digest;
 
+use crate::diff::diff;
 use crate::glob;
 use crate::live::{Likeness, Looked, live, looked, wanted_digest};
 use crate::root::{Inner, Refused};
@@ -226,6 +227,9 @@ impl<'a> Comparison<'a> {
             change.risk = Risk::High;
             change.reason = format!("a {was} becomes a {}", entry.kind.name());
         }
+        if let Some(found) = found.filter(|_| sort == Sort::Update) {
+            change.diff = diff(self.kept, entry, found)?;
+        }
         self.changes.push(change.to_value()?)
     }
 
@@ -301,6 +305,7 @@ fn line(path: &[u8], kind: &str, sort: Sort, stage: i64) -> Change {
         path: Some(text),
         linked: None,
         names: Vec::new(),
+        diff: String::new(),
     }
 }
 

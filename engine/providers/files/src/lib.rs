@@ -10,6 +10,7 @@ mod beside;
 mod bounds;
 pub mod capture;
 mod compare;
+mod diff;
 mod folder;
 pub mod glob;
 pub mod live;

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use crate::capture::{look, open_file};
+use crate::diff::SHORT;
 use crate::metadata::{attributes_of, kind_of, metadata_of};
 use crate::root::{FilesTarget, Inner, Refused};
 use crate::scan::Seen;
@@ -33,6 +34,8 @@ pub struct Looked {
     pub digest: Digest,
     /// How like what is wanted it is.
     pub likeness: Likeness,
+    /// The content of a short file, as its digest was made of it.
+    pub content: Option<Vec<u8>>,
 }
 
 /// How like what is wanted something is.
@@ -102,11 +105,12 @@ pub(crate) fn looked(
         let parts = same.map(|wanted| wanted.parts.as_slice()).filter(|parts| parts.len() > 1);
         content = Some(hashed(file, parts.unwrap_or_default(), permitted)?.map_err(failed)?);
     }
-    let digest = digest_of(&kind, &metadata, content.map(|content| content.whole));
+    let digest = digest_of(&kind, &metadata, content.as_ref().map(|content| content.whole));
     let likeness = wanted.map_or(Likeness::Other, |wanted| {
-        likeness(&kind, &metadata, content.map(|content| content.in_parts), wanted)
+        likeness(&kind, &metadata, content.as_ref().map(|content| content.in_parts), wanted)
     });
-    Ok(Looked { kind, metadata, digest, likeness })
+    let content = content.and_then(|content| content.short);
+    Ok(Looked { kind, metadata, digest, likeness, content })
 }
 
 fn likeness(
@@ -156,10 +160,11 @@ fn in_parts(parts: impl Iterator<Item = Digest>) -> Digest {
 }
 
 /// A content, hashed whole and in the parts of another.
-#[derive(Clone, Copy)]
 struct Hashed {
     whole: Digest,
     in_parts: Digest,
+    /// The content itself, if it is short.
+    short: Option<Vec<u8>>,
 }
 
 /// Hashes a file to its end; the outer error is the withdrawn permit.
@@ -172,6 +177,7 @@ fn hashed(
     let mut cut = CutAt { parts, left: 0, open: Sha256::new(), digests: Vec::new() };
     cut.left = cut.next_length();
     let mut buffer = vec![0; PART];
+    let mut short = Some(Vec::new());
     loop {
         if !permitted() {
             return Err(Refused::Cancelled);
@@ -184,6 +190,11 @@ fn hashed(
         match buffer.get(..count) {
             Some(bytes) if count > 0 => {
                 whole.update(bytes);
+                let fits = |short: &Vec<u8>| (short.len() + bytes.len()) as u64 <= SHORT;
+                short = short.filter(fits);
+                if let Some(short) = &mut short {
+                    short.extend_from_slice(bytes);
+                }
                 if !parts.is_empty() {
                     cut.take(bytes);
                 }
@@ -191,7 +202,7 @@ fn hashed(
             Some(_) | None => {
                 let whole = Digest::from_bytes(whole.finalize().into());
                 let in_parts = if parts.is_empty() { whole } else { cut.end() };
-                return Ok(Ok(Hashed { whole, in_parts }));
+                return Ok(Ok(Hashed { whole, in_parts, short }));
             }
         }
     }

@@ -138,6 +138,9 @@ pub(crate) enum Command {
     /// Make or look at the repository.
     #[command(after_help = "Example:\n  holdfast repository status")]
     Repository(RepositoryCommand),
+    /// Export what the state directory keeps, or let it forget what is old.
+    #[command(after_help = "Example:\n  holdfast state prune --older-than 90d --dry-run")]
+    State(StateCommand),
     /// Write a configuration, workflows and a key into an empty folder.
     #[command(after_help = "Example:\n  holdfast init")]
     Init(Init),
@@ -367,6 +370,33 @@ pub(crate) struct Runs {
     pub(crate) since: Option<String>,
     #[command(flatten)]
     pub(crate) limit: Limit,
+}
+
+/// `state`.
+#[derive(Debug, Args)]
+pub(crate) struct StateCommand {
+    #[command(subcommand)]
+    pub(crate) what: StateWhat,
+}
+
+/// What of the state.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StateWhat {
+    /// Print everything it keeps, a JSON document a line: table, key, row.
+    Export {
+        /// The file; standard output unless given.
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
+    /// Let it forget runs that ended long ago and that nothing needs any more.
+    Prune {
+        /// How long ago, for example `90d`; otherwise what the configuration says under `state`.
+        #[arg(long, value_name = "DURATION")]
+        older_than: Option<String>,
+        /// Only say which runs would go.
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// `init`.

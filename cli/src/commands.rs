@@ -25,6 +25,7 @@ mod schema;
 mod set;
 mod sets;
 mod show;
+pub(crate) mod state;
 mod submit;
 mod unknown;
 mod validate;
@@ -74,6 +75,7 @@ pub(crate) fn perform(arguments: Arguments, output: Output) -> Result<ExitCode, 
         Command::Set(set) => set::perform(set, &settings()?, output),
         Command::Plan(plan) => plan::perform(&plan.what, &settings()?, output),
         Command::Repository(what) => repository::perform(&what, &settings()?, output),
+        Command::State(state) => state::perform(&state.what, &settings()?, output),
         Command::Init(init) => init::perform(&init, &shared, output),
         Command::Doctor => doctor::perform(&shared, output),
         Command::Demo(demo) => demo::perform(&demo, &shared, output),

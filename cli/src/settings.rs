@@ -11,6 +11,7 @@ use holdfast_language::source::Source;
 use holdfast_repository::prune::KeepRules;
 
 use crate::arguments::Shared;
+use crate::commands::state::Kept;
 use crate::environment;
 use crate::error::Error;
 use crate::output::Output;
@@ -83,6 +84,12 @@ impl Settings {
             yearly: retention.yearly,
             within: retention.within,
         })
+    }
+
+    /// How long ended runs and notifications are kept, if the configuration says so.
+    pub(crate) const fn kept(&self) -> Kept {
+        let state = &self.configuration.state;
+        Kept { runs: state.keep_runs, notifications: state.keep_notifications }
     }
 
     /// Who has which role.

@@ -11,6 +11,7 @@ use holdfast_runtime::executor::End;
 use holdfast_runtime::handle::Handle;
 use holdfast_runtime::lock::Use;
 use holdfast_runtime::tasks;
+use holdfast_runtime::wake::Want;
 use holdfast_service::answer::want;
 use holdfast_service::socket::Socket;
 use holdfast_service::wire::ask::Ask;
@@ -20,7 +21,7 @@ use tokio::task::JoinHandle;
 use crate::access::Access;
 use crate::arguments::Submission;
 use crate::commands::watch::Followed;
-use crate::commands::{show, watch};
+use crate::commands::{show, state, watch};
 use crate::compose::{Engine, Opening, Parts, State, compile, engine, open_state, parts};
 use crate::environment;
 use crate::error::{Error, code_of};
@@ -273,6 +274,7 @@ impl Driven {
     ) -> Result<Self, Error> {
         let Engine { executor, handle, lock, service, .. } = engine;
         let access = Access::owner(service.sources.clone());
+        let service_access = Access::owner(service.sources.clone());
         let watch = Watch::new(handle.watch(), access, output, several);
         signals::hand_on(handle.clone(), output)?;
         let (close, closed) = oneshot::channel::<()>();
@@ -290,6 +292,7 @@ impl Driven {
             }
         };
         let task = Some(tasks::spawn(executor.run()));
+        forget_old(&handle, settings, service_access, output);
         Ok(Self { handle, watch, task, close: Some(close), serving, _lock: lock })
     }
 
@@ -322,6 +325,25 @@ impl Driven {
             End::Drained { .. } | End::Stopped => Error::unavailable("holdfast was stopped."),
         }
     }
+}
+
+/// Lets the state forget what the configuration does not keep. Runs matter more: a failure is only told.
+fn forget_old(handle: &Handle, settings: &Settings, access: Access, output: Output) {
+    let (handle, kept) = (handle.clone(), settings.kept());
+    if kept.runs.is_none() && kept.notifications.is_none() {
+        return;
+    }
+    tasks::spawn(async move {
+        let due = tasks::spawn_blocking(move || state::due(&access, kept)).await;
+        match due {
+            Ok(Ok(Some(forgotten))) => {
+                let by = environment::user();
+                handle.ask(Want::Forget { forgotten, by }).await.map(drop).unwrap_or_default();
+            }
+            Ok(Ok(None)) | Err(_) => {}
+            Ok(Err(error)) => output.talk(format!("Old runs stay for now. {error}")),
+        }
+    });
 }
 
 fn stopped(reason: &str) -> Error {

@@ -10,6 +10,7 @@ use holdfast_kernel::id::Digest;
 use holdfast_kernel::value::Value;
 use holdfast_language::input::Declarations;
 use holdfast_language::submit::Given;
+use holdfast_language::{Source, declarations_of};
 use holdfast_service::wire::ask::{Act, Ask};
 
 use crate::access::Access;
@@ -40,7 +41,7 @@ pub(crate) fn perform(
     } else {
         (Vec::new(), pinned(&access, record.definition)?)
     };
-    let declarations = Declarations::of(&definition).ok_or_else(|| {
+    let declarations = declared(&access, &definition, record.definition).ok_or_else(|| {
         Error::internal("The inputs of the run's workflow cannot be read.")
             .hint("`--latest` takes the file of the workflow as it is now.")
     })?;
@@ -53,6 +54,15 @@ pub(crate) fn perform(
     let request = request(pinned, &given, Some(run), (&parts, &access))?;
     let act = Act::Submit { request: Box::new(request), stored };
     super::submit::store(act, &mut access, output)
+}
+
+/// What the run's workflow declares: its stored text says so where its definition does not yet.
+fn declared(access: &Access, definition: &Definition, digest: Digest) -> Option<Declarations> {
+    let is_silent = definition.declarations.is_none();
+    let text = if is_silent { stored(access, digest).ok() } else { None };
+    let of_text =
+        text.and_then(|stored| declarations_of(&Source::new("the workflow", stored.text)));
+    of_text.or_else(|| Declarations::of(definition))
 }
 
 /// The workflow's file as it is now.

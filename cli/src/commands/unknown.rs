@@ -6,7 +6,7 @@ use crate::arguments::Arguments;
 use crate::error::Error;
 
 /// The commands that are meant and not there yet.
-const NOT_YET: [&str; 17] = [
+const NOT_YET: [&str; 16] = [
     "config",
     "coverage",
     "crashtest",
@@ -18,7 +18,6 @@ const NOT_YET: [&str; 17] = [
     "prune",
     "schedules",
     "serve",
-    "state",
     "status",
     "targets",
     "test",

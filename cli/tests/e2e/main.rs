@@ -23,4 +23,5 @@ mod people;
 mod running;
 mod secrets;
 mod sets;
+mod states;
 mod terminal;

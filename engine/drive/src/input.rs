@@ -5,6 +5,7 @@ use std::sync::Arc;
 use holdfast_contract::evaluate::Evaluate;
 use holdfast_contract::records::Keep;
 use holdfast_journal::record::StoredDefinition;
+use holdfast_journal::retain::Forgotten;
 use holdfast_kernel::definition::Definition;
 use holdfast_kernel::event::{CancelKind, Event, Request, Verdict};
 use holdfast_kernel::failure::Failure;
@@ -58,6 +59,15 @@ pub enum Input {
     Keep {
         /// What.
         kept: Box<Keep>,
+        /// Where the reply goes.
+        token: Token,
+    },
+    /// Runs that have ended are to be forgotten.
+    Forget {
+        /// Which, and which notifications.
+        forgotten: Forgotten,
+        /// Who wants it.
+        by: String,
         /// Where the reply goes.
         token: Token,
     },

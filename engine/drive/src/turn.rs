@@ -12,6 +12,7 @@ use holdfast_contract::records::Keep;
 use holdfast_journal::commit::Batch;
 use holdfast_journal::payloads::Payloads;
 use holdfast_journal::record::{AuditEntry, StoredDefinition};
+use holdfast_journal::retain::Forgotten;
 use holdfast_kernel::decide::{Places, Stamp, queue};
 use holdfast_kernel::definition::WhenFull;
 use holdfast_kernel::event::{Event, KeyKind, Request, StepRedo, Verdict};
@@ -40,6 +41,8 @@ pub struct Drive {
     pub(crate) intake: Intake,
     pub(crate) claims: BTreeMap<DedupeKey, RunId>,
     pub(crate) quarantined: BTreeMap<RunId, BTreeSet<AttemptId>>,
+    /// The runs that were forgotten since this drive began: who read one before that comes too late.
+    forgotten: BTreeSet<RunId>,
     at: Instant,
     open: Open,
     sequence: u64,
@@ -98,7 +101,15 @@ struct Open {
     definitions: Vec<StoredDefinition>,
     audit: Vec<AuditEntry>,
     kept: Vec<Keep>,
+    forgotten: Option<Forgotten>,
     outputs: Vec<Output>,
+}
+
+impl Open {
+    /// Whether there is nothing to make durable.
+    const fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.kept.is_empty() && self.forgotten.is_none()
+    }
 }
 
 impl Drive {
@@ -121,6 +132,7 @@ impl Drive {
             intake: Intake::Open,
             claims: BTreeMap::new(),
             quarantined: BTreeMap::new(),
+            forgotten: BTreeSet::new(),
             at: highest.unwrap_or(Instant(i64::MIN)),
             open: Open::default(),
             sequence,
@@ -143,6 +155,7 @@ impl Drive {
                 self.open.kept.push(*kept);
                 self.reply(token, Reply::Done);
             }
+            Input::Forget { forgotten, by, token } => self.forget(forgotten, by, token),
             Input::Retry { ended, selection, by, token } => {
                 self.retry(*ended, selection, by, token);
             }
@@ -173,7 +186,7 @@ impl Drive {
             }
         }
         let open = std::mem::take(&mut self.open);
-        if open.entries.is_empty() && open.kept.is_empty() {
+        if open.is_empty() {
             // Nothing to make durable, but nothing overtakes what is under way either.
             match self.committing.back_mut() {
                 Some((_, outputs)) => outputs.extend(open.outputs),
@@ -186,6 +199,7 @@ impl Drive {
         batch.definitions = open.definitions;
         batch.audit = open.audit;
         batch.kept = open.kept;
+        batch.forgotten = open.forgotten;
         self.committing.push_back((self.sequence, open.outputs));
         self.sequence += 1;
         Some(batch)
@@ -194,7 +208,7 @@ impl Drive {
     /// What may leave without a commit: replies that depend on nothing that is not durable.
     pub fn take_ready(&mut self) -> Vec<Output> {
         let open = &self.open;
-        if self.committing.is_empty() && open.entries.is_empty() && open.kept.is_empty() {
+        if self.committing.is_empty() && open.is_empty() {
             std::mem::take(&mut self.open.outputs)
         } else {
             Vec::new()
@@ -320,6 +334,8 @@ impl Drive {
             Some(Refusal::Draining)
         } else if self.runs.contains_key(&run) {
             Some(Refusal::Active)
+        } else if self.forgotten.contains(&run) {
+            Some(Refusal::NoSuchRun)
         } else {
             self.claims.get(&key).copied().map(Refusal::KeyTaken)
         };
@@ -347,7 +363,25 @@ impl Drive {
         self.reindex(run);
     }
 
+    /// Lets runs be forgotten that have ended.
+    fn forget(&mut self, mut forgotten: Forgotten, by: String, token: Token) {
+        forgotten.runs.retain(|run| !self.runs.contains_key(run));
+        self.forgotten.extend(&forgotten.runs);
+        if !forgotten.is_empty() {
+            let what = format!("Let {} runs be forgotten.", forgotten.runs.len());
+            self.open.audit.push(AuditEntry { by, what, run: None });
+            let open = self.open.forgotten.get_or_insert_default();
+            open.runs.extend(forgotten.runs);
+            open.notifications_before =
+                open.notifications_before.max(forgotten.notifications_before);
+        }
+        self.reply(token, Reply::Done);
+    }
+
     fn resolve(&mut self, run: RunId, ended: Option<Ended>, event: Event, token: Token) {
+        if self.forgotten.contains(&run) {
+            return self.reply(token, Reply::Refused(Refusal::NoSuchRun));
+        }
         if let (false, Some(Ended { program, state })) = (self.runs.contains_key(&run), ended) {
             self.runs.insert(run, Active::new(program, state));
         }

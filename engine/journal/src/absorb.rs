@@ -80,6 +80,9 @@ pub(crate) struct Core {
     pub(crate) definitions: BTreeMap<Digest, Arc<Definition>>,
     position: Position,
     changed: BTreeSet<RunId>,
+    /// The runs that were forgotten and whose files may still be there; and those of what was set aside.
+    pub(crate) gone: Vec<RunId>,
+    frozen_gone: Vec<RunId>,
     /// The record that is taken in, and how many words about plans it has brought.
     absorbing: u64,
     words: u32,
@@ -96,6 +99,8 @@ impl Core {
             definitions: BTreeMap::new(),
             position,
             changed: BTreeSet::new(),
+            gone: Vec::new(),
+            frozen_gone: Vec::new(),
             absorbing: 0,
             words: 0,
         }
@@ -168,6 +173,9 @@ impl Core {
         }
         for (run, events) in &batch.entries {
             self.absorb_run(source, *run, events, batch)?;
+        }
+        if let Some(forgotten) = &batch.forgotten {
+            self.forget(source, forgotten)?;
         }
         self.position.sequence = batch.sequence;
         self.position.at = batch.at;
@@ -384,18 +392,29 @@ impl Core {
     pub(crate) fn freeze(&mut self) -> Option<Arc<Rows>> {
         if !self.fresh.is_empty() && self.frozen.is_none() {
             self.frozen = Some(Arc::new(std::mem::take(&mut self.fresh)));
+            self.frozen_gone = std::mem::take(&mut self.gone);
         }
         self.frozen.clone()
+    }
+
+    /// The runs whose files go before what was set aside is filed.
+    pub(crate) fn frozen_gone(&self) -> Vec<RunId> {
+        self.frozen_gone.clone()
+    }
+
+    pub(crate) fn take_away(&mut self, table: Table, key: Vec<u8>) {
+        self.fresh.take_away(table, key);
     }
 
     /// Forgets what was set aside: it is filed.
     pub(crate) fn thaw(&mut self) {
         self.frozen = None;
+        self.frozen_gone.clear();
     }
 }
 
 /// The indexes that list a run, with what its keys in them start with.
-fn indexes(record: &RunRecord, status: RunStatus) -> Vec<(Table, Vec<u8>)> {
+pub(crate) fn indexes(record: &RunRecord, status: RunStatus) -> Vec<(Table, Vec<u8>)> {
     let by_target = record
         .target
         .iter()

@@ -21,6 +21,7 @@ use crate::filer::{FilingError, Shared};
 use crate::mark::Mark;
 use crate::payloads::{PayloadError, Payloads};
 use crate::record::{AuditEntry, StoredDefinition};
+use crate::retain::Forgotten;
 use crate::ring::Ring;
 
 /// How many definitions the writer remembers to be kept.
@@ -44,6 +45,9 @@ pub struct Batch {
     /// Plans and verifications.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<Keep>,
+    /// What is to be forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forgotten: Option<Forgotten>,
 }
 
 impl Batch {
@@ -56,6 +60,7 @@ impl Batch {
             definitions: Vec::new(),
             audit: Vec::new(),
             kept: Vec::new(),
+            forgotten: None,
         }
     }
 

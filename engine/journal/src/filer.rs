@@ -18,6 +18,7 @@ use crate::database::Database;
 use crate::disk::Disk;
 use crate::doubt;
 use crate::fault::FileFault;
+use crate::retain::remove_files;
 
 /// Why records cannot be taken in or filed.
 #[derive(Debug, Error)]
@@ -176,10 +177,12 @@ impl Filer {
     /// It could not be written. Nothing is lost: the journal has it. The state has to be opened anew.
     pub fn file(&mut self, limit: usize) -> Result<Filed, FilingError> {
         let before = self.shared.filed();
-        let (rows, through) = self
-            .shared
-            .with_core(limit, |core, _| Ok((core.freeze(), core.position().sequence)))?;
+        let (rows, gone, through) = self.shared.with_core(limit, |core, _| {
+            Ok((core.freeze(), core.frozen_gone(), core.position().sequence))
+        })?;
         if let Some(rows) = rows {
+            // Before the store lets go of them: a crash in between repeats it.
+            self.remove_files(&gone)?;
             let written = self.shared.store.guarded(|| self.write(&rows));
             written.inspect_err(|error| {
                 // It may have been a sync: the library does not tell.
@@ -194,6 +197,13 @@ impl Filer {
         }
         let left = self.shared.waiting().len() as u64;
         Ok(Filed { through, records: through - before, left })
+    }
+
+    fn remove_files(&self, gone: &[RunId]) -> Result<(), FilingError> {
+        let removed = remove_files(&*self.disk, gone);
+        removed
+            .map_err(|(path, cause)| FilingError::from(FileFault::Disk { path, cause }))
+            .inspect_err(|error| self.shared.stop(error))
     }
 
     fn write(&self, rows: &crate::store::Rows) -> Result<(), FilingError> {

@@ -99,7 +99,7 @@ impl Reader {
         }
     }
 
-    fn all_plans(&self) -> Result<Vec<Plan>, ReadError> {
+    pub(crate) fn all_plans(&self) -> Result<Vec<Plan>, ReadError> {
         let keys = Keys::starting_with(b"plan_");
         self.look(|core, source| {
             let view = core.view(source);

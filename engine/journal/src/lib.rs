@@ -12,11 +12,13 @@
 compile_error!("holdfast runs on Linux only");
 
 mod absorb;
+mod adopt;
 pub mod codec;
 pub mod commit;
 pub mod database;
 pub mod disk;
 mod doubt;
+pub mod export;
 pub mod fault;
 pub mod filer;
 mod frame;
@@ -31,6 +33,7 @@ mod project;
 pub mod query;
 pub mod record;
 pub mod resume;
+pub mod retain;
 mod ring;
 pub mod sealing;
 mod store;

@@ -119,7 +119,9 @@ pub struct Notification {
     /// The name of its target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// Everybody who asked for the run until then, the first one first: whom it concerns.
+    /// Everybody who asked for the run until then, the first one first: whom it concerns. The first versions did not
+    /// say.
+    #[serde(default)]
     pub asked_by: Vec<Initiator>,
     /// The status it has now.
     pub status: RunStatus,

@@ -15,6 +15,7 @@ use holdfast_kernel::state::RunState;
 use redb::TableDefinition;
 use thiserror::Error;
 
+use crate::adopt;
 use crate::codec::{Damaged, decode, encode};
 use crate::commit::{Batch, Writer};
 use crate::database::{Check, Database};
@@ -187,6 +188,7 @@ pub fn open(disk: Arc<dyn Disk>, instance: &str, check: Check) -> Result<Opened,
     let mut filer = Filer::new(Arc::clone(&disk), Arc::clone(&shared));
     while filer.file(FILED_AT_ONCE)?.left > 0 {}
     let journal = journal.shortened(&*disk)?;
+    adopt::forget(&*disk)?;
     let payloads = Arc::new(Payloads::new(Arc::clone(&disk), FOLDER));
     let bodies = Arc::new(Payloads::new(Arc::clone(&disk), BODIES));
     let (active, ends, at) = shared.with_core(0, |core, _| {
@@ -296,7 +298,11 @@ fn unfiled(path: &Path, journal: &Ring, filed: u64) -> Result<Unfiled, OpenError
 }
 
 /// The instance a database file belongs to, its format checked.
-fn identity(disk: &dyn Disk, name: &str, database: &Database) -> Result<String, OpenError> {
+pub(crate) fn identity(
+    disk: &dyn Disk,
+    name: &str,
+    database: &Database,
+) -> Result<String, OpenError> {
     database.guarded(|| read_identity(disk, name, database))
 }
 
@@ -327,8 +333,15 @@ fn prepare(disk: &dyn Disk, instance: &str) -> Result<(), OpenError> {
         files.length(Path::new(name)).map(|length| length.is_some()).map_err(folder(name))
     };
     let (store, journal) = (is_there(STORE)?, is_there(ring::NAME)?);
+    let former = is_there(adopt::NAME)?;
     if store && journal {
         return Ok(());
+    }
+    if store && former {
+        let database = Database::open(disk, Path::new(STORE), CACHE_BYTES, Check::Quick)?;
+        let instance = identity(disk, STORE, &database)?;
+        drop(database);
+        return adopt::adopt(disk, &instance);
     }
     if journal {
         return Err(OpenError::Missing { path: disk.place(Path::new(STORE)) });

@@ -80,12 +80,26 @@ const fn pages_for(record: usize) -> u64 {
 impl Ring {
     /// Makes a file without records, and puts it in its place when it is whole.
     pub(crate) fn make(disk: &dyn Disk, instance: &str) -> Result<(), OpenError> {
-        Self::build(disk, instance, None)?;
+        Self::make_with(disk, instance, &[])
+    }
+
+    /// Makes a file with these records, and puts it in its place when it is whole.
+    pub(crate) fn make_with(
+        disk: &dyn Disk,
+        instance: &str,
+        records: &[(u64, Vec<u8>)],
+    ) -> Result<(), OpenError> {
+        let records = records.iter().map(|(sequence, record)| (*sequence, &record[..]));
+        Self::build(disk, instance, records)?;
         Self::put_in_place(disk)
     }
 
-    /// Makes a file without records, or with one, beside its place.
-    fn build(disk: &dyn Disk, instance: &str, last: Option<&Found>) -> Result<(), OpenError> {
+    /// Makes a file with these records, or without any, beside its place.
+    fn build<'a>(
+        disk: &dyn Disk,
+        instance: &str,
+        records: impl IntoIterator<Item = (u64, &'a [u8])>,
+    ) -> Result<(), OpenError> {
         let files = disk.files();
         let beside = Path::new(BESIDE);
         let path = disk.place(beside);
@@ -100,8 +114,8 @@ impl Ring {
         let mut ring = Self { path: path.clone(), pages, instance, places, written };
         ring.grow(NEW_PAGES).map_err(fault)?;
         ring.pages.write(0, &header).map_err(fault)?;
-        if let Some(last) = last {
-            ring.append(last.sequence, &last.record, 0).map_err(|(_, cause)| cause)?;
+        for (sequence, record) in records {
+            ring.append(sequence, record, 0).map_err(|(_, cause)| cause)?;
         }
         Ok(ring.pages.sync_data().map_err(fault)?)
     }
@@ -183,7 +197,8 @@ impl Ring {
             return Ok(self);
         }
         let newest = self.newest()?;
-        match Self::build(disk, &self.instance, newest.as_ref()) {
+        let last = newest.as_ref().map(|last| (last.sequence, &last.record[..]));
+        match Self::build(disk, &self.instance, last) {
             Err(error) if error.is_disk_full() => {
                 // It takes up what is missing; the next one that is made removes it first.
                 disk.files().remove(Path::new(BESIDE)).unwrap_or(());

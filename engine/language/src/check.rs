@@ -51,6 +51,14 @@ pub struct Checked {
     pub warnings: Vec<Diagnostic>,
 }
 
+/// What a workflow declares, of its text alone; none if that cannot be read. Definitions of the first version do not say it.
+pub fn declarations_of(source: &Source) -> Option<Declarations> {
+    let mut sink = Sink::new(source);
+    let root = yaml::read(&mut sink)?;
+    let declarations = input::check(&mut sink, &root);
+    (!sink.has_errors()).then_some(declarations)
+}
+
 /// The name of a workflow, whether it is valid or not; none if nothing can be read of it.
 pub fn name_of(source: &Source) -> Option<String> {
     let mut sink = Sink::new(source);

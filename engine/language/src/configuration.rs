@@ -25,7 +25,7 @@ use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Sink};
 use crate::shape::check::place;
 use crate::source::{Source, Span};
-use crate::workflow::{get, integer};
+use crate::workflow::{get, integer, millis};
 use crate::yaml::{self, Node};
 
 /// The name of the repository that is used where a workflow names none.
@@ -44,6 +44,8 @@ pub struct Configuration {
     pub allow: Allow,
     /// How much goes on at once.
     pub limits: Limits,
+    /// How long the state keeps what has ended.
+    pub state: StateConfiguration,
     /// Which backup sets are to be kept; none if the file does not say.
     pub retention: Option<Retention>,
     /// What is most likely not what was meant, and does not refuse the file.
@@ -136,6 +138,15 @@ impl Default for Limits {
     }
 }
 
+/// How long the state keeps what has ended; none: for ever.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StateConfiguration {
+    /// Runs, from their end on.
+    pub keep_runs: Option<Millis>,
+    /// Notifications.
+    pub keep_notifications: Option<Millis>,
+}
+
 /// Which complete backup sets are kept, of each target and object: what any of the rules keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
@@ -203,6 +214,7 @@ fn read_into(sink: &mut Sink<'_>) -> Option<Configuration> {
         targets: target::read(sink, &root),
         roles: roles(&root),
         allow: get(&root, "allow").map(|node| allow::read(sink, node)).unwrap_or_default(),
+        state: get(&root, "state").map(state).unwrap_or_default(),
         limits: get(&root, "limits").map(limits).unwrap_or_default(),
         retention: retention::read(sink, &root),
         warnings: Vec::new(),
@@ -246,6 +258,13 @@ fn check_version(sink: &mut Sink<'_>, root: &Node) {
     };
     sink.error(Code::BadConfigurationVersion, span, message)
         .remedy("Start the file with `holdfast_config: 1`.");
+}
+
+fn state(node: &Node) -> StateConfiguration {
+    StateConfiguration {
+        keep_runs: millis(node, "keep_runs"),
+        keep_notifications: millis(node, "keep_notifications"),
+    }
 }
 
 fn limits(node: &Node) -> Limits {

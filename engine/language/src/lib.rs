@@ -34,7 +34,7 @@ mod workflow;
 mod yaml;
 
 pub use action::Actions;
-pub use check::{Checked, check, name_of};
+pub use check::{Checked, check, declarations_of, name_of};
 pub use diagnostic::{Diagnostic, Severity};
 pub use program::Program;
 pub use source::Source;

@@ -30,6 +30,7 @@ pub(crate) fn input(
             Ok(Input::Retry { ended: Box::new(read(run)?), selection, by, token })
         }
         Want::Ask { run, ask, by } => Ok(Input::Ask { run, ask, by, token }),
+        Want::Forget { forgotten, by } => Ok(Input::Forget { forgotten, by, token }),
         Want::Keep(kept) => Ok(Input::Keep { kept, token }),
         Want::Resolve { run, step, item, verdict, by } => {
             let is_active = drive.run(run).is_some();

@@ -4,17 +4,15 @@
 //! log is for people: losing its last lines in a crash loses nothing that a run depends on.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use holdfast_journal::disk::Disk;
+use holdfast_journal::retain::{LOGS, log_files};
 use holdfast_kernel::id::RunId;
 use tokio::sync::broadcast;
 
 use crate::feed::News;
-
-/// The folder of logs in a state directory.
-const FOLDER: &str = "logs";
 
 /// The bytes of the head.
 const HEAD: u64 = 4 * 1024 * 1024;
@@ -62,12 +60,12 @@ impl Logs {
     pub fn add(&self, run: RunId, line: &str) -> io::Result<()> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let files = self.disk.files();
-        files.create_folder(Path::new(FOLDER))?;
+        files.create_folder(Path::new(LOGS))?;
         let mut text: String =
             line.chars().filter(|character| *character != '\n').take(LINE).collect();
         self.told(run, &text);
         text.push('\n');
-        let [head, older, newer] = names(run);
+        let [head, older, newer] = log_files(run);
         if files.length(&head)?.unwrap_or(0) < HEAD {
             return files.append(&head, text.as_bytes());
         }
@@ -82,7 +80,7 @@ impl Logs {
     /// # Errors
     /// The disk cannot be read.
     pub fn read(&self, run: RunId) -> io::Result<String> {
-        let [head, older, newer] = names(run);
+        let [head, older, newer] = log_files(run);
         let mut text = self.content(&head)?;
         let later = self.content(&older)?;
         if !later.is_empty() {
@@ -101,8 +99,4 @@ impl Logs {
         bytes.truncate(count);
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
-}
-
-fn names(run: RunId) -> [PathBuf; 3] {
-    ["log", "log.1", "log.2"].map(|ending| Path::new(FOLDER).join(format!("{run}.{ending}")))
 }

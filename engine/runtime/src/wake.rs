@@ -7,6 +7,7 @@ use holdfast_contract::records::Keep;
 use holdfast_drive::input::{Ask, Child, Submit, Token};
 use holdfast_drive::output::Reply;
 use holdfast_journal::commit::Batch;
+use holdfast_journal::retain::Forgotten;
 use holdfast_kernel::event::{Event, Verdict};
 use holdfast_kernel::failure::Failure;
 use holdfast_kernel::id::{AttemptId, ItemIndex, RunId, StepIndex};
@@ -99,6 +100,13 @@ pub enum Want {
     },
     /// That something is stored beside the events of runs.
     Keep(Box<Keep>),
+    /// That runs are forgotten.
+    Forget {
+        /// Which, and which notifications.
+        forgotten: Forgotten,
+        /// Who wants it.
+        by: String,
+    },
     /// To say whether an effect in doubt happened.
     Resolve {
         /// The run.

@@ -110,6 +110,10 @@ impl Sources {
             Ask::Changes { plan, from, limit } => json(&self.changes(&plan, from, limit)?),
             Ask::Verifications { backup_set } => json(&reader.verifications(&backup_set)?),
             Ask::Attestations { backup_set } => json(&reader.attestations(&backup_set)?),
+            Ask::Forgettable { before, now, limit } => {
+                json(&reader.forgettable(before, now, limit)?)
+            }
+            Ask::Export { table, after } => json(&reader.export(&table, after.as_deref())?),
             Ask::Approvals { plan } => json(&reader.approvals(&plan)?),
             Ask::Definition { digest } => json(&reader.definition(digest)?),
             Ask::Said { run } => {
@@ -162,6 +166,7 @@ pub fn want(act: Act, by: String, compile: &Compile) -> Result<Want, NoAnswer> {
             Want::Ask { run, ask: AskOfRun::Answer { step, item, word }, by }
         }
         Act::Resolve { run, step, item, verdict } => Want::Resolve { run, step, item, verdict, by },
+        Act::Forget(forgotten) => Want::Forget { forgotten, by },
         Act::Keep(kept) => match *kept {
             // What a person says of a plan is said in their own name.
             Keep::Approval(approval) => {

@@ -4,6 +4,8 @@
 
 mod damage;
 mod faults;
+mod forgetting;
+mod former;
 mod history;
 mod host;
 mod lists;

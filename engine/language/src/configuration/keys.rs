@@ -21,6 +21,7 @@ pub(crate) static CONFIGURATION: Place = Place {
         optional("roles", Kind::Map(&Kind::Name, &Kind::List(&Kind::Text))),
         optional("allow", Kind::Place(&ALLOW)),
         optional("limits", Kind::Place(&LIMITS)),
+        optional("state", Kind::Place(&STATE)),
     ],
 };
 
@@ -102,6 +103,12 @@ static LIMITS: Place = Place {
     ],
 };
 
+/// How long the state keeps what has ended.
+static STATE: Place = Place {
+    name: "`state`",
+    keys: &[optional("keep_runs", Kind::Duration), optional("keep_notifications", Kind::Duration)],
+};
+
 const LIMIT: Kind = Kind::Integer(1, 10_000);
 
 /// Up to a PiB.
@@ -137,6 +144,7 @@ mod tests {
             &ALLOW,
             &COMMAND,
             &LIMITS,
+            &STATE,
         ] {
             let built = place.keys.iter().filter(|key| key.need != Need::NotBuilt);
             let built: Vec<&str> = built.map(|key| key.name).collect();

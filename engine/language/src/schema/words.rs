@@ -51,6 +51,7 @@ const ALL: &[(&str, Keys)] = &[
         &[("writes", "What the program writes; without it, it counts as writing a target.")],
     ),
     ("`limits`", LIMITS),
+    ("`state`", STATE),
 ];
 
 const WORKFLOW: Keys = &[
@@ -133,6 +134,7 @@ const CONFIGURATION: Keys = &[
     ("roles", "Who has which role."),
     ("allow", "What may be done on this machine: nothing that is not listed."),
     ("limits", "How much goes on at once in one process."),
+    ("state", "How long the state keeps what has ended."),
 ];
 
 const FILES: Keys = &[
@@ -157,6 +159,11 @@ const RETENTION: Keys = &[
 const ALLOW: Keys = &[
     ("commands", "The programs that may be executed: absolute paths."),
     ("exports", "The folders that backup sets may be exported to."),
+];
+
+const STATE: Keys = &[
+    ("keep_runs", "How long runs are kept from their end on; for ever unless given."),
+    ("keep_notifications", "How long notifications are kept; for ever unless given."),
 ];
 
 const LIMITS: Keys = &[

@@ -8,7 +8,7 @@ use holdfast_kernel::id::Millis;
 use holdfast_language::Source;
 use holdfast_language::configuration::{
     Allow, AllowedCommand, Configuration, FilesConfiguration, Limits, RepositoryConfiguration,
-    Retention, TargetConfiguration, TargetKind, read,
+    Retention, StateConfiguration, TargetConfiguration, TargetKind, read,
 };
 
 fn read_body(body: &str) -> Configuration {
@@ -56,6 +56,7 @@ allow:
     - { path: /usr/bin/rsync, writes: local }
   exports: [/srv/exports, exports]
 limits: { attempts: 8, reserve_mib: 1024 }
+state: { keep_runs: 180d }
 "#,
     );
     let files = |root: &str| FilesConfiguration {
@@ -105,6 +106,10 @@ limits: { attempts: 8, reserve_mib: 1024 }
             yearly: Some(3),
             within: Some(Millis(30 * 86_400_000)),
         }),
+        state: StateConfiguration {
+            keep_runs: Some(Millis(180 * 86_400_000)),
+            keep_notifications: None,
+        },
         warnings: configuration.warnings.clone(),
     };
     assert_eq!(configuration, expect);

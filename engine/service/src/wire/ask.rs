@@ -6,9 +6,10 @@ use holdfast_drive::input::Word;
 use holdfast_journal::items::Show;
 use holdfast_journal::query::Filter;
 use holdfast_journal::record::StoredDefinition;
+use holdfast_journal::retain::Forgotten;
 use holdfast_kernel::definition::Definition;
 use holdfast_kernel::event::{CancelKind, Request, Verdict};
-use holdfast_kernel::id::{Digest, ItemIndex, RunId, StepIndex};
+use holdfast_kernel::id::{Digest, Instant, ItemIndex, RunId, StepIndex};
 use holdfast_kernel::reopen::Selection;
 use holdfast_kernel::state::RunState;
 use serde::{Deserialize, Serialize};
@@ -104,6 +105,22 @@ pub enum Ask {
         /// The set.
         backup_set: String,
     },
+    /// The runs that ended before and that nothing needs any more: `Vec<RunRecord>`.
+    Forgettable {
+        /// Before this.
+        before: Instant,
+        /// What of plans has expired is seen from here.
+        now: Instant,
+        /// How many at most.
+        limit: usize,
+    },
+    /// Rows of a table of the store: `Exported`.
+    Export {
+        /// The table.
+        table: String,
+        /// The key of the last row before, in hexadecimal digits.
+        after: Option<String>,
+    },
     /// What people said of a plan: `Vec<Approval>`.
     Approvals {
         /// The plan.
@@ -177,6 +194,8 @@ pub enum Act {
         /// What is said.
         verdict: Verdict,
     },
+    /// Forget runs that have ended.
+    Forget(Forgotten),
     /// Store something beside the events of runs.
     Keep(Box<Keep>),
 }

@@ -1,0 +1,200 @@
+//! `state`: everything that the state directory keeps, as JSON; and letting it forget what is old.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use holdfast_contract::duration;
+use holdfast_drive::output::Reply;
+use holdfast_journal::export::{Exported, tables};
+use holdfast_journal::record::RunRecord;
+use holdfast_journal::retain::Forgotten;
+use holdfast_kernel::id::{Instant, Millis};
+use holdfast_runtime::clock;
+use holdfast_service::wire::ask::{Act, Ask};
+use serde_json::json;
+
+use crate::access::Access;
+use crate::arguments::StateWhat;
+use crate::compose::parts;
+use crate::error::Error;
+use crate::output::{Output, counted};
+use crate::settings::Settings;
+use crate::time;
+
+/// How many runs one record lets go of at most.
+const AT_ONCE: usize = 500;
+
+/// Exports or prunes the state.
+///
+/// # Errors
+/// The state cannot be used, or the file cannot be written.
+pub(crate) fn perform(
+    what: &StateWhat,
+    settings: &Settings,
+    output: Output,
+) -> Result<ExitCode, Error> {
+    let parts = parts(settings, output);
+    let mut access = Access::open(settings, &parts)?;
+    match what {
+        StateWhat::Export { to } => export(&access, to.as_deref(), output),
+        StateWhat::Prune { older_than, dry_run } => {
+            let limits = limits(older_than.as_deref(), settings)?;
+            prune(&mut access, limits, *dry_run, output)
+        }
+    }
+}
+
+/// One JSON document a line: the table, the key, the row.
+fn export(access: &Access, to: Option<&Path>, output: Output) -> Result<ExitCode, Error> {
+    let Some(path) = to else {
+        let mut rows = 0;
+        each(access, |line| {
+            rows += 1;
+            output.bytes(line).map_err(|error| failed("standard output", &error))
+        })?;
+        output.talk(format!("{} were exported.", counted(rows, "row")));
+        return Ok(ExitCode::SUCCESS);
+    };
+    let place = path.display().to_string();
+    let failed = |error: std::io::Error| failed(&place, &error);
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".part");
+    let mut out = BufWriter::new(File::create(&beside).map_err(failed)?);
+    let mut rows = 0;
+    each(access, |line| {
+        rows += 1;
+        out.write_all(line).map_err(failed)
+    })?;
+    out.flush().map_err(failed)?;
+    out.get_ref().sync_all().map_err(failed)?;
+    std::fs::rename(&beside, path).map_err(failed)?;
+    output.talk(format!("{} are in {place}.", counted(rows, "row")));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn failed(place: &str, error: &std::io::Error) -> Error {
+    Error::unavailable(format!("{place} cannot be written: {error}."))
+}
+
+fn each(access: &Access, mut take: impl FnMut(&[u8]) -> Result<(), Error>) -> Result<(), Error> {
+    for table in tables() {
+        let mut after = None;
+        loop {
+            let asked = Ask::Export { table: table.to_owned(), after: after.clone() };
+            let Exported { rows, more } = access.ask(asked)?;
+            for (key, row) in rows {
+                let line = json!({ "table": table, "key": key, "row": row });
+                take(format!("{line}\n").as_bytes())?;
+                after = Some(key);
+            }
+            if !more {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How long runs and notifications are kept.
+#[derive(Clone, Copy)]
+pub(crate) struct Kept {
+    pub(crate) runs: Option<Millis>,
+    pub(crate) notifications: Option<Millis>,
+}
+
+fn limits(older_than: Option<&str>, settings: &Settings) -> Result<Kept, Error> {
+    let configured = settings.kept();
+    let Some(text) = older_than else {
+        if configured.runs.is_none() && configured.notifications.is_none() {
+            return Err(Error::usage("Nothing says how long runs are kept.").hint(
+                "Give `--older-than 90d`, or write `state: { keep_runs: 90d }` into the configuration.",
+            ));
+        }
+        return Ok(configured);
+    };
+    let length = duration::parse(text)
+        .map_err(|error| Error::usage(format!("`--older-than {text}` is no duration: {error}.")))?;
+    Ok(Kept { runs: Some(length), notifications: Some(length) })
+}
+
+fn prune(
+    access: &mut Access,
+    kept: Kept,
+    dry_run: bool,
+    output: Output,
+) -> Result<ExitCode, Error> {
+    let now = clock::now();
+    let mut runs = 0;
+    loop {
+        let found = forgettable(access, kept, now, if dry_run { usize::MAX } else { AT_ONCE })?;
+        if output.is_json() && dry_run {
+            let ids: Vec<String> = found.iter().map(|run| run.run.to_string()).collect();
+            output.json(&ids)?;
+        } else {
+            for record in &found {
+                output.line(line(record));
+            }
+        }
+        runs += found.len();
+        if dry_run || found.is_empty() {
+            break;
+        }
+        forget(access, &found, None)?;
+    }
+    if !dry_run && kept.notifications.is_some() {
+        forget(access, &[], before(kept.notifications, now))?;
+    }
+    let done = if dry_run { "would be forgotten" } else { "forgotten" };
+    output.talk(format!("{} {done}.", counted(runs, "run")));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lets go of what the configuration does not keep, as much as one record takes: at the start of an owner.
+///
+/// # Errors
+/// The store cannot be read.
+pub(super) fn due(access: &Access, kept: Kept) -> Result<Option<Forgotten>, Error> {
+    let now = clock::now();
+    let runs = forgettable(access, kept, now, AT_ONCE)?.iter().map(|record| record.run).collect();
+    let forgotten = Forgotten { runs, notifications_before: before(kept.notifications, now) };
+    Ok(Some(forgotten).filter(|forgotten| !forgotten.is_empty()))
+}
+
+fn forgettable(
+    access: &Access,
+    kept: Kept,
+    now: Instant,
+    limit: usize,
+) -> Result<Vec<RunRecord>, Error> {
+    match before(kept.runs, now) {
+        Some(before) => access.ask(Ask::Forgettable { before, now, limit }),
+        None => Ok(Vec::new()),
+    }
+}
+
+fn before(kept: Option<Millis>, now: Instant) -> Option<Instant> {
+    let micros = i64::try_from(kept?.0.saturating_mul(1_000)).unwrap_or(i64::MAX);
+    Some(Instant(now.0.saturating_sub(micros)))
+}
+
+fn forget(
+    access: &mut Access,
+    runs: &[RunRecord],
+    notifications_before: Option<Instant>,
+) -> Result<(), Error> {
+    let runs = runs.iter().map(|record| record.run).collect();
+    match access.act(Act::Forget(Forgotten { runs, notifications_before }))? {
+        Reply::Done => Ok(()),
+        Reply::Refused(refusal) => Err(super::refused("The runs stay", &refusal)),
+        Reply::Queued(_) | Reply::Deduplicated { .. } => {
+            Err(Error::internal("To forget got a reply that is none."))
+        }
+    }
+}
+
+fn line(record: &RunRecord) -> String {
+    let ended = record.finished_at.map(time::local).unwrap_or_default();
+    format!("{}  {:<9}  {ended}  {}", record.run, record.status.word(), record.workflow)
+}

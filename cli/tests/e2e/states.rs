@@ -1,0 +1,121 @@
+//! State directories: those of the first version go on, what one keeps is exported, and what is old is forgotten.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::home::Home;
+
+/// A home whose state directory was written by the first version.
+fn former(name: &str) -> Home {
+    let home = Home::new();
+    let journals = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/journals");
+    let archive = journals.join(format!("first-{name}.tar.gz"));
+    std::fs::create_dir(home.path("state")).expect("a folder is made");
+    let tar =
+        Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(home.path("state")).status();
+    assert!(tar.expect("tar starts").success());
+    home
+}
+
+fn runs(home: &Home) -> Vec<(String, String, String)> {
+    let runs = home.holdfast(&["runs", "--output", "json"]).with_code(0).json();
+    let text = |run: &Value, key: &str| run[key].as_str().unwrap_or_default().to_owned();
+    let rows = runs.as_array().expect("it is a list").iter();
+    rows.map(|run| (text(run, "run"), text(run, "workflow"), text(run, "status"))).collect()
+}
+
+fn statuses(home: &Home) -> Vec<String> {
+    runs(home).into_iter().map(|(_, workflow, status)| format!("{workflow} {status}")).collect()
+}
+
+#[test]
+fn a_state_of_the_first_version_is_read_retried_and_repeated() {
+    let home = former("ended");
+    assert_eq!(statuses(&home), ["each failed", "each partial", "each succeeded"]);
+    let all = runs(&home);
+    let shown = home.holdfast(&["show", &all[1].0]).with_code(0);
+    assert!(shown.out.contains("2 items: 1 succeeded, 1 failed"), "{shown:#?}");
+    assert!(home.holdfast(&["notifications"]).with_code(0).out.contains("is partial"));
+    assert!(home.holdfast(&["logs", &all[2].0]).with_code(0).out.contains("did a"));
+    // What failed then fails now: the definition is the one that the run was pinned to.
+    home.holdfast(&["retry", &all[1].0]).with_code(0);
+    home.holdfast(&["resume"]).with_code(0);
+    assert_eq!(statuses(&home)[1], "each partial");
+    home.holdfast(&["rerun", &all[2].0]).with_code(0);
+    home.holdfast(&["resume"]).with_code(0);
+    assert_eq!(statuses(&home)[0], "each succeeded");
+}
+
+#[test]
+fn runs_that_the_first_version_left_in_the_middle_are_finished() {
+    let home = former("running");
+    assert_eq!(statuses(&home)[..2], ["each running", "once running"]);
+    home.holdfast(&["resume"]).with_code(0);
+    assert_eq!(statuses(&home)[..2], ["each succeeded", "once failed"]);
+    let all = runs(&home);
+    let shown = home.holdfast(&["show", &all[0].0]).with_code(0);
+    assert!(shown.out.contains("40 items: 40 succeeded"), "{shown:#?}");
+    // Items that had succeeded before the kill were not done again.
+    let said = home.holdfast(&["logs", &all[0].0]).with_code(0).out;
+    let times =
+        |item: &str| said.lines().filter(|line| line.ends_with(&format!("did {item}"))).count();
+    assert_eq!((times("n1"), times("n2"), times("n40")), (1, 1, 1), "{said}");
+    // It is not known whether the other one happened; nothing did it again.
+    home.holdfast(&["resolve", &all[1].0, "once", "not_done"]).with_code(0);
+    home.holdfast(&["retry", &all[1].0]).with_code(0);
+    home.holdfast(&["resume"]).with_code(0);
+    assert_eq!(statuses(&home)[1], "once succeeded");
+}
+
+#[test]
+fn what_a_state_keeps_is_exported_line_by_line() {
+    let home = former("ended");
+    home.holdfast(&["state", "export", "--to", "all.ndjson"]).with_code(0);
+    let text = home.read("all.ndjson");
+    let rows: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
+    let of = |table: &str| rows.iter().filter(|row| row["table"] == table).count();
+    assert_eq!((of("runs"), of("definitions")), (3, 1), "{text}");
+    assert!(of("events") > 3 && of("notifications") >= 6 && of("states") == 3, "{text}");
+    let printed = home.holdfast(&["state", "export"]).with_code(0);
+    assert_eq!(printed.out, text);
+}
+
+#[test]
+fn runs_are_forgotten_when_asked_and_when_the_configuration_says_so() {
+    let home = former("ended");
+    home.holdfast(&["state", "prune"]).with_code(2);
+    let kept = home.holdfast(&["state", "prune", "--older-than", "36500d"]).with_code(0);
+    assert!(kept.talk.contains("0 runs forgotten"), "{kept:#?}");
+    let dry = home.holdfast(&["state", "prune", "--older-than", "1ms", "--dry-run"]).with_code(0);
+    assert!(dry.talk.contains("3 runs would be forgotten"), "{dry:#?}");
+    assert_eq!(runs(&home).len(), 3);
+    let payloads = || std::fs::read_dir(home.path("state/payloads")).expect("it is there").count();
+    let logs = || std::fs::read_dir(home.path("state/logs")).expect("it is there").count();
+    assert_eq!((payloads(), logs()), (3, 3));
+    home.holdfast(&["state", "prune", "--older-than", "1ms"]).with_code(0);
+    assert_eq!((runs(&home).len(), payloads(), logs()), (0, 0, 0));
+    let none = home.holdfast(&["notifications"]).with_code(0);
+    assert!(none.talk.contains("There are no notifications"), "{none:#?}");
+
+    // An owner looks after it by itself.
+    home.write("w.yaml", "holdfast: 1\nname: w\noperation: maintenance\nsteps:\n  - id: a\n    uses: assert\n    with: { that: true }\n");
+    home.holdfast(&["run", "w.yaml"]).with_code(0);
+    let first = runs(&home)[0].0.clone();
+    home.write(
+        "holdfast.yaml",
+        "holdfast_config: 1\nstate: { keep_runs: 1ms, keep_notifications: 1ms }\n",
+    );
+    // The second one waits for an approval, so that the owner lives until what is old has gone.
+    home.write("wait.yaml", "holdfast: 1\nname: wait\noperation: maintenance\nsteps:\n  - id: ask\n    uses: approval\n    with: { allow_self: true }\n");
+    let mut owner = home.start(&["run", "wait.yaml"]);
+    owner.wait_for_talk("to answer");
+    let gone = || runs(&home).iter().all(|(run, ..)| *run != first);
+    while !gone() {
+        assert!(owner.is_running());
+    }
+    home.holdfast(&["approve", &runs(&home)[0].0]).with_code(0);
+    owner.end().with_code(0);
+}

@@ -147,6 +147,8 @@ impl Core {
         source: &Source<'_>,
         forgotten: &Forgotten,
     ) -> Result<(), FilingError> {
+        // A run that ended in one of the records before this one is let go of first.
+        self.settle()?;
         for run in &forgotten.runs {
             // One that goes on is never forgotten, whoever says so.
             if !self.runs.contains_key(run) {

@@ -32,6 +32,8 @@ pub enum Point {
     Disk(u64, Cut),
     /// At a boundary of the effect with this number.
     Effect(u64, Boundary),
+    /// After the effect with this number it is asked to end, and does so in order.
+    Drain(u64),
 }
 
 /// A scenario that follows from its seed: some runs, and the limits they share.
@@ -83,7 +85,8 @@ impl Scenario {
         let effects = (1..=driver.effects).flat_map(|number| {
             [Boundary::BeforeEffect, Boundary::AfterEffect].map(|side| Point::Effect(number, side))
         });
-        Ok(disk.chain(effects).collect())
+        let drains = (1..=driver.effects).step_by(3).map(Point::Drain);
+        Ok(disk.chain(effects).chain(drains).collect())
     }
 
     /// An operator lets every run go on that may; nothing happens twice for it.
@@ -91,15 +94,23 @@ impl Scenario {
         driver.spare();
         let runs: Vec<RunId> = driver.acknowledged.values().copied().collect();
         for run in runs {
+            driver.resolve_first(run)?;
+        }
+        Self::finish(driver)?;
+        for run in driver.acknowledged.values().copied().collect::<Vec<_>>() {
             driver.retry(run)?;
         }
-        match driver.finish() {
-            Ok(()) => {}
-            Err(Stop::Cut) => return Err("the disk was cut".to_owned()),
-            Err(Stop::Fault(what)) => return Err(format!("after a retry: {what}")),
-        }
+        Self::finish(driver).map_err(|what| format!("after a retry: {what}"))?;
         driver.outside.settle_world();
         self.judge_all(driver).map_err(|what| format!("after a retry: {what}"))
+    }
+
+    fn finish(driver: &mut Driver) -> Result<(), String> {
+        match driver.finish() {
+            Ok(()) => Ok(()),
+            Err(Stop::Cut | Stop::Drained) => Err("the disk was cut".to_owned()),
+            Err(Stop::Fault(what)) => Err(what),
+        }
     }
 
     /// No claim outlives its run: who asks for the same once more gets new runs, and they end too.
@@ -108,11 +119,7 @@ impl Scenario {
         for (number, (definition, request)) in (1_000_u64..).zip(&self.requests) {
             driver.submit(definition, request_again(request, 100), Token(number));
         }
-        match driver.finish() {
-            Ok(()) => {}
-            Err(Stop::Cut) => return Err("the disk was cut".to_owned()),
-            Err(Stop::Fault(what)) => return Err(what),
-        }
+        Self::finish(driver)?;
         for number in 0..self.requests.len() as u64 {
             let [first, again] =
                 [number, number + 1_000].map(|token| driver.acknowledged.get(&Token(token)));
@@ -155,9 +162,13 @@ impl Scenario {
             match Driver::start(disk.clone(), self.script, self.limits) {
                 Ok(driver) => break driver,
                 Err(Stop::Cut) => disk = disk.after(cut, &mut Chance::new(self.seed)),
+                Err(Stop::Drained) => return Err("it ended before it began".to_owned()),
                 Err(Stop::Fault(what)) => return Err(what),
             }
         };
+        if let Point::Drain(number) = point {
+            driver.drain_at(number);
+        }
         if let Point::Effect(number, boundary) = point {
             driver.die_at(number, boundary);
         }
@@ -169,11 +180,14 @@ impl Scenario {
                 Ok(()) if !driver.disk.is_cut() => return Ok(driver),
                 Err(Stop::Fault(what)) => return Err(what),
                 Ok(()) | Err(Stop::Cut) => report.crashes += 1,
+                Err(Stop::Drained) => report.drains += 1,
             }
             let again = later.take();
             driver = match driver.reopen(cut, again) {
                 Ok(driver) => driver,
-                Err(Stop::Cut) => return Err("the disk was cut for ever".to_owned()),
+                Err(Stop::Cut | Stop::Drained) => {
+                    return Err("the disk was cut for ever".to_owned());
+                }
                 Err(Stop::Fault(what)) => return Err(what),
             };
             if again.is_some() {
@@ -187,7 +201,7 @@ impl Scenario {
     fn power_loss_after(&self, point: Point) -> Option<u64> {
         let number = match point {
             Point::Disk(number, Cut::Kill) | Point::Effect(number, _) => number,
-            Point::Disk(_, Cut::PowerLoss) | Point::Nowhere => return None,
+            Point::Disk(_, Cut::PowerLoss) | Point::Nowhere | Point::Drain(_) => return None,
         };
         let mut chance = Chance::new(self.seed ^ number.rotate_left(32));
         number.is_multiple_of(3).then(|| 1 + chance.below(120))
@@ -211,8 +225,14 @@ impl Scenario {
         let found =
             driver.reader.runs(&Filter::default(), page).map_err(|error| error.to_string())?;
         let runs: BTreeSet<RunId> = found.rows.iter().map(|record| record.run).collect();
-        if let Some(lost) = driver.acknowledged.values().find(|run| !runs.contains(run)) {
+        let meant = |run: &RunId| driver.forgotten.contains_key(run);
+        let mut acknowledged = driver.acknowledged.values();
+        if let Some(lost) = acknowledged.find(|run| !runs.contains(run) && !meant(run)) {
             return Err(format!("{lost} was acknowledged and is gone"));
+        }
+        let mut gone = driver.forgotten.iter().filter(|(_, is_told)| **is_told);
+        if let Some((kept, _)) = gone.find(|(run, _)| runs.contains(run)) {
+            return Err(format!("{kept} was forgotten and is there"));
         }
         if driver.acknowledged.len() < self.requests.len() {
             return Err("a submit was never answered".to_owned());

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use holdfast_drive::grants::Limits;
 use holdfast_drive::input::{Ask, Child, ChildFound, Ended, Input, Program, Submit, Token, Word};
 use holdfast_drive::output::{Output, Reply};
-use holdfast_drive::turn::Drive;
+use holdfast_drive::turn::{Drive, Intake};
 use holdfast_journal::commit::{Batch, Writer};
 use holdfast_journal::database::Check;
 use holdfast_journal::filer::Filer;
@@ -18,9 +18,8 @@ use holdfast_journal::record::StoredDefinition;
 use holdfast_journal::resume::open;
 use holdfast_kernel::command::Command;
 use holdfast_kernel::definition::Definition;
-use holdfast_kernel::event::{Event, Initiator, Request};
+use holdfast_kernel::event::{Death, Event, Initiator, Request};
 use holdfast_kernel::id::{ItemIndex, Millis, RunId, StepIndex};
-use holdfast_kernel::reopen::{Selection, plan};
 use holdfast_kernel::state::OpenStage;
 use holdfast_kernel::status::Outcome;
 use holdfast_kernel::submit::child_key;
@@ -29,6 +28,7 @@ use crate::chance::{Chance, hash};
 use crate::disk::{Cut, SimulatedDisk};
 use crate::graph::{Children, Size, definition};
 use crate::occupancy::{Leaving, Occupancy, Place};
+use crate::operator::Forget;
 use crate::outside::Outside;
 use crate::script::Script;
 
@@ -37,6 +37,8 @@ use crate::script::Script;
 pub enum Stop {
     /// The disk was cut: go on with [`Driver::reopen`].
     Cut,
+    /// It was asked to end and did so in order: go on with [`Driver::reopen`].
+    Drained,
     /// Something does not hold.
     Fault(String),
 }
@@ -66,19 +68,27 @@ pub struct Driver {
     pub effects: u64,
     /// How many commits were made.
     pub commits: u64,
+    /// The runs that are to be forgotten, and whether that was acknowledged.
+    pub forgotten: BTreeMap<RunId, bool>,
     occupancy: Occupancy,
     limits: Limits,
-    script: Script,
+    pub(crate) script: Script,
     chance: Chance,
-    drive: Drive,
+    pub(crate) drive: Drive,
     writer: Writer,
     filer: Filer,
     committing: VecDeque<Batch>,
     die_at: Option<(u64, Boundary)>,
+    /// The effect after which the process is asked to end, and how many steps it has left once it was.
+    drain_at: Option<u64>,
+    draining: Option<u32>,
     /// The questions about effects that are not answered yet.
     asking: BTreeSet<(RunId, StepIndex, ItemIndex)>,
     /// The people who were asked, by run, period, step and item.
     people: BTreeSet<(RunId, u32, StepIndex, ItemIndex)>,
+    /// What is said of runs that are to be forgotten.
+    pub(crate) forgetting: BTreeMap<Token, Forget>,
+    pub(crate) next_token: u64,
 }
 
 impl Driver {
@@ -109,7 +119,7 @@ impl Driver {
             Drive::new(limits, opened.payloads, recovered.next_sequence, recovered.highest);
         for active in recovered.active {
             let program = program(&active.definition, script);
-            drive.take_over(active, program, outside.now);
+            drive.take_over(active, program, outside.clock());
         }
         let mut driver = Self {
             disk,
@@ -119,6 +129,7 @@ impl Driver {
             reader: opened.reader,
             effects: 0,
             commits: 0,
+            forgotten: BTreeMap::new(),
             occupancy: Occupancy::new(limits),
             limits,
             script,
@@ -128,10 +139,14 @@ impl Driver {
             filer: opened.filer,
             committing: VecDeque::new(),
             die_at: None,
+            drain_at: None,
+            draining: None,
             asking: BTreeSet::new(),
             people: BTreeSet::new(),
+            forgetting: BTreeMap::new(),
+            next_token: 1 << 40,
         };
-        driver.drive.start(driver.outside.now);
+        driver.drive.start(driver.outside.clock());
         Ok(driver)
     }
 
@@ -148,6 +163,8 @@ impl Driver {
             told,
             effects,
             commits,
+            forgotten,
+            draining,
             mut occupancy,
             limits,
             script,
@@ -159,7 +176,9 @@ impl Driver {
             ..
         } = self;
         // A process that dies closes nothing.
-        disk.cut();
+        if draining.is_none() {
+            disk.cut();
+        }
         drop((drive, writer, filer, reader));
         let mut disk = disk.after(cut, &mut chance);
         if let Some(later) = later {
@@ -167,6 +186,9 @@ impl Driver {
         }
         let mut next = loop {
             outside.forget(Millis(chance.below(3_000)));
+            if script.seed % 2 == 1 && chance.percent(20) {
+                outside.set_clock(&mut chance);
+            }
             let opened = Self::on(disk.clone(), outside.clone(), script, limits, chance.clone());
             match opened {
                 Err(Stop::Cut) => disk = disk.after(Cut::PowerLoss, &mut chance),
@@ -175,6 +197,7 @@ impl Driver {
         };
         (next.acknowledged, next.told) = (acknowledged, told);
         (next.effects, next.commits) = (effects, commits);
+        next.forgotten = forgotten;
         occupancy.died();
         next.occupancy = occupancy;
         Ok(next)
@@ -185,9 +208,14 @@ impl Driver {
         self.die_at = Some((effect, boundary));
     }
 
+    /// The process is asked to end after the effect with this number, counted over all processes.
+    pub fn drain_at(&mut self, effect: u64) {
+        self.drain_at = Some(effect);
+    }
+
     /// What was to end the process and has not come yet does not come.
     pub fn spare(&mut self) {
-        self.die_at = None;
+        (self.die_at, self.drain_at) = (None, None);
         self.disk.spare();
     }
 
@@ -196,7 +224,7 @@ impl Driver {
         self.outside.ask_to_end(request.run);
         self.occupancy.submitted(&request, definition.operation);
         let submit = self.submission(definition, request, token);
-        self.drive.accept(Input::Submit(Box::new(submit)), self.outside.now);
+        self.drive.accept(Input::Submit(Box::new(submit)), self.outside.clock());
     }
 
     /// Goes on until no run is active.
@@ -221,6 +249,47 @@ impl Driver {
         let ready = self.drive.take_ready();
         self.release(ready)?;
         self.ask_people();
+        self.disturb();
+        if let Some(left) = self.draining {
+            return self.drain(left);
+        }
+        self.go_on()
+    }
+
+    /// Somebody sets the clock, or says what became of an effect in doubt.
+    fn disturb(&mut self) {
+        if self.script.seed % 2 == 1 && self.chance.percent(1) {
+            self.outside.set_clock(&mut self.chance);
+        }
+        if self.chance.percent(2) {
+            self.resolve_one();
+        }
+    }
+
+    /// What is in flight has so many steps left; then it is cut short, and told as such.
+    fn drain(&mut self, left: u32) -> Result<bool, Stop> {
+        let in_flight: Vec<_> = self
+            .drive
+            .active()
+            .flat_map(|state| state.in_flight.keys().map(|attempt| (state.run(), *attempt)))
+            .collect();
+        if left > 0 && !in_flight.is_empty() {
+            self.draining = Some(left - 1);
+            return self.go_on();
+        }
+        for (run, attempt) in in_flight {
+            let event = Event::AttemptInterrupted { attempt, death: Death::Clean };
+            self.drive.accept(Input::Event { run, event }, self.outside.clock());
+        }
+        self.committing.extend(self.drive.take_batch());
+        while let Some(batch) = self.committing.pop_front() {
+            self.writer.commit(batch).map_err(|error| self.stopped(&error))?;
+        }
+        self.file()?;
+        Err(Stop::Drained)
+    }
+
+    fn go_on(&mut self) -> Result<bool, Stop> {
         if self.writer.unfiled() > 0 && self.chance.percent(20) {
             return self.file().map(|()| true);
         }
@@ -237,7 +306,7 @@ impl Driver {
             }
             self.occupancy.hears(run, &event);
             let input = input(run, event);
-            self.drive.accept(input, self.outside.now);
+            self.drive.accept(input, self.outside.clock());
             return Ok(true);
         }
         if !self.committing.is_empty() {
@@ -289,7 +358,8 @@ impl Driver {
                 } => {
                     self.acknowledged.insert(token, run);
                 }
-                Output::Reply { .. } | Output::Stale { .. } => {}
+                Output::Reply { reply, token } => self.replied(&reply, token)?,
+                Output::Stale { .. } => {}
                 Output::Ended { run, outcome } => self.ended(run, outcome)?,
                 Output::Evaluate { run, .. } => {
                     return Err(Stop::Fault(format!(
@@ -305,6 +375,9 @@ impl Driver {
     }
 
     fn ended(&mut self, run: RunId, outcome: Outcome) -> Result<(), Stop> {
+        if self.draining.is_none() && self.chance.percent(6) {
+            self.forget(run)?;
+        }
         match self.told.insert(run, outcome) {
             None => self.occupancy.ended(run).map_err(Stop::Fault),
             Some(earlier) => {
@@ -354,6 +427,11 @@ impl Driver {
             self.start_child(run, (*step, item.item), *child);
         }
         self.outside.carry_out(run, definition, command);
+        if is_effect && self.drain_at == Some(self.effects) {
+            self.drain_at = None;
+            self.draining = Some(self.chance.small(40));
+            self.drive.set_intake(Intake::Draining, self.outside.clock());
+        }
         if after { Err(Stop::Cut) } else { Ok(()) }
     }
 }
@@ -401,7 +479,7 @@ impl Driver {
             ChildFound::New(Box::new(self.submission(&definition, request, Token(u64::MAX))))
         };
         let child = Child { parent, step, item, run, found };
-        self.drive.accept(Input::Child(Box::new(child)), self.outside.now);
+        self.drive.accept(Input::Child(Box::new(child)), self.outside.clock());
     }
 
     fn submission(&self, definition: &Arc<Definition>, request: Request, token: Token) -> Submit {
@@ -410,25 +488,6 @@ impl Driver {
         let request = Request { definition: digest, ..request };
         let stored = vec![StoredDefinition { digest, text: String::new(), lowered }];
         Submit { request, stored, program: program(definition, self.script), token }
-    }
-
-    /// An operator wants an ended run to go on. Whether it does.
-    ///
-    /// # Errors
-    /// The run cannot be read.
-    pub fn retry(&mut self, run: RunId) -> Result<bool, String> {
-        let loaded = self.reader.load(run).map_err(|error| error.to_string())?;
-        let loaded = loaded.ok_or_else(|| format!("{run} is gone"))?;
-        let state = loaded.state;
-        if plan(&loaded.definition, &state, Selection::All).is_err() {
-            return Ok(false);
-        }
-        self.told.remove(&run);
-        let ended = Box::new(Ended { program: program(&loaded.definition, self.script), state });
-        let (by, token) = ("an operator".to_owned(), Token(u64::MAX));
-        let input = Input::Retry { ended, selection: Selection::All, by, token };
-        self.drive.accept(input, self.outside.now);
-        Ok(true)
     }
 
     /// How many attempts of a step may be in flight.
@@ -456,6 +515,6 @@ fn input(run: RunId, event: Event) -> Input {
     }
 }
 
-fn program(definition: &Arc<Definition>, script: Script) -> Program {
+pub(crate) fn program(definition: &Arc<Definition>, script: Script) -> Program {
     Program { definition: Arc::clone(definition), language: Arc::new(script) }
 }

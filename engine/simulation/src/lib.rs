@@ -11,6 +11,7 @@ pub mod driver;
 pub mod graph;
 pub mod host;
 pub mod occupancy;
+mod operator;
 pub mod outside;
 pub mod report;
 pub mod script;

@@ -14,7 +14,7 @@ use holdfast_kernel::payload::Payload;
 use holdfast_kernel::status::{Outcome, Reason};
 use holdfast_kernel::value::Value;
 
-use crate::chance::hash;
+use crate::chance::{Chance, hash};
 use crate::script::Script;
 use crate::world::{Fate, World};
 
@@ -26,8 +26,10 @@ const GRACE: Millis = Millis(50);
 pub struct Outside {
     /// The world with the ground truth.
     pub world: World,
-    /// Now.
+    /// Now, in the world.
     pub now: Instant,
+    /// How far the machine's clock is from that, in microseconds.
+    skew: i64,
     seed: u64,
     classes: BTreeMap<EffectKey, EffectClass>,
     queue: BTreeMap<(Instant, u64), (RunId, Event)>,
@@ -41,12 +43,28 @@ impl Outside {
         Self {
             world: World::new(seed),
             now: Instant(1_700_000_000_000_000),
+            skew: 0,
             seed,
             classes: BTreeMap::new(),
             queue: BTreeMap::new(),
             timers: BTreeMap::new(),
             scheduled: 0,
         }
+    }
+
+    /// What the machine's clock says.
+    pub const fn clock(&self) -> Instant {
+        Instant(self.now.0.saturating_add(self.skew))
+    }
+
+    /// Somebody sets the machine's clock: right again, or up to two hours back or forward.
+    pub fn set_clock(&mut self, chance: &mut Chance) {
+        let hours = i64::try_from(chance.below(7_200_000_000)).unwrap_or(0);
+        self.skew = match chance.below(4) {
+            0 => hours,
+            1 => -hours,
+            _ => 0,
+        };
     }
 
     /// The next thing that happens, with the clock moved there; none if nothing is on its way.

@@ -16,6 +16,10 @@ pub struct Report {
     pub points: u64,
     /// Processes that died.
     pub crashes: u64,
+    /// Processes that ended in order with runs that go on.
+    pub drains: u64,
+    /// Runs that were forgotten.
+    pub forgotten: u64,
     /// Effects that were tried.
     pub effects: u64,
     /// Commits.
@@ -34,6 +38,7 @@ impl Report {
         self.effects += driver.effects;
         self.commits += driver.commits;
         self.probes += driver.outside.world.probes();
+        self.forgotten += driver.forgotten.values().filter(|is_told| **is_told).count() as u64;
         for (fate, count) in driver.outside.world.fates() {
             *self.fates.entry(*fate).or_default() += count;
         }
@@ -46,6 +51,8 @@ impl Report {
         self.rehearsals += other.rehearsals;
         self.points += other.points;
         self.crashes += other.crashes;
+        self.drains += other.drains;
+        self.forgotten += other.forgotten;
         self.effects += other.effects;
         self.commits += other.commits;
         self.probes += other.probes;
@@ -59,8 +66,15 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} rehearsals, {} crash points, {} crashes, {} commits, {} effects tried, {} probes",
-            self.rehearsals, self.points, self.crashes, self.commits, self.effects, self.probes
+            "{} rehearsals, {} crash points, {} crashes, {} drains, {} commits, {} effects tried, {} probes, {} runs forgotten",
+            self.rehearsals,
+            self.points,
+            self.crashes,
+            self.drains,
+            self.commits,
+            self.effects,
+            self.probes,
+            self.forgotten
         )
     }
 }

@@ -114,6 +114,12 @@ pub(crate) enum Command {
                             holdfast believes what you say."
     )]
     Resolve(Resolve),
+    /// Say what runs and what it waits for, whose word is needed, and how old the last good sets are.
+    #[command(after_help = "Example:\n  holdfast status")]
+    Status,
+    /// List the targets of the configuration.
+    #[command(after_help = "Example:\n  holdfast targets")]
+    Targets,
     /// List runs, the latest first.
     #[command(after_help = "Example:\n  holdfast runs --status failed --limit 5")]
     Runs(Runs),

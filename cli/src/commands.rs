@@ -26,7 +26,9 @@ mod set;
 mod sets;
 mod show;
 pub(crate) mod state;
+mod status;
 mod submit;
+mod targets;
 mod unknown;
 mod validate;
 mod waits;
@@ -67,6 +69,8 @@ pub(crate) fn perform(arguments: Arguments, output: Output) -> Result<ExitCode, 
         Command::Reject(reject) => answer::reject(&reject, &settings()?, output),
         Command::Watch(run) => watch::perform(&run, &settings()?, output),
         Command::Resolve(resolve) => resolve::perform(&resolve, &settings()?, output),
+        Command::Status => status::perform(&settings()?, output),
+        Command::Targets => targets::perform(&settings()?, output),
         Command::Runs(runs) => runs::perform(&runs, &settings()?, output),
         Command::Show(show) => show::perform(&show, &settings()?, output),
         Command::Logs(logs) => logs::perform(&logs, &settings()?, output),

@@ -6,7 +6,7 @@ use crate::arguments::Arguments;
 use crate::error::Error;
 
 /// The commands that are meant and not there yet.
-const NOT_YET: [&str; 16] = [
+const NOT_YET: [&str; 14] = [
     "config",
     "coverage",
     "crashtest",
@@ -18,8 +18,6 @@ const NOT_YET: [&str; 16] = [
     "prune",
     "schedules",
     "serve",
-    "status",
-    "targets",
     "test",
     "ticks",
     "unpause",

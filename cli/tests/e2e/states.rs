@@ -119,3 +119,50 @@ fn runs_are_forgotten_when_asked_and_when_the_configuration_says_so() {
     home.holdfast(&["approve", &runs(&home)[0].0]).with_code(0);
     owner.end().with_code(0);
 }
+
+#[test]
+fn the_status_names_whose_word_is_needed_with_the_command_that_gives_it() {
+    let home = former("running");
+    home.write(
+        "wait.yaml",
+        "holdfast: 1\nname: wait\noperation: maintenance\nsteps:\n  - id: ask\n    uses: approval\n    with: { text: Go on?, allow_self: true }\n",
+    );
+    let mut owner = home.start(&["run", "wait.yaml"]);
+    owner.wait_for_talk("to answer");
+    let said = home.holdfast(&["status"]).with_code(0);
+    assert!(said.out.starts_with("A process drives the runs"), "{said:#?}");
+    assert!(said.out.contains("waits for the word of a person at ask"), "{said:#?}");
+    assert!(said.out.contains("Go on?"), "{said:#?}");
+    let status = home.holdfast(&["status", "--output", "json"]).with_code(0).json();
+    let needs = status["needs"].as_array().expect("it is a list");
+    let command = |what: &str| {
+        let need =
+            needs.iter().find(|need| need["what"].as_str().is_some_and(|of| of.contains(what)));
+        need.unwrap_or_else(|| panic!("{status:#}"))["command"].as_str().expect("text").to_owned()
+    };
+    let answer = command("Go on?");
+    let words: Vec<&str> = answer.split(' ').skip(1).collect();
+    home.holdfast(&words).with_code(0);
+    owner.end().with_code(0);
+    // Whoever waited for nobody is told what only a person can say, also when nothing runs.
+    home.holdfast(&["resume"]).with_code(0);
+    let said = home.holdfast(&["status"]).with_code(0);
+    assert!(said.out.starts_with("No run is unfinished."), "{said:#?}");
+    let line = said.out.lines().find(|line| line.contains("holdfast resolve")).expect("in doubt");
+    assert!(line.ends_with("once done|not_done"), "{said:#?}");
+}
+
+#[test]
+fn targets_are_listed_and_one_that_cannot_be_used_is_said() {
+    let home = Home::new();
+    home.write(
+        "holdfast.yaml",
+        "holdfast_config: 1\ntargets:\n  here: { kind: files, root: ., labels: { team: a } }\n  gone: { kind: files, root: ./gone }\n",
+    );
+    let said = home.holdfast(&["targets"]).with_code(1);
+    assert!(
+        said.out.lines().any(|line| line.starts_with("here") && line.ends_with("team=a")),
+        "{said:#?}"
+    );
+    assert!(said.out.lines().any(|line| line.starts_with("gone")), "{said:#?}");
+}

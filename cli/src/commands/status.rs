@@ -1,0 +1,262 @@
+//! `status`: what runs and what it waits for, whose word is needed, how old the last good set of each target is.
+
+use std::process::ExitCode;
+
+use holdfast_journal::disk::Disk as _;
+use holdfast_journal::disk::local::Local;
+use holdfast_journal::query::{Filter, Paged};
+use holdfast_journal::record::RunRecord;
+use holdfast_kernel::id::{Instant, Millis, RunId};
+use holdfast_kernel::state::OpenStage;
+use holdfast_kernel::status::RunStatus;
+use holdfast_repository::backup_set::{BackupSet, Completeness};
+use holdfast_runtime::clock;
+use holdfast_service::wire::ask::{Ask, LoadedRun};
+use serde::Serialize;
+
+use crate::access::Access;
+use crate::commands::answer::awaiting;
+use crate::commands::place::key_of;
+use crate::commands::{sets, waits};
+use crate::compose::{Parts, parts};
+use crate::error::Error;
+use crate::output::Output;
+use crate::settings::Settings;
+use crate::time;
+
+/// How many runs of each sort are looked at.
+const MANY: usize = 1_000;
+
+#[derive(Serialize)]
+struct Status {
+    /// Whether a process drives the runs.
+    driven: bool,
+    active: Vec<Active>,
+    needs: Vec<Need>,
+    targets: Vec<Target>,
+    /// Bytes that are free on the disk with the state.
+    free_bytes: Option<u64>,
+}
+
+/// A run that has not ended.
+#[derive(Serialize)]
+struct Active {
+    run: String,
+    workflow: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_for: Option<String>,
+}
+
+/// Something that only a person can say.
+#[derive(Serialize)]
+struct Need {
+    run: String,
+    what: String,
+    /// The command that answers.
+    command: String,
+}
+
+/// A target of the configuration.
+#[derive(Serialize)]
+struct Target {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_complete: Option<Set>,
+}
+
+#[derive(Serialize)]
+struct Set {
+    backup_set: String,
+    sealed_at: String,
+    age_seconds: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified: Option<String>,
+    #[serde(skip)]
+    sealed: Instant,
+}
+
+/// Says how things stand.
+///
+/// # Errors
+/// The state cannot be used.
+pub(crate) fn perform(settings: &Settings, output: Output) -> Result<ExitCode, Error> {
+    let parts = parts(settings, output);
+    let access = Access::open(settings, &parts)?;
+    let now = clock::now();
+    let (active, mut needs) = active(&access)?;
+    needs.extend(in_doubt(&access)?);
+    let status = Status {
+        driven: access.is_driven(),
+        active,
+        needs,
+        targets: targets(settings, &parts, &access, now, output)?,
+        free_bytes: Local::new(&settings.state)
+            .ok()
+            .and_then(|disk| disk.files().free_space().ok()),
+    };
+    if output.is_json() {
+        output.json(&status)?;
+    } else {
+        tell(&status, now, output);
+    }
+    access.tell_unfinished(output);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn runs(access: &Access, statuses: &[RunStatus]) -> Result<Vec<RunRecord>, Error> {
+    let filter = Filter { statuses: statuses.to_vec(), ..Filter::default() };
+    let page: Paged<RunRecord, RunId> =
+        access.ask(Ask::Runs { filter, after: None, limit: MANY })?;
+    Ok(page.rows)
+}
+
+/// The runs that go on, and what they ask people.
+fn active(access: &Access) -> Result<(Vec<Active>, Vec<Need>), Error> {
+    let (mut active, mut needs) = (Vec::new(), Vec::new());
+    for record in runs(access, &[RunStatus::Queued, RunStatus::Running])? {
+        let loaded = access.load(record.run)?;
+        needs.extend(questions(access, &loaded)?);
+        active.push(Active {
+            run: record.run.to_string(),
+            workflow: record.workflow.clone(),
+            target: record.target.as_ref().map(|target| target.name.clone()),
+            status: record.status.word(),
+            waits_for: waits::why(access, &record, &loaded)?,
+        });
+    }
+    Ok((active, needs))
+}
+
+fn questions(access: &Access, loaded: &LoadedRun) -> Result<Vec<Need>, Error> {
+    let run = loaded.state.run();
+    let mut needs = Vec::new();
+    for (index, item) in awaiting(loaded) {
+        let id = loaded.definition.step(index).map_or("", |step| step.id.as_str());
+        let key = key_of(access, loaded, (index, item))?;
+        let open = loaded.state.step(index).and_then(|step| step.items.open.get(&item));
+        let Some(OpenStage::Awaiting { ask, until }) = open.map(|open| &open.stage) else {
+            continue;
+        };
+        let question = if ask.text.is_empty() { "an approval" } else { ask.text.as_str() };
+        let (by, until) = (ask.by.join(", "), time::local(*until));
+        let key = key.map(|key| format!(" {key}")).unwrap_or_default();
+        needs.push(Need {
+            run: run.to_string(),
+            what: format!("{id} asks {by} until {until}: {question}"),
+            command: format!("holdfast approve {run} {id}{key}"),
+        });
+    }
+    Ok(needs)
+}
+
+/// The ended runs with items of which nobody knows whether they happened.
+fn in_doubt(access: &Access) -> Result<Vec<Need>, Error> {
+    let mut needs = Vec::new();
+    for record in runs(access, &[RunStatus::Failed, RunStatus::Partial])? {
+        if record.counts.unknown == 0 {
+            continue;
+        }
+        let loaded = access.load(record.run)?;
+        let run = record.run;
+        let steps = loaded.definition.steps.iter().zip(&loaded.state.steps);
+        for (step, _) in steps.filter(|(_, state)| state.items.counts.unknown > 0) {
+            let item = if step.for_each.is_some() { " ITEM" } else { "" };
+            needs.push(Need {
+                run: run.to_string(),
+                what: format!("{} of {}: whether it happened is unknown", step.id, record.workflow),
+                command: format!("holdfast resolve {run} {}{item} done|not_done", step.id),
+            });
+        }
+    }
+    Ok(needs)
+}
+
+/// The newest complete set of each target of the configuration, in the repositories that can be read.
+fn targets(
+    settings: &Settings,
+    parts: &Parts,
+    access: &Access,
+    now: Instant,
+    output: Output,
+) -> Result<Vec<Target>, Error> {
+    let configuration = &settings.configuration;
+    if configuration.targets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let named: Vec<Option<&str>> = match configuration.repositories.len() {
+        0 | 1 => vec![None],
+        _ => configuration.repositories.keys().map(|name| Some(name.as_str())).collect(),
+    };
+    let mut complete: Vec<BackupSet> = Vec::new();
+    for name in named {
+        match sets::all(&parts.repositories.named(name)) {
+            Ok(found) => complete.extend(found),
+            Err(error) => output.talk(error.to_string()),
+        }
+    }
+    complete.retain(|set| set.completeness == Completeness::Complete);
+    let newest = |name: &String| {
+        let of_target = complete.iter().filter(|set| set.target == *name);
+        of_target.max_by_key(|set| set.sealed_at)
+    };
+    let mut targets = Vec::new();
+    for name in configuration.targets.keys() {
+        let last_complete = newest(name).map(|set| shown(set, access, now)).transpose()?;
+        targets.push(Target { name: name.clone(), last_complete });
+    }
+    Ok(targets)
+}
+
+fn shown(set: &BackupSet, access: &Access, now: Instant) -> Result<Set, Error> {
+    let id = set.id.to_string();
+    let verified = sets::verifications(Some(access), &id)?;
+    let verified = verified.last().map(|found| match found.damaged {
+        0 => "clean".to_owned(),
+        damaged => format!("{damaged} damaged"),
+    });
+    let Millis(age) = now.since(set.sealed_at);
+    Ok(Set {
+        backup_set: id,
+        sealed_at: time::utc(set.sealed_at),
+        age_seconds: age / 1_000,
+        verified,
+        sealed: set.sealed_at,
+    })
+}
+
+fn tell(status: &Status, now: Instant, output: Output) {
+    output.line(match (status.driven, status.active.len()) {
+        (true, _) => "A process drives the runs of this state directory.".to_owned(),
+        (false, 0) => "No run is unfinished.".to_owned(),
+        (false, _) => {
+            "Nobody drives the runs of this state directory: `holdfast resume`.".to_owned()
+        }
+    });
+    for active in &status.active {
+        let target = active.target.as_deref().unwrap_or("-");
+        output.line(format!("{}  {:<7}  {}  {target}", active.run, active.status, active.workflow));
+        if let Some(waits) = &active.waits_for {
+            output.line(format!("    waits for {waits}"));
+        }
+    }
+    for need in &status.needs {
+        output.line(format!("{}\n    {}\n    {}", need.run, need.what, need.command));
+    }
+    for target in &status.targets {
+        let told = target.last_complete.as_ref().map_or_else(
+            || "no complete backup set".to_owned(),
+            |set| {
+                let verified = set.verified.as_deref().unwrap_or("not verified here");
+                let age = time::length(now.since(set.sealed));
+                format!("{}  {} old, {verified}", set.backup_set, age)
+            },
+        );
+        output.line(format!("{:<20}  {told}", target.name));
+    }
+    if let Some(free) = status.free_bytes {
+        output.line(format!("{} are free on the disk with the state.", time::bytes(free)));
+    }
+}

@@ -32,11 +32,13 @@ pub(crate) struct LocalWorkflows {
     actions: Actions,
     /// The workflows that led here, the outermost first.
     way: Vec<String>,
+    /// The repository of those that name none.
+    repository: Option<String>,
 }
 
 impl LocalWorkflows {
     pub(crate) const fn new(folder: PathBuf, actions: Actions) -> Self {
-        Self { folder, actions, way: Vec::new() }
+        Self { folder, actions, way: Vec::new(), repository: None }
     }
 
     fn source(&self, name: &str) -> Result<Source, ChildRefusal> {
@@ -64,7 +66,12 @@ impl LocalWorkflows {
 }
 
 impl Workflows for LocalWorkflows {
-    fn child(&self, name: &str) -> Result<Arc<ChildWorkflow>, ChildRefusal> {
+    fn child(
+        &self,
+        name: &str,
+        repository: Option<&str>,
+    ) -> Result<Arc<ChildWorkflow>, ChildRefusal> {
+        let repository = repository.map(str::to_owned).or_else(|| self.repository.clone());
         let mut way = self.way.clone();
         way.push(name.to_owned());
         if self.way.iter().any(|of| of == name) {
@@ -74,14 +81,14 @@ impl Workflows for LocalWorkflows {
             return Err(ChildRefusal::TooDeep);
         }
         let source = self.source(name)?;
-        let inner = Arc::new(Self { way, ..self.clone() });
+        let inner = Arc::new(Self { way, repository: repository.clone(), ..self.clone() });
         let actions = self.actions.clone().with_workflows(inner);
         let checked = check(&source, &actions).map_err(|found| {
             let first = found.into_iter().next();
             let told = first.map(|found| format!("{} ({})", found.message, source.name()));
             ChildRefusal::Invalid(told.unwrap_or_default())
         })?;
-        child(checked, &source).map(Arc::new)
+        child(checked, &source, repository).map(Arc::new)
     }
 
     fn names(&self) -> Vec<String> {
@@ -92,8 +99,13 @@ impl Workflows for LocalWorkflows {
     }
 }
 
-fn child(checked: Checked, source: &Source) -> Result<ChildWorkflow, ChildRefusal> {
-    let Checked { definition, declarations, children, warnings: _ } = checked;
+fn child(
+    checked: Checked,
+    source: &Source,
+    repository: Option<String>,
+) -> Result<ChildWorkflow, ChildRefusal> {
+    let Checked { mut definition, declarations, children, warnings: _ } = checked;
+    definition.repository = definition.repository.or(repository);
     let lowered = serde_json::to_string(&definition)
         .map_err(|error| ChildRefusal::Invalid(error.to_string()))?;
     let digest = Definition::digest_of(lowered.as_bytes());

@@ -12,9 +12,11 @@ use holdfast_journal::database::Check;
 use holdfast_journal::disk::Disk;
 use holdfast_journal::disk::local::Local;
 use holdfast_journal::fault::FileFault;
+use holdfast_journal::query::{ReadError, Reader};
 use holdfast_journal::resume::{OpenError, Opened, open};
 use holdfast_journal::sealing::KeySource;
 use holdfast_kernel::id::{Millis, RunId};
+use holdfast_language::configuration::TargetKind;
 use holdfast_language::{Actions, Program};
 use holdfast_runtime::attempt::CANCEL_GRACE;
 use holdfast_runtime::executor::{Compile, Executor, Setup};
@@ -56,6 +58,7 @@ pub(crate) fn parts(settings: &Settings, output: Output) -> Parts {
     let policy = Policy {
         commands: settings.allowed(),
         exports: settings.configuration.allow.exports.iter().map(PathBuf::from).collect(),
+        never: never_exported(settings),
         keep: settings.keep_rules(),
     };
     let targets = Arc::new(LocalTargets::new(settings));
@@ -68,6 +71,14 @@ pub(crate) fn parts(settings: &Settings, output: Output) -> Parts {
     let workflows = LocalWorkflows::new(settings.base.join("workflows"), plain.clone());
     let actions = plain.with_workflows(Arc::new(workflows));
     Parts { registry, actions, targets, repositories }
+}
+
+/// Where nothing is exported to: what we keep for ourselves, and the targets.
+fn never_exported(settings: &Settings) -> Vec<PathBuf> {
+    let targets = settings.configuration.targets.values().map(|target| match &target.kind {
+        TargetKind::Files(files) => PathBuf::from(&files.root),
+    });
+    settings.kept_for_ourselves().into_iter().chain(targets).collect()
 }
 
 /// A state directory that is open and locked.
@@ -152,13 +163,21 @@ fn unusable(path: &Path, error: &OpenError) -> Error {
         .hint(error.remedy())
 }
 
-/// What the bodies of runs are sealed with: a key that only who can open the repository can make.
-fn body_key(parts: &Parts) -> KeySource {
+/// What the bodies of a run are sealed with: a key that only who can open its repository can make.
+fn body_key(parts: &Parts, reader: Reader) -> KeySource {
     let repositories = Arc::clone(&parts.repositories);
-    Arc::new(move || {
-        let repository = repositories.named(None).get().map_err(|failure| failure.message)?;
-        Ok(repository.derived_key("bodies"))
+    Arc::new(move |run| {
+        let repository = repository_of(run, &reader).map_err(|error| error.to_string())?;
+        let repository = repositories.named(repository.as_deref()).get();
+        Ok(repository.map_err(|failure| failure.message)?.derived_key("bodies"))
     })
+}
+
+/// The repository that a run's workflow names.
+fn repository_of(run: RunId, reader: &Reader) -> Result<Option<String>, ReadError> {
+    let Some(record) = reader.run(run)? else { return Ok(None) };
+    let stored = reader.definition(record.definition)?;
+    Ok(stored.and_then(|stored| stored.definition()?.repository))
 }
 
 /// The language for definitions of this program's actions. One that cannot be read back answers every question
@@ -188,7 +207,7 @@ pub(crate) struct Engine {
 pub(crate) fn engine(state: State, settings: &Settings, parts: &Parts) -> Engine {
     let State { lock, opened, disk, roles } = state;
     let reader = opened.reader.clone();
-    opened.bodies.seal_with(body_key(parts));
+    opened.bodies.seal_with(body_key(parts, opened.reader.clone()));
     let active = opened.recovered.active.iter().map(|active| active.run).collect();
     let logs = Logs::new(Arc::clone(&disk));
     let bodies = Arc::clone(&opened.bodies);
@@ -234,7 +253,7 @@ pub(crate) fn try_undriven(settings: &Settings, parts: &Parts) -> Result<Tried, 
         Opening::Owned(error) => return Ok(Tried::Owned(error)),
     };
     let unfinished = opened.recovered.active.len();
-    opened.bodies.seal_with(body_key(parts));
+    opened.bodies.seal_with(body_key(parts, opened.reader.clone()));
     let compile = compile(&parts.actions);
     let offline = Offline::new(opened, Arc::clone(&compile));
     let (reader, bodies) = (offline.reader.clone(), Arc::clone(&offline.bodies));

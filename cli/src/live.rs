@@ -15,6 +15,7 @@ use holdfast_kernel::status::Counts;
 use holdfast_service::wire::news::Told;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::output::clean;
 use crate::progress::{Far, rate};
 use crate::watch::words;
 
@@ -221,7 +222,8 @@ fn failure_of(line: &str) -> Option<String> {
     let said = said.strip_prefix("failed: ").or_else(|| said.strip_prefix("lost: "))?;
     let first = said.lines().next().unwrap_or_default();
     let told = format!("  {who}: {first}");
-    Some(told.chars().take(COLUMNS).collect())
+    // What a program says is not to steer the terminal.
+    Some(clean(&told).chars().take(COLUMNS).collect())
 }
 
 #[cfg(test)]
@@ -244,6 +246,7 @@ mod tests {
         check("17 each[a]#3 failed: one\nmore", Some("  each[a]#3: one"));
         check("17 each#3 lost: timeout: it did not end", Some("  each#3: timeout: it did not end"));
         check("17 each#3 all is well", None);
+        check("17 each#3 failed: \u{1b}[2Jgone", Some("  each#3: \\u{1b}[2Jgone"));
         check("17 each#3", None);
         check("", None);
     }

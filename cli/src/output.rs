@@ -103,7 +103,7 @@ fn is_plain_terminal() -> bool {
 
 /// Text from elsewhere may not steer the terminal: control characters and marks that turn the direction of
 /// writing are shown as what they are.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let is_bad = |character: char| {
         (character.is_control() && character != '\n' && character != '\t')
             || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -37,7 +37,8 @@ pub(crate) fn perform(
     let run = access.find(&rerun.run)?;
     let record = access.record(run)?;
     let (stored, definition) = if rerun.latest {
-        latest(&record.workflow, settings, &parts, output)?
+        let repository = pinned(&access, record.definition).ok().and_then(|of| of.repository);
+        latest(&record.workflow, repository.as_deref(), settings, (&parts, output))?
     } else {
         (Vec::new(), pinned(&access, record.definition)?)
     };
@@ -68,11 +69,15 @@ fn declared(access: &Access, definition: &Definition, digest: Digest) -> Option<
 /// The workflow's file as it is now.
 fn latest(
     name: &str,
+    repository: Option<&str>,
     settings: &Settings,
-    parts: &Parts,
-    output: Output,
+    (parts, output): (&Parts, Output),
 ) -> Result<(Vec<StoredDefinition>, Definition), Error> {
-    let workflow = find::workflow(name, settings, parts, output)?;
+    let mut workflow = find::workflow(name, settings, parts, output)?;
+    // The repository of the earlier run, unless the file names one by now.
+    if let (Some(repository), None) = (repository, &workflow.checked.definition.repository) {
+        workflow = find::in_repository(workflow, repository, parts)?;
+    }
     let definition = workflow.checked.definition;
     let lowered = serde_json::to_string(&definition)
         .map_err(|error| Error::internal(format!("The workflow cannot be stored: {error}.")))?;

@@ -1,6 +1,5 @@
 //! `state`: everything that the state directory keeps, as JSON; and letting it forget what is old.
 
-use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,6 +21,9 @@ use crate::error::Error;
 use crate::output::{Output, counted};
 use crate::settings::Settings;
 use crate::time;
+
+/// How many runs a dry run looks at.
+const SHOWN: usize = 10_000;
 
 /// How many runs one record lets go of at most.
 const AT_ONCE: usize = 500;
@@ -59,17 +61,20 @@ fn export(access: &Access, to: Option<&Path>, output: Output) -> Result<ExitCode
     };
     let place = path.display().to_string();
     let failed = |error: std::io::Error| failed(&place, &error);
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".part");
-    let mut out = BufWriter::new(File::create(&beside).map_err(failed)?);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    // For its owner alone, like the state.
+    let beside =
+        tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(failed)?;
+    let mut out = BufWriter::new(beside.as_file());
     let mut rows = 0;
     each(access, |line| {
         rows += 1;
         out.write_all(line).map_err(failed)
     })?;
     out.flush().map_err(failed)?;
-    out.get_ref().sync_all().map_err(failed)?;
-    std::fs::rename(&beside, path).map_err(failed)?;
+    drop(out);
+    beside.as_file().sync_all().map_err(failed)?;
+    beside.persist(path).map_err(|error| failed(error.error))?;
     output.talk(format!("{} are in {place}.", counted(rows, "row")));
     Ok(ExitCode::SUCCESS)
 }
@@ -128,7 +133,7 @@ fn prune(
     let now = clock::now();
     let mut runs = 0;
     loop {
-        let found = forgettable(access, kept, now, if dry_run { usize::MAX } else { AT_ONCE })?;
+        let found = forgettable(access, kept, now, if dry_run { SHOWN } else { AT_ONCE })?;
         if output.is_json() && dry_run {
             let ids: Vec<String> = found.iter().map(|run| run.run.to_string()).collect();
             output.json(&ids)?;
@@ -158,7 +163,13 @@ fn prune(
 pub(super) fn due(access: &Access, kept: Kept) -> Result<Option<Forgotten>, Error> {
     let now = clock::now();
     let runs = forgettable(access, kept, now, AT_ONCE)?.iter().map(|record| record.run).collect();
-    let forgotten = Forgotten { runs, notifications_before: before(kept.notifications, now) };
+    let mut notifications_before = before(kept.notifications, now);
+    if let Some(before) = notifications_before
+        && !access.ask::<bool>(Ask::OldNotifications { before })?
+    {
+        notifications_before = None;
+    }
+    let forgotten = Forgotten { runs, notifications_before };
     Ok(Some(forgotten).filter(|forgotten| !forgotten.is_empty()))
 }
 

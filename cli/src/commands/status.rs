@@ -69,7 +69,7 @@ struct Target {
 
 #[derive(Serialize)]
 struct Set {
-    backup_set: String,
+    id: String,
     sealed_at: String,
     age_seconds: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -219,7 +219,7 @@ fn shown(set: &BackupSet, access: &Access, now: Instant) -> Result<Set, Error> {
     });
     let Millis(age) = now.since(set.sealed_at);
     Ok(Set {
-        backup_set: id,
+        id,
         sealed_at: time::utc(set.sealed_at),
         age_seconds: age / 1_000,
         verified,
@@ -251,7 +251,7 @@ fn tell(status: &Status, now: Instant, output: Output) {
             |set| {
                 let verified = set.verified.as_deref().unwrap_or("not verified here");
                 let age = time::length(now.since(set.sealed));
-                format!("{}  {} old, {verified}", set.backup_set, age)
+                format!("{}  {} old, {verified}", set.id, age)
             },
         );
         output.line(format!("{:<20}  {told}", target.name));

@@ -91,12 +91,18 @@ fn a_workflow_works_with_the_repository_that_it_names() {
     restore.with_code(0);
     assert_eq!(home.read("documents/a"), "first\n");
 
+    // What runs as a child works with its parent's.
+    let nightly = ["run", "files/nightly", "--input", "target=documents", "--repository", "second"];
+    home.holdfast(&nightly).with_code(0);
+    assert_eq!(sets(&home, &[]).len(), 0);
+    assert_eq!(sets(&home, &["--repository", "second"]).len(), 2, "a plan keeps the older one");
+
     // A file that names one itself is not overruled.
     home.write(
         "workflows/own.yaml",
         "holdfast: 1\nname: own\noperation: maintenance\nrepository: second\nsteps:\n  - id: prune\n    uses: backup_set.prune\n    with: { dry_run: true }\noutputs: { kept: \"{{ steps.prune.output.kept }}\" }\n",
     );
-    assert_eq!(output(&home.holdfast(&["run", "own"]).with_code(0), "kept"), "1");
+    assert_eq!(output(&home.holdfast(&["run", "own"]).with_code(0), "kept"), "2");
     let refused = home.holdfast(&["run", "own", "--repository", "default"]).with_code(2);
     assert!(refused.talk.contains("names a repository of its own, `second`"), "{refused:#?}");
 }
@@ -210,6 +216,14 @@ fn a_set_is_compared_exported_as_a_mirror_and_attested_by_steps() {
     assert!(shown.out.contains("restore_drill by run_"), "{shown:#?}");
     assert_eq!(outputs(&office().with_code(0)), ["1", "2", "2", "0", "0"]);
 
+    // A folder that is no export of ours loses nothing.
+    fs::create_dir(home.path("exports/mine")).expect("a folder is made");
+    home.write("exports/mine/precious", "stays\n");
+    let other = format!("to={}", home.path("exports/mine").display());
+    let refused = home.holdfast(&["run", "office", "--input", &other]).with_code(1);
+    assert!(refused.talk.contains("is no export of a backup set"), "{refused:#?}");
+    assert_eq!(home.read("exports/mine/precious"), "stays\n");
+
     // Nowhere but beneath the folders that the configuration lists.
     let outside = format!("to={}", home.path("elsewhere").display());
     let refused = home.holdfast(&["run", "office", "--input", &outside]).with_code(1);
@@ -234,4 +248,38 @@ fn a_preview_of_one_target_may_start_from_a_set_of_another() {
         without.talk.contains("no complete backup set of the target `letters`"),
         "{without:#?}"
     );
+}
+
+#[test]
+fn an_export_keeps_what_is_there_until_it_has_something_whole_for_its_place() {
+    let home = home();
+    home.write("workflows/office.yaml", STEPS);
+    let noise = (0..20_000_u32).map(|number| format!("{:x}", number.wrapping_mul(2_654_435_761)));
+    let long = noise.collect::<String>();
+    home.write("documents/long", &long);
+    home.holdfast(&["run", "files/backup", "--input", "target=documents"]).with_code(0);
+    let to = format!("to={}", home.path("exports/documents").display());
+    home.holdfast(&["run", "office", "--input", &to]).with_code(0);
+    damage_new_packs(&home);
+    home.write("exports/documents/files/long", "an older version");
+    let damaged = home.holdfast(&["run", "office", "--input", &to]).with_code(3);
+    assert_eq!(home.read("exports/documents/files/long"), "an older version", "{damaged:#?}");
+    assert_eq!(home.read("exports/documents/files/a"), "first\n");
+}
+
+#[test]
+fn a_set_is_of_one_target() {
+    let home = home();
+    let workflow = |seal: &str| {
+        format!(
+            "holdfast: 1\nname: mixed\noperation: backup\ninputs: {{ target: {{ type: target, required: true }} }}\ntarget: \"{{{{ inputs.target }}}}\"\nsteps:\n  - id: list\n    uses: inventory\n    with: {{ target: documents }}\n  - id: capture\n    for_each: \"{{{{ steps.list.output.items }}}}\"\n    uses: capture\n    with: {{ target: documents }}\n  - id: seal\n    uses: backup_set.seal\n{seal}"
+        )
+    };
+    home.write("workflows/mixed.yaml", &workflow(""));
+    let refused = home.holdfast(&["run", "mixed", "--input", "target=letters"]).with_code(1);
+    assert!(refused.talk.contains("what was captured is of files:"), "{refused:#?}");
+    assert_eq!(sets(&home, &[]).len(), 0);
+    home.write("workflows/mixed.yaml", &workflow("    with: { target: documents }\n"));
+    home.holdfast(&["run", "mixed", "--input", "target=letters"]).with_code(0);
+    assert_eq!(sets(&home, &[])[0]["target"], "documents");
 }

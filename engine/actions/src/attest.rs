@@ -71,7 +71,8 @@ impl Action for Attest {
         attempt.blocking(move || repository.set(&id).map(drop)).await?;
         let at = attempt.facts().started_at;
         let run = attempt.facts().run;
-        let attestation = Attestation { backup_set, run, at, used_as, text: said };
+        let id = format!("{:016x}", input.effect_key.0.leading());
+        let attestation = Attestation { id, backup_set, run, at, used_as, text: said };
         attempt.records().keep(Keep::Attestation(attestation)).await?;
         Ok(Output::whole(Value::from([("at", Value::Text(written(at)))])))
     }

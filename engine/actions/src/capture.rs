@@ -134,13 +134,15 @@ impl Action for Capture {
         let entries = item.get("entries").and_then(Value::as_integer).unwrap_or(0);
         attempt.progress(Progress::Total(u64::try_from(entries).unwrap_or(0)));
         let source = Arc::new(Counted { source, attempt: attempt.clone() });
-        let unit = self.tree(attempt, input, (source, target.bounds(), reference.name)).await?;
+        let name = reference.name.clone();
+        let unit = self.tree(attempt, input, (source, target.bounds(), name)).await?;
         let value = Value::from([
             ("key", Value::Text(key)),
             ("bytes", Value::from(unit.counts.bytes)),
             ("sha256", Value::None),
             ("left_out", left_out(attempt, &unit.left_out, &[])),
         ]);
+        let value = crate::target::marked(value, attempt, &reference);
         let is_whole = unit.left_out.is_empty();
         Ok(if is_whole { Output::whole(value) } else { Output::partial(value) })
     }

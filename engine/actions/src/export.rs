@@ -39,7 +39,7 @@ static SPEC: ActionSpec = ActionSpec {
         Field::optional(
             "mirror",
             Shape::Boolean,
-            "Whether what the set does not have is removed from the folder; false unless given.",
+            "Whether what the set does not have is removed from the folder, which must be an earlier export or empty; false unless given.",
         ),
         Field::optional(
             "paths",
@@ -59,7 +59,7 @@ static SPEC: ActionSpec = ActionSpec {
     ],
     summary: "Writes a backup set as files of this machine.",
     remarks: "Files that are there are replaced. What could not be written whole is in the log, and makes the step partial. \
-              `mirror` and the JSON form are for whole sets.",
+              `mirror` and the JSON form are for whole sets; a partial set is no mirror.",
     example: "- id: open\n  uses: backup_set.open\n- id: export\n  uses: backup_set.export\n  with: { backup_set: \"{{ steps.open.output.backup_set }}\", to: /srv/exports/documents, mirror: true }\n",
 };
 
@@ -67,6 +67,8 @@ static SPEC: ActionSpec = ActionSpec {
 pub struct Export {
     repositories: Arc<Repositories>,
     roots: Vec<PathBuf>,
+    /// Where nothing is exported: the state, the repositories, the targets.
+    never: Vec<PathBuf>,
 }
 
 /// What is to be exported, and how.
@@ -79,9 +81,9 @@ struct Wanted {
 }
 
 impl Export {
-    /// Of sets in these repositories, to places beneath these folders.
-    pub fn new(repositories: Arc<Repositories>, roots: Vec<PathBuf>) -> Self {
-        Self { repositories, roots }
+    /// Of sets in these repositories, to places beneath the folders of `roots` that have nothing to do with `never`.
+    pub fn new(repositories: Arc<Repositories>, roots: Vec<PathBuf>, never: Vec<PathBuf>) -> Self {
+        Self { repositories, roots, never }
     }
 
     fn wanted(&self, with: &Value) -> Result<Wanted, Failure> {
@@ -103,7 +105,8 @@ impl Export {
         if format == Format::Tar && paths.len() > 1 {
             return invalid("an archive has one of `paths`, or all of the set".to_owned());
         }
-        let to = allowed(&self.roots, Path::new(&text(with, "to")?.unwrap_or_default()))?;
+        let to = text(with, "to")?.unwrap_or_default();
+        let to = allowed(&self.roots, &self.never, Path::new(&to))?;
         let extras = if mirror { Extras::Remove } else { Extras::Keep };
         Ok(Wanted { to, format, extras, paths })
     }
@@ -159,7 +162,7 @@ fn paths(texts: &[String]) -> Result<Vec<Vec<u8>>, Failure> {
 }
 
 /// A place that the configuration allows: where it leads to once links are followed, strictly beneath a folder.
-fn allowed(roots: &[PathBuf], to: &Path) -> Result<PathBuf, Failure> {
+fn allowed(roots: &[PathBuf], never: &[PathBuf], to: &Path) -> Result<PathBuf, Failure> {
     let refused = |message: String| Err(Failure::without_effect(Class::Auth, message));
     let is_plain = |part| matches!(part, Component::RootDir | Component::Normal(_));
     if !to.is_absolute() || !to.components().all(is_plain) {
@@ -169,6 +172,17 @@ fn allowed(roots: &[PathBuf], to: &Path) -> Result<PathBuf, Failure> {
         ));
     }
     let real = real(to);
+    let meets = |kept: &&PathBuf| {
+        let kept = kept.canonicalize().unwrap_or_else(|_| (*kept).clone());
+        kept.starts_with(&real) || real.starts_with(&kept)
+    };
+    if let Some(kept) = never.iter().find(meets) {
+        return refused(format!(
+            "nothing may be exported to {}: {} is a target, or what holdfast keeps for itself",
+            to.display(),
+            kept.display()
+        ));
+    }
     let beneath = |root: &PathBuf| {
         let root = root.canonicalize().unwrap_or_else(|_| root.clone());
         real != root && real.starts_with(&root)
@@ -208,8 +222,12 @@ mod tests {
         symlink(&outside, root.join("link")).unwrap();
         let roots = vec![root.clone()];
         let check = |to: PathBuf, expect: Option<PathBuf>| {
-            assert_eq!(allowed(&roots, &to).ok(), expect, "{}", to.display());
+            let never = [root.join("kept/inner")];
+            assert_eq!(allowed(&roots, &never, &to).ok(), expect, "{}", to.display());
         };
+        check(root.join("kept"), None);
+        check(root.join("kept/inner/deep"), None);
+        check(root.join("kept/other"), Some(root.join("kept/other")));
         check(root.join("new/deep"), Some(root.join("new/deep")));
         check(root.join("there"), Some(root.join("there")));
         check(root.clone(), None);
@@ -218,6 +236,6 @@ mod tests {
         check(root.join("../outside"), None);
         check(outside.join("x"), None);
         check(PathBuf::from("exports/x"), None);
-        assert!(allowed(&[], &root.join("x")).is_err());
+        assert!(allowed(&[], &[], &root.join("x")).is_err());
     }
 }

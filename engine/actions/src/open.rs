@@ -19,7 +19,7 @@ use holdfast_kernel::value::Value;
 use holdfast_repository::Repository;
 use holdfast_repository::backup_set::{BackupSet, Completeness};
 
-use crate::input::{length_of_time, reference_id, texts};
+use crate::input::{length_of_time, reference_id, text, texts};
 use crate::repositories::{KeptSet, LazyRepository, Repositories, object_label, set_id};
 use crate::seal::{entries, reference};
 use crate::target::TARGET;
@@ -109,10 +109,25 @@ impl Action for Open {
         let id = reference_id(&input.with, "backup_set")?;
         let names = texts(&input.with, "names")?;
         let within = length_of_time(&input.with, "verified_within")?;
-        let target = crate::target::reference(attempt, &self.targets, input).await?;
+        let target = target(attempt, &self.targets, input).await?;
         let (repository, at) = (self.repositories.of(attempt), attempt.clone());
         let wanted = Wanted { id, names, within, target };
         attempt.blocking(move || open(&repository, &at, &wanted)).await
+    }
+}
+
+/// Whose set it is. A target that is lost may be what it is opened for: its name is enough.
+async fn target(
+    attempt: &Attempt,
+    targets: &Arc<dyn Targets>,
+    input: &Input,
+) -> Result<TargetReference, Failure> {
+    match crate::target::reference(attempt, targets, input).await {
+        Ok(target) => Ok(target),
+        Err(failure) => match text(&input.with, TARGET.name)? {
+            Some(name) => Ok(TargetReference { name, identity: String::new() }),
+            None => Err(failure),
+        },
     }
 }
 
@@ -145,7 +160,7 @@ fn open(lazy: &LazyRepository, attempt: &Attempt, wanted: &Wanted) -> Result<Out
     }
     let kept = lazy.set(&set.id)?;
     let identity = &kept.open.manifest().target.identity;
-    if target.identity != *identity {
+    if !target.identity.is_empty() && target.identity != *identity {
         attempt.log(&format!("{} was made of {identity}, which is another target", set.id));
     }
     check_names(&kept, names)?;

@@ -10,7 +10,6 @@ use holdfast_contract::list::ListIn;
 use holdfast_contract::plan::{Change, Plan, PlanId};
 use holdfast_contract::time::written;
 use holdfast_kernel::failure::{Class, Failure};
-use holdfast_kernel::id::{Instant, RunId};
 use holdfast_kernel::value::Value;
 
 /// How many plans are kept open.
@@ -48,7 +47,7 @@ impl Plans {
             Failure::without_effect(Class::NotFound, message)
         })?;
         // Asked of the moment the run was made: one that was killed goes on to its end, whatever the date.
-        if plan.expires_at < made_at(attempt.facts().run) {
+        if plan.expires_at < attempt.facts().run.made_at() {
             let until = written(plan.expires_at);
             return Err(invalid(format!("{id} has expired on {until}: make a new preview")));
         }
@@ -98,13 +97,6 @@ impl OpenPlan {
         let change = Change::from_value(&self.changes.get(place)?)?;
         if change.key == key { Ok(change) } else { Err(foreign()) }
     }
-}
-
-/// When a run was made: its id begins with the milliseconds since 1970.
-fn made_at(run: RunId) -> Instant {
-    let milliseconds =
-        run.bytes().iter().take(6).fold(0_i64, |time, &byte| (time << 8) | i64::from(byte));
-    Instant(milliseconds.saturating_mul(1_000))
 }
 
 /// A plan as a value in expressions.

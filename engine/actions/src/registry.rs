@@ -38,6 +38,8 @@ pub struct Policy {
     pub commands: AllowedCommands,
     /// The folders that sets may be exported to.
     pub exports: Vec<PathBuf>,
+    /// Where nothing is exported, whatever `exports` says.
+    pub never: Vec<PathBuf>,
     /// The sets that are kept where a step does not say.
     pub keep: Option<KeepRules>,
 }
@@ -48,7 +50,7 @@ pub fn standard(
     targets: &Arc<dyn Targets>,
     repositories: &Arc<Repositories>,
 ) -> Registry {
-    let Policy { commands, exports, keep } = policy;
+    let Policy { commands, exports, never, keep } = policy;
     let plans = Arc::new(Plans::default());
     let (targets, sets) = (|| Arc::clone(targets), || Arc::clone(repositories));
     Registry::new(vec![
@@ -69,7 +71,7 @@ pub fn standard(
         Arc::new(Prune::new(sets(), keep)),
         Arc::new(Attest::new(sets())),
         Arc::new(Diff::new(sets())),
-        Arc::new(Export::new(sets(), exports)),
+        Arc::new(Export::new(sets(), exports, never)),
         Arc::new(ListTargets::new(targets())),
         Arc::new(Notify),
     ])

@@ -9,6 +9,7 @@ use holdfast_contract::provider::Targets;
 use holdfast_contract::records::{EarlierEnd, Records, Upstream};
 use holdfast_contract::spec::{ActionSpec, Batch, Defaults, Env, Field, ItemUse, Shape, TargetUse};
 use holdfast_kernel::definition::{EffectClass, RunWhen, Writes};
+use holdfast_kernel::event::TargetReference;
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::EffectKey;
 use holdfast_kernel::value::Value;
@@ -19,7 +20,7 @@ use holdfast_repository::unit::Origin;
 
 use crate::input::{boolean, named_steps};
 use crate::repositories::{Repositories, object_label, permit};
-use crate::target::TARGET;
+use crate::target::{TARGET, mark_of};
 
 /// The actions whose items a seal takes in.
 const CAPTURES: &[&str] = &["capture", "capture.command"];
@@ -96,6 +97,7 @@ impl Action for Seal {
 
     async fn run(&self, attempt: &Attempt, input: &Input) -> Result<Output, Failure> {
         let (provider, target) = crate::target::open(attempt, &self.targets, input).await?;
+        let other = (attempt.target().ok() != Some(&target)).then(|| target.clone());
         let target = Target {
             name: target.name,
             kind: provider.kind().to_owned(),
@@ -110,7 +112,7 @@ impl Action for Seal {
         attempt
             .blocking(move || {
                 let records = at.records();
-                let gathered = gather(&**records, from.as_deref())?;
+                let gathered = gather(&**records, from.as_deref(), other.as_ref())?;
                 if gathered.units.is_empty() && !allow_empty {
                     return Err(nothing(&gathered));
                 }
@@ -165,14 +167,24 @@ impl Action for Seal {
 }
 
 /// The effect keys of what was captured, and what is missing.
-fn gather(records: &dyn Records, from: Option<&[String]>) -> Result<Gathered, Failure> {
+///
+/// # Errors
+/// Something was captured of another target than the set is to be of: `other`, or the run's.
+fn gather(
+    records: &dyn Records,
+    from: Option<&[String]>,
+    other: Option<&TargetReference>,
+) -> Result<Gathered, Failure> {
     let mut gathered = Gathered { units: Vec::new(), superseded: Vec::new(), missing: Vec::new() };
     for step in records.earlier(from, CAPTURES)? {
         for item in records.items(&step.id) {
             let item = item?;
             gathered.superseded.extend(&item.earlier_effects);
             match item.end {
-                EarlierEnd::Whole | EarlierEnd::Partial => gathered.units.push(item.effect),
+                EarlierEnd::Whole | EarlierEnd::Partial => {
+                    is_of(&item.output, other)?;
+                    gathered.units.push(item.effect);
+                }
                 EarlierEnd::Skipped => {}
                 EarlierEnd::Lacking => gathered.missing.push(Missing {
                     what: item.key.unwrap_or_else(|| step.id.clone()),
@@ -199,6 +211,24 @@ fn gather(records: &dyn Records, from: Option<&[String]>) -> Result<Gathered, Fa
         );
     }
     Ok(gathered)
+}
+
+/// Whether what was captured is of the target that the set is to be of.
+fn is_of(output: &Value, other: Option<&TargetReference>) -> Result<(), Failure> {
+    let of = mark_of(output);
+    if of.as_ref() == other { Ok(()) } else { Err(mixed(of.as_ref(), other)) }
+}
+
+fn mixed(of: Option<&TargetReference>, other: Option<&TargetReference>) -> Failure {
+    let name = |target: Option<&TargetReference>| {
+        target.map_or_else(|| "the run's target".to_owned(), |target| target.identity.clone())
+    };
+    let message = format!(
+        "what was captured is of {}, and the set is to be of {}: write the same `target` in `with`",
+        name(of),
+        name(other)
+    );
+    Failure::without_effect(Class::Invalid, message)
 }
 
 fn nothing(gathered: &Gathered) -> Failure {

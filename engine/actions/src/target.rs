@@ -8,6 +8,7 @@ use holdfast_contract::provider::{Provider, Targets};
 use holdfast_contract::spec::{Field, Shape};
 use holdfast_kernel::event::TargetReference;
 use holdfast_kernel::failure::Failure;
+use holdfast_kernel::value::Value;
 
 use crate::input::text;
 
@@ -55,4 +56,27 @@ pub(crate) async fn open_this(
 ) -> Result<Arc<dyn Provider>, Failure> {
     let targets = Arc::clone(targets);
     attempt.blocking(move || targets.open(&target)).await
+}
+
+/// The hidden key of outputs that says which other target than the run's it was.
+const OTHER: &str = "$target";
+
+/// An output with the target that it is of, if that is another one than the run's.
+pub(crate) fn marked(output: Value, attempt: &Attempt, target: &TargetReference) -> Value {
+    let Value::Map(mut map) = output else { return output };
+    if attempt.target().ok() != Some(target) {
+        let reference = Value::from([
+            ("name", Value::from(target.name.as_str())),
+            ("identity", Value::from(target.identity.as_str())),
+        ]);
+        map.insert(OTHER.to_owned(), reference);
+    }
+    Value::Map(map)
+}
+
+/// The target that an output is of; none: the run's.
+pub(crate) fn mark_of(output: &Value) -> Option<TargetReference> {
+    let reference = output.get(OTHER)?;
+    let text = |key| Some(reference.get(key)?.as_text()?.to_owned());
+    Some(TargetReference { name: text("name")?, identity: text("identity")? })
 }

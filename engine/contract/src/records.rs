@@ -107,6 +107,8 @@ pub enum Keep {
 /// What was found out about a backup set by using it: that it was restored and compared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attestation {
+    /// Its id, made from the effect key of who says it.
+    pub id: String,
     /// The set.
     pub backup_set: String,
     /// The run that says so.

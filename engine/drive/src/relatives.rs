@@ -71,6 +71,10 @@ impl Drive {
             // A parent that ends starts nothing more.
             _ if stops => self.happened(parent, refused(gone())),
             _ if self.intake == Intake::Draining => {}
+            // It was read before it was forgotten.
+            ChildFound::Ended(_) if self.forgotten.contains(&run) => {
+                self.happened(parent, refused(gone()));
+            }
             ChildFound::Refused(failure) => self.happened(parent, refused(failure)),
             ChildFound::New(submit) => {
                 if let Some(group) = self.full_group(&submit.request) {

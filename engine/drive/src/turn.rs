@@ -42,7 +42,7 @@ pub struct Drive {
     pub(crate) claims: BTreeMap<DedupeKey, RunId>,
     pub(crate) quarantined: BTreeMap<RunId, BTreeSet<AttemptId>>,
     /// The runs that were forgotten since this drive began: who read one before that comes too late.
-    forgotten: BTreeSet<RunId>,
+    pub(crate) forgotten: BTreeSet<RunId>,
     at: Instant,
     open: Open,
     sequence: u64,
@@ -368,7 +368,7 @@ impl Drive {
         forgotten.runs.retain(|run| !self.runs.contains_key(run));
         self.forgotten.extend(&forgotten.runs);
         if !forgotten.is_empty() {
-            let what = format!("Let {} runs be forgotten.", forgotten.runs.len());
+            let what = told_forgotten(&forgotten.runs);
             self.open.audit.push(AuditEntry { by, what, run: None });
             let open = self.open.forgotten.get_or_insert_default();
             open.runs.extend(forgotten.runs);
@@ -498,4 +498,18 @@ impl Drive {
             _ => self.open.entries.push((run, events)),
         }
     }
+}
+
+/// The most runs that the audit names in one entry.
+const NAMED: usize = 500;
+
+/// What is written of runs that are forgotten: afterwards nothing else knows of them.
+fn told_forgotten(runs: &[RunId]) -> String {
+    if runs.is_empty() {
+        return "Let old notifications be forgotten.".to_owned();
+    }
+    let named: Vec<String> = runs.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = runs.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("Let {} runs be forgotten: {}{more}.", runs.len(), named.join(", "))
 }

@@ -160,7 +160,8 @@ impl Core {
                 }
                 Keep::Approval(approval) => self.keep_approval(approval)?,
                 Keep::Attestation(found) => {
-                    let key = verification_key(&found.backup_set, found.at, found.run);
+                    // Whoever is not sure whether it was kept keeps it once more.
+                    let key = [found.backup_set.as_bytes(), &[0], found.id.as_bytes()].concat();
                     self.fresh.put(Table::Attestations, key, encode(found)?);
                 }
                 Keep::Message(message) => self.keep_message(source, message, batch.at)?,

@@ -6,8 +6,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::query::{LONGEST_PAGE, ReadError, Reader};
+use crate::query::{ReadError, Reader};
 use crate::store::{Keys, Order, Table};
+
+/// How many rows are read at once: a state may have some hundred KiB.
+const PAGE: usize = 50;
 
 /// The tables that are exported, in their order.
 const TABLES: [Table; 11] = [
@@ -53,8 +56,8 @@ impl Reader {
         }
         self.look(|core, source| {
             let view = core.view(source);
-            let rows = view.scan(table, &keys, Order::Ascending, LONGEST_PAGE)?;
-            let more = rows.len() == LONGEST_PAGE;
+            let rows = view.scan(table, &keys, Order::Ascending, PAGE)?;
+            let more = rows.len() == PAGE;
             let rows = rows.iter().map(|(key, row)| {
                 let row: Value = view.decode(table, row)?;
                 Ok((digits(key), row))

@@ -48,7 +48,10 @@ impl Reader {
         self.look(|core, source| {
             let (view, table) = (core.view(source), Table::Attestations);
             let rows = view.scan(table, &keys, Order::Ascending, LONGEST_PAGE)?;
-            rows.iter().map(|(_, row)| Ok(view.decode(table, row)?)).collect()
+            let rows = rows.iter().map(|(_, row)| view.decode(table, row));
+            let mut found: Vec<Attestation> = rows.collect::<Result<_, _>>()?;
+            found.sort_by_key(|attestation| attestation.at);
+            Ok(found)
         })
     }
 
@@ -87,10 +90,14 @@ impl Reader {
 
     /// Every run of these statuses.
     fn of_statuses(&self, statuses: &[RunStatus]) -> Result<Vec<RunRecord>, ReadError> {
-        let filter = Filter { statuses: statuses.to_vec(), ..Filter::default() };
+        self.all_runs(&Filter { statuses: statuses.to_vec(), ..Filter::default() })
+    }
+
+    /// Every run that fits a filter.
+    pub(crate) fn all_runs(&self, filter: &Filter) -> Result<Vec<RunRecord>, ReadError> {
         let (mut found, mut after) = (Vec::new(), None);
         loop {
-            let page = self.runs(&filter, Page { after, limit: LONGEST_PAGE })?;
+            let page = self.runs(filter, Page { after, limit: LONGEST_PAGE })?;
             found.extend(page.rows);
             after = page.next;
             if after.is_none() {
@@ -156,7 +163,7 @@ impl Reader {
 }
 
 /// The ids of sets and plans that a value mentions.
-fn mentioned(value: &Value, found: &mut Vec<String>) {
+pub(crate) fn mentioned(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Text(text) if text.starts_with("set_") || text.starts_with("plan_") => {
             found.push(text.clone());

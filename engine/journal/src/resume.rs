@@ -343,7 +343,7 @@ fn prepare(disk: &dyn Disk, instance: &str) -> Result<(), OpenError> {
         drop(database);
         return adopt::adopt(disk, &instance);
     }
-    if journal {
+    if journal || former {
         return Err(OpenError::Missing { path: disk.place(Path::new(STORE)) });
     }
     // The store is made first, so a store alone is new too, unless something was filed or acknowledged.

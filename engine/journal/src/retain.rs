@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use holdfast_contract::plan::Plan;
-use holdfast_kernel::event::Initiator;
 use holdfast_kernel::id::{Instant, RunId};
 use holdfast_kernel::status::RunStatus;
 use serde::{Deserialize, Serialize};
@@ -17,7 +16,7 @@ use crate::disk::Disk;
 use crate::filer::FilingError;
 use crate::live::RunRow;
 use crate::payloads::{BODIES, FOLDER};
-use crate::query::{LONGEST_PAGE, ReadError, Reader};
+use crate::query::{Filter, LONGEST_PAGE, ReadError, Reader};
 use crate::record::{Notification, RunRecord};
 use crate::store::{Keys, Order, Table, View, index_prefix, run_of};
 
@@ -57,7 +56,7 @@ impl Reader {
         now: Instant,
         limit: usize,
     ) -> Result<Vec<RunRecord>, ReadError> {
-        let needed = self.needed_by_plans(now)?;
+        let needed = self.needed_by_plans(before, now)?;
         self.look(|core, source| {
             let view = core.view(source);
             let mut old = BTreeMap::new();
@@ -69,29 +68,64 @@ impl Reader {
         })
     }
 
-    fn needed_by_plans(&self, now: Instant) -> Result<BTreeSet<RunId>, ReadError> {
+    /// Whether there are notifications from before an instant.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn has_notifications_before(&self, before: Instant) -> Result<bool, ReadError> {
+        let keys = Keys::starting_with(&[]);
+        self.look(|core, source| {
+            let view = core.view(source);
+            let first = view.scan(Table::Notifications, &keys, Order::Ascending, 1)?;
+            let Some((_, row)) = first.first() else { return Ok(false) };
+            let first: Notification = view.decode(Table::Notifications, row)?;
+            Ok(first.at < before)
+        })
+    }
+
+    /// The runs whose plans have not expired, or are what a run works with that goes on or may be retried: a restore
+    /// that was begun in time goes on to its end, whatever the date.
+    fn needed_by_plans(&self, before: Instant, now: Instant) -> Result<BTreeSet<RunId>, ReadError> {
+        let mut mentioned = Vec::new();
+        let going_on = [RunStatus::Queued, RunStatus::Running];
+        let filter = Filter { statuses: going_on.to_vec(), ..Filter::default() };
+        mentioned.extend(self.all_runs(&filter)?);
+        let not_ok = vec![RunStatus::Failed, RunStatus::Partial];
+        let filter = Filter { statuses: not_ok, since: Some(before), ..Filter::default() };
+        mentioned.extend(self.all_runs(&filter)?);
+        let mut ids = Vec::new();
+        for record in &mentioned {
+            crate::kept::mentioned(&record.inputs, &mut ids);
+        }
         let plans = self.all_plans()?;
-        let live = plans.iter().filter(|plan| plan.expires_at > now);
-        Ok(live.map(|plan| plan.run).collect())
+        let is_needed =
+            |plan: &&Plan| plan.expires_at > now || ids.iter().any(|id| id == plan.id.as_str());
+        Ok(plans.iter().filter(is_needed).map(|plan| plan.run).collect())
     }
 }
 
-/// The first of them that no run goes back to.
+/// The first of them that no run goes back to that stays: parents before their children.
 fn choose(
     view: &View<'_>,
     old: &BTreeMap<RunId, RunRecord>,
     limit: usize,
 ) -> Result<Vec<RunRecord>, FilingError> {
-    let mut chosen = Vec::new();
-    for (run, record) in old {
-        if chosen.len() == limit {
-            break;
+    let mut chosen: BTreeMap<RunId, &RunRecord> = BTreeMap::new();
+    loop {
+        let before = chosen.len();
+        for (run, record) in old {
+            if chosen.len() == limit {
+                break;
+            }
+            if !chosen.contains_key(run) && is_left_alone(view, record, &chosen)? {
+                chosen.insert(*run, record);
+            }
         }
-        if is_left_alone(view, *run, old)? {
-            chosen.push(record.clone());
+        // Each round reaches the children of those that the round before chose.
+        if chosen.len() == before || chosen.len() == limit {
+            return Ok(chosen.into_values().cloned().collect());
         }
     }
-    Ok(chosen)
 }
 
 /// The runs of a status that ended before an instant.
@@ -105,12 +139,12 @@ fn gather(
     loop {
         let rows = view.scan(Table::RunsByStatus, &keys, Order::Ascending, LONGEST_PAGE)?;
         for run in rows.iter().filter_map(|(key, _)| run_of(key)) {
-            let row: Option<RunRow> = view.get(Table::Runs, run.bytes())?;
-            let Some(RunRow { record, .. }) = row else { continue };
-            // Ids are made in the order of time.
-            if record.created_at >= before {
+            // Ids begin with the time at which they were made, those of children with their parent's.
+            if run.made_at() >= before {
                 return Ok(());
             }
+            let row: Option<RunRow> = view.get(Table::Runs, run.bytes())?;
+            let Some(RunRow { record, .. }) = row else { continue };
             if record.finished_at.is_some_and(|ended| ended < before) {
                 old.insert(run, record);
             }
@@ -125,19 +159,14 @@ fn gather(
 /// Whether no run goes back to it that stays: a child run is what its parent is.
 fn is_left_alone(
     view: &View<'_>,
-    run: RunId,
-    old: &BTreeMap<RunId, RunRecord>,
+    record: &RunRecord,
+    chosen: &BTreeMap<RunId, &RunRecord>,
 ) -> Result<bool, FilingError> {
-    let mut run = run;
-    while let Some(Initiator::Parent { run: parent, .. }) =
-        old.get(&run).map(|record| &record.initiator)
-    {
-        if !old.contains_key(parent) {
-            return Ok(view.bytes(Table::Runs, parent.bytes())?.is_none());
-        }
-        run = *parent;
+    match record.initiator.parent() {
+        None => Ok(true),
+        Some(parent) if chosen.contains_key(&parent) => Ok(true),
+        Some(parent) => Ok(view.bytes(Table::Runs, parent.bytes())?.is_none()),
     }
-    Ok(true)
 }
 
 impl Core {
@@ -149,11 +178,14 @@ impl Core {
     ) -> Result<(), FilingError> {
         // A run that ended in one of the records before this one is let go of first.
         self.settle()?;
-        for run in &forgotten.runs {
-            // One that goes on is never forgotten, whoever says so.
-            if !self.runs.contains_key(run) {
-                self.forget_run(source, *run)?;
-            }
+        // One that goes on is never forgotten, whoever says so.
+        let runs = forgotten.runs.iter().filter(|run| !self.runs.contains_key(run));
+        let runs: BTreeSet<RunId> = runs.copied().collect();
+        if !runs.is_empty() {
+            self.forget_plans(source, &runs)?;
+        }
+        for run in runs {
+            self.forget_run(source, run)?;
         }
         match forgotten.notifications_before {
             Some(before) => self.forget_notifications(source, before),
@@ -170,7 +202,6 @@ impl Core {
         for table in [Table::Events, Table::Items] {
             self.take_away_all(source, table, run.bytes())?;
         }
-        self.forget_plans(source, run)?;
         self.take_away(Table::States, run.bytes().to_vec());
         self.take_away(Table::Runs, run.bytes().to_vec());
         self.gone.push(run);
@@ -178,8 +209,12 @@ impl Core {
     }
 
     /// Plans that a run made have their changes in its file.
-    fn forget_plans(&mut self, source: &Source<'_>, run: RunId) -> Result<(), FilingError> {
-        let of_run = plans_of(&self.view(source), run)?;
+    fn forget_plans(
+        &mut self,
+        source: &Source<'_>,
+        runs: &BTreeSet<RunId>,
+    ) -> Result<(), FilingError> {
+        let of_run = plans_of(&self.view(source), runs)?;
         for key in of_run {
             self.take_away_all(source, Table::Approvals, &[key.as_slice(), &[0]].concat())?;
             self.take_away(Table::Plans, key);
@@ -254,13 +289,13 @@ fn old_notifications(
     Ok(found)
 }
 
-/// The keys of the plans that a run made.
-fn plans_of(view: &View<'_>, run: RunId) -> Result<Vec<Vec<u8>>, FilingError> {
+/// The keys of the plans that these runs made.
+fn plans_of(view: &View<'_>, runs: &BTreeSet<RunId>) -> Result<Vec<Vec<u8>>, FilingError> {
     let keys = Keys::starting_with(b"plan_");
     let mut found = Vec::new();
     for (key, row) in view.scan(Table::Plans, &keys, Order::Ascending, usize::MAX)? {
         let plan: Plan = view.decode(Table::Plans, &row)?;
-        found.extend((plan.run == run).then_some(key));
+        found.extend(runs.contains(&plan.run).then_some(key));
     }
     Ok(found)
 }

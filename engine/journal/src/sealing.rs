@@ -14,8 +14,8 @@ use holdfast_kernel::id::{Digest, RunId};
 /// The bytes of a nonce.
 const NONCE: usize = 24;
 
-/// Gives the key that bodies are sealed with, or says why it is not there. It may block.
-pub type KeySource = Arc<dyn Fn() -> Result<[u8; 32], String> + Send + Sync>;
+/// Gives the key that the bodies of a run are sealed with, or says why it is not there. It may block.
+pub type KeySource = Arc<dyn Fn(RunId) -> Result<[u8; 32], String> + Send + Sync>;
 
 /// Seals and opens frames.
 #[derive(Clone)]
@@ -45,7 +45,7 @@ impl Sealing {
 
     /// The sealed form of a frame's content at a place of a run's file.
     pub(crate) fn seal(&self, run: RunId, at: u64, content: &[u8]) -> Result<Vec<u8>, Unsealed> {
-        let key = (self.key)().map_err(Unsealed::NoKey)?;
+        let key = (self.key)(run).map_err(Unsealed::NoKey)?;
         let place = at.to_le_bytes();
         let parts: [&[u8]; 5] = [b"holdfast nonce", &key, run.bytes(), &place, content];
         let digest = Digest::of_parts(&parts);
@@ -58,7 +58,7 @@ impl Sealing {
 
     /// The content of a sealed frame.
     pub(crate) fn open(&self, run: RunId, at: u64, sealed: &[u8]) -> Result<Vec<u8>, Unsealed> {
-        let key = (self.key)().map_err(Unsealed::NoKey)?;
+        let key = (self.key)(run).map_err(Unsealed::NoKey)?;
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or(Unsealed::Wrong)?;
         let payload = Payload { msg: sealed, aad: &at.to_le_bytes() };
         cipher(&key, run)
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn only_the_same_key_run_and_place_open_a_frame() {
-        let sealing = |byte| Sealing::new(Arc::new(move || Ok([byte; 32])));
+        let sealing = |byte| Sealing::new(Arc::new(move |_run| Ok([byte; 32])));
         let (run, other) = (RunId::from_bytes([1; 16]), RunId::from_bytes([2; 16]));
         let sealed = sealing(7).seal(run, 40, b"canary").unwrap();
         assert!(!sealed.windows(6).any(|part| part == b"canary"));
@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(sealing(7).open(other, 40, &sealed), Err(Unsealed::Wrong));
         assert_eq!(sealing(7).open(run, 41, &sealed), Err(Unsealed::Wrong));
         assert_eq!(sealing(7).open(run, 40, b"short"), Err(Unsealed::Wrong));
-        let none = Sealing::new(Arc::new(|| Err("it is away".to_owned())));
+        let none = Sealing::new(Arc::new(|_run| Err("it is away".to_owned())));
         assert_eq!(none.seal(run, 0, b"x"), Err(Unsealed::NoKey("it is away".to_owned())));
     }
 }

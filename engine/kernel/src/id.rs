@@ -56,6 +56,12 @@ impl RunId {
         Self(bytes)
     }
 
+    /// When it was made: its first six bytes are the milliseconds since 1970. Of a child run, when its parent was.
+    pub fn made_at(&self) -> Instant {
+        let time = self.0.iter().take(6).fold(0_i64, |time, &byte| (time << 8) | i64::from(byte));
+        Instant(time.saturating_mul(1_000))
+    }
+
     /// The sixteen bytes of its UUID.
     pub const fn bytes(&self) -> &[u8; 16] {
         &self.0

@@ -81,8 +81,13 @@ impl Actions {
     }
 
     /// The workflow of this name.
-    pub(crate) fn child(&self, name: &str) -> Result<Arc<ChildWorkflow>, ChildRefusal> {
-        self.workflows.as_ref().map_or(Err(ChildRefusal::Unknown), |found| found.child(name))
+    pub(crate) fn child(
+        &self,
+        name: &str,
+        repository: Option<&str>,
+    ) -> Result<Arc<ChildWorkflow>, ChildRefusal> {
+        let found = self.workflows.as_ref().ok_or(ChildRefusal::Unknown)?;
+        found.child(name, repository)
     }
 
     /// The names of the workflows there are.

@@ -18,11 +18,15 @@ pub const DEEPEST: usize = 8;
 
 /// Finds workflows by name.
 pub trait Workflows: fmt::Debug + Send + Sync {
-    /// The valid workflow of this name.
+    /// The valid workflow of this name. Where it names no repository itself, it works with its parent's.
     ///
     /// # Errors
     /// It cannot be run as a child.
-    fn child(&self, name: &str) -> Result<Arc<ChildWorkflow>, ChildRefusal>;
+    fn child(
+        &self,
+        name: &str,
+        repository: Option<&str>,
+    ) -> Result<Arc<ChildWorkflow>, ChildRefusal>;
 
     /// The names there are, for "did you mean".
     fn names(&self) -> Vec<String>;

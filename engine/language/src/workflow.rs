@@ -64,7 +64,8 @@ impl<'n> Workflow<'n> {
         let list = |node: &'n Node| node.list().unwrap_or_default();
         let main = get(root, "steps").map(list).unwrap_or_default();
         let late = finally_steps(root).map(list).unwrap_or_default();
-        let of = |graph| move |node: &'n Node| StepNode::of(node, graph, actions);
+        let repository = text(root, "repository");
+        let of = |graph| move |node: &'n Node| StepNode::of(node, graph, actions, repository);
         let steps = main.iter().map(of(Graph::Main)).chain(late.iter().map(of(Graph::Finally)));
         Self { root, operation, steps: steps.collect(), main: main.len() }
     }
@@ -81,7 +82,7 @@ impl<'n> Workflow<'n> {
 }
 
 impl<'n> StepNode<'n> {
-    fn of(node: &'n Node, graph: Graph, actions: &Actions) -> Self {
+    fn of(node: &'n Node, graph: Graph, actions: &Actions, repository: Option<&str>) -> Self {
         let uses = get(node, "uses").and_then(|uses| Some((uses.text()?, uses.span)));
         let spec = uses.and_then(|(name, _)| actions.spec(name));
         let said = text(node, "run_when").and_then(|word| match word {
@@ -97,7 +98,7 @@ impl<'n> StepNode<'n> {
             id_span: get(node, "id").map_or(node.span, |id| id.span),
             uses,
             spec,
-            child: child(node, actions),
+            child: child(node, actions, repository),
             run_when: said.unwrap_or_else(|| match (graph, spec) {
                 (Graph::Finally, _) => RunWhen::Done,
                 (Graph::Main, spec) => spec.map_or(RunWhen::Ok, |spec| spec.run_when),
@@ -145,10 +146,10 @@ impl<'n> StepNode<'n> {
     }
 }
 
-fn child<'n>(node: &'n Node, actions: &Actions) -> Option<Child<'n>> {
+fn child<'n>(node: &'n Node, actions: &Actions, repository: Option<&str>) -> Option<Child<'n>> {
     let named = get(node, "workflow")?;
     let name = named.text().filter(|name| is_workflow_name(name))?;
-    Some(Child { name, span: named.span, found: actions.child(name) })
+    Some(Child { name, span: named.span, found: actions.child(name, repository) })
 }
 
 /// The list of the steps of `finally`.

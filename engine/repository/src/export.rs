@@ -4,16 +4,17 @@
 //! not let us set is listed with its path; a damaged file is listed and the rest goes on.
 
 use std::fs::{self, File};
-use std::io::{BufReader, BufWriter, Read as _, Write as _};
+use std::io::{BufReader, BufWriter, Read as _, Write};
 use std::path::Path;
 
 use holdfast_contract::entry::{EntryKind, LeftOut, TreePath, shown, unshown};
 use rustic_core::repofile::Node;
 
-use crate::backup_set::SetId;
+use crate::backup_set::{Completeness, SetId};
 use crate::check::Counts;
 use crate::gate::Permit;
 use crate::lock::Lock;
+use crate::manifest::MANIFEST;
 use crate::node::{kind_of, metadata_of};
 use crate::open::Repository;
 use crate::place::Placer;
@@ -175,16 +176,39 @@ impl Repository {
         let _lock = Lock::shared(self.path())?;
         let open = self.open_set(id)?;
         let only = paths.first().map_or(&[][..], Vec::as_slice);
-        let mut exported = match format {
+        let mut deleted = 0;
+        if extras == Extras::Remove {
+            may_mirror(&open, to)?;
+            // First, so that nothing is in the way, and folders get their times after it.
+            deleted = open.remove_extras(to, permit)?;
+        }
+        let exported = match format {
             Format::Files => open.export_paths(to, paths, permit)?,
             Format::Tar => into_file(to, |out| open.export_tar(out, only, permit))?,
             Format::Json => into_file(to, |out| open.export_json(out, permit))?,
         };
-        if extras == Extras::Remove && format == Format::Files {
-            exported.deleted = open.remove_extras(to, permit)?;
-        }
-        Ok(exported)
+        Ok(Exported { deleted, ..exported })
     }
+}
+
+/// Whether a folder may lose what a set does not have: it is an export of ours, or new, and the set lacks nothing.
+fn may_mirror(set: &OpenSet, to: &Path) -> Result<(), Refused> {
+    let id = &set.set().id;
+    if set.set().completeness == Completeness::Partial {
+        return Err(Refused::Invalid(format!(
+            "{id} is partial: what it lacks may only not have been readable, so nothing is removed by it"
+        )));
+    }
+    fs::create_dir_all(to).map_err(Refused::doing("making the folder of the export"))?;
+    let mut entries =
+        fs::read_dir(to).map_err(Refused::doing("listing the folder of the export"))?;
+    if entries.next().is_some() && !to.join(MANIFEST).is_file() {
+        return Err(Refused::Invalid(format!(
+            "{} is no export of a backup set, so nothing is removed from it: name a folder that is empty or not there",
+            to.display()
+        )));
+    }
+    Ok(())
 }
 
 impl OpenSet {
@@ -211,20 +235,25 @@ impl OpenSet {
 /// It cannot be written, or `write` fails.
 pub fn into_file(
     path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> Result<Exported, Refused>,
+    write: impl FnOnce(&mut dyn Write) -> Result<Exported, Refused>,
 ) -> Result<Exported, Refused> {
     let failed = || Refused::doing("writing the file of the export");
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(failed())?;
     }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".part");
-    let file = File::create(&beside).map_err(failed())?;
-    let mut out = BufWriter::new(file);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    // Its own name, for its owner alone, removed when it is not whole.
+    let beside = tempfile::Builder::new()
+        .prefix(".holdfast-")
+        .suffix(".part")
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
+        .map_err(failed())?;
+    let mut out = BufWriter::new(beside.as_file());
     let mut exported = write(&mut out)?;
     out.flush().map_err(failed())?;
-    out.get_ref().sync_all().map_err(failed())?;
-    fs::rename(&beside, path).map_err(failed())?;
+    drop(out);
+    beside.as_file().sync_all().map_err(failed())?;
+    beside.persist(path).map_err(|error| failed()(error.error))?;
     exported.changed = exported.counts.files + exported.counts.others;
     Ok(exported)
 }

@@ -1,13 +1,13 @@
 //! Removes from an exported folder what its set does not have.
 //!
 //! Every name is looked at and opened beneath the folder it stands in, links are never followed: nothing outside is
-//! removed, whoever works beside us. What the set has at a place is kept there, whatever it is.
+//! removed, whoever works beside us. What the set has at a place is kept there, but for a folder where it has none.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use holdfast_contract::entry::{EntryKind, TreePath};
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, unlinkat};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, fstat, openat, unlinkat};
 use rustix::io::Errno;
 
 use crate::gate::Permit;
@@ -52,11 +52,11 @@ impl OpenSet {
             };
             let path = joined(&here.path, &name);
             let kept = if here.is_doomed { None } else { self.entry(&path)? };
-            if kept.as_ref().is_some_and(|kept| kept.kind != EntryKind::Folder) {
-                continue;
-            }
+            let is_folder = kept.as_ref().is_some_and(|kept| kept.kind == EntryKind::Folder);
             match openat(&here.folder, &name[..], FOLDER, Mode::empty()) {
-                Ok(folder) => open.push(Open::new(folder, path, kept.is_none())?),
+                // What is mounted there is none of the export.
+                Ok(folder) if device(folder.as_fd()) != device(here.folder.as_fd()) => {}
+                Ok(folder) => open.push(Open::new(folder, path, !is_folder)?),
                 Err(Errno::NOTDIR | Errno::LOOP) if kept.is_none() => {
                     remove(here.folder.as_fd(), &name, AtFlags::empty())?;
                     removed += 1;
@@ -88,6 +88,10 @@ fn names(folder: BorrowedFd<'_>) -> Result<Vec<Vec<u8>>, Errno> {
     // The last one is taken first.
     names.sort_unstable_by(|one, other| other.cmp(one));
     Ok(names)
+}
+
+fn device(folder: BorrowedFd<'_>) -> Option<u64> {
+    fstat(folder).ok().map(|seen| seen.st_dev)
 }
 
 fn remove(folder: BorrowedFd<'_>, name: &[u8], flags: AtFlags) -> Result<(), Refused> {

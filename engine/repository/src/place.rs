@@ -10,8 +10,11 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use holdfast_contract::entry::{EntryKind, FileTime, LeftOut, Metadata, TreePath, shown};
+use holdfast_kernel::id::Digest;
 use holdfast_tree::{dress_open, make};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, linkat, mkdirat, openat, unlinkat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, fstat, linkat, mkdirat, openat, renameat, unlinkat,
+};
 use rustix::io::Errno;
 
 use crate::refused::Refused;
@@ -71,15 +74,19 @@ impl Placer {
             });
             return Ok(());
         }
-        clear(folder.as_fd(), name)?;
+        // What is there stays until what takes its place is whole.
+        let beside = beside(name);
+        clear(folder.as_fd(), &beside)?;
         let is_linked = metadata.links > 1;
         let file = (metadata.device, metadata.inode);
         if is_linked && let Some(first) = self.links.get(&file) {
-            return self.link(&first.clone(), folder.as_fd(), name);
+            self.link(&first.clone(), folder.as_fd(), &beside)?;
+            return exchange(folder.as_fd(), &beside, name);
         }
-        let shortfalls = make(folder.as_fd(), name, kind, metadata, |file| {
+        let shortfalls = make(folder.as_fd(), &beside, kind, metadata, |file| {
             content(&mut |bytes| file.write(bytes).map_err(Refused::doing("writing a file")))
         })?;
+        exchange(folder.as_fd(), &beside, name)?;
         if is_linked {
             self.links.insert(file, path.to_vec());
         }
@@ -87,14 +94,14 @@ impl Placer {
         Ok(())
     }
 
-    /// A file that is there already with this size, time and mode; its content is not looked at.
+    /// A file that is there already as it should be but for its content, which is not looked at.
     pub(crate) fn there(
         &mut self,
         path: &[u8],
         size: u64,
         metadata: &Metadata,
     ) -> Result<Option<File>, Refused> {
-        if metadata.links > 1 {
+        if metadata.links > 1 || !metadata.attributes.is_empty() {
             return Ok(None);
         }
         let (parent, name) = split(path);
@@ -111,6 +118,7 @@ impl Placer {
             FileType::from_raw_mode(seen.st_mode) == FileType::RegularFile
                 && u64::try_from(seen.st_size) == Ok(size)
                 && seen.st_mode & 0o7777 == metadata.mode & 0o7777
+                && (seen.st_uid, seen.st_gid) == (metadata.user, metadata.group)
                 && modified == metadata.modified
         });
         Ok(is_it.then(|| File::from(file)))
@@ -217,6 +225,24 @@ fn make_folder(parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Refused> 
         made.map_err(called("making a folder"))?;
     }
     openat(parent, name, FOLDER, Mode::empty()).map_err(called("opening a folder"))
+}
+
+/// The name under which an entry is made before it takes its place.
+fn beside(name: &[u8]) -> Vec<u8> {
+    format!(".holdfast-{:016x}.part", Digest::of_bytes(name).leading()).into_bytes()
+}
+
+/// Gives an entry its name; what had it goes, an empty folder too.
+fn exchange(folder: BorrowedFd<'_>, beside: &[u8], name: &[u8]) -> Result<(), Refused> {
+    let failed = || called("putting an entry in its place");
+    let moved = match renameat(folder, beside, folder, name) {
+        Err(Errno::ISDIR | Errno::EXIST | Errno::NOTEMPTY) => clear(folder, name)
+            .and_then(|()| renameat(folder, beside, folder, name).map_err(failed())),
+        moved => moved.map_err(failed()),
+    };
+    // Two names of one file are left as they are by a renaming.
+    let rest = clear(folder, beside);
+    moved.and(rest)
 }
 
 /// Removes what is in the place of a new entry; a folder must be empty.

@@ -30,7 +30,11 @@ pub(crate) fn input(
             Ok(Input::Retry { ended: Box::new(read(run)?), selection, by, token })
         }
         Want::Ask { run, ask, by } => Ok(Input::Ask { run, ask, by, token }),
-        Want::Forget { forgotten, by } => Ok(Input::Forget { forgotten, by, token }),
+        Want::Forget { mut forgotten, by } => {
+            // What was old when somebody looked may be needed by now.
+            forgotten.runs.retain(|run| is_left_alone(*run, drive, reader));
+            Ok(Input::Forget { forgotten, by, token })
+        }
         Want::Keep(kept) => Ok(Input::Keep { kept, token }),
         Want::Resolve { run, step, item, verdict, by } => {
             let is_active = drive.run(run).is_some();
@@ -38,6 +42,15 @@ pub(crate) fn input(
             Ok(Input::Resolve { ended, run, step, item, verdict, by, token })
         }
     }
+}
+
+/// Whether a run has ended, has nothing in doubt, and its parent does not go on.
+fn is_left_alone(run: RunId, drive: &Drive, reader: &Reader) -> bool {
+    let Ok(Some(record)) = reader.run(run) else { return false };
+    let parent = record.initiator.parent();
+    record.finished_at.is_some()
+        && record.counts.unknown == 0
+        && parent.is_none_or(|parent| drive.run(parent).is_none())
 }
 
 /// An ended run, read back.

@@ -113,6 +113,7 @@ impl Sources {
             Ask::Forgettable { before, now, limit } => {
                 json(&reader.forgettable(before, now, limit)?)
             }
+            Ask::OldNotifications { before } => json(&reader.has_notifications_before(before)?),
             Ask::Export { table, after } => json(&reader.export(&table, after.as_deref())?),
             Ask::Approvals { plan } => json(&reader.approvals(&plan)?),
             Ask::Definition { digest } => json(&reader.definition(digest)?),

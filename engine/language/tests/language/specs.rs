@@ -215,7 +215,11 @@ const WRITES: &str = "holdfast: 1\nname: writes\noperation: maintenance\n\
     steps:\n  - id: free\n    uses: command\n    with: { argv: [df] }\n";
 
 impl Workflows for Shelf {
-    fn child(&self, name: &str) -> Result<Arc<ChildWorkflow>, ChildRefusal> {
+    fn child(
+        &self,
+        name: &str,
+        _repository: Option<&str>,
+    ) -> Result<Arc<ChildWorkflow>, ChildRefusal> {
         let text = match name {
             "tidy" => TIDY.to_owned(),
             "still" => TIDY.replace("required: true, ", ""),

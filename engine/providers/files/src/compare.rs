@@ -228,7 +228,9 @@ impl<'a> Comparison<'a> {
             change.reason = format!("a {was} becomes a {}", entry.kind.name());
         }
         if let Some(found) = found.filter(|_| sort == Sort::Update) {
-            change.diff = diff(self.kept, entry, found)?;
+            change.diff = diff(self.kept, entry, found).unwrap_or_else(|failure| {
+                format!("the content in the set cannot be read: {}\n", failure.message)
+            });
         }
         self.changes.push(change.to_value()?)
     }

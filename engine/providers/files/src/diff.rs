@@ -20,6 +20,9 @@ pub(crate) const SHORT: u64 = 64 * 1024;
 /// The most bytes of what is shown.
 const LONGEST: usize = 16 * 1024;
 
+/// More lines are not compared: the time for it grows with the square.
+const MOST_LINES: usize = 2_000;
+
 /// How many lines stand around a difference.
 const AROUND: usize = 3;
 
@@ -99,6 +102,10 @@ fn content(
         text.push_str("the content differs, and is no text\n");
         return Ok(());
     };
+    if is.lines().count().max(should.lines().count()) > MOST_LINES {
+        text.push_str("the content differs, and has too many lines to be shown\n");
+        return Ok(());
+    }
     let lines = TextDiff::from_lines(is, should);
     let mut unified = lines.unified_diff();
     let unified = unified.context_radius(AROUND).header("there", "wanted");

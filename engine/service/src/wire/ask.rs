@@ -114,6 +114,11 @@ pub enum Ask {
         /// How many at most.
         limit: usize,
     },
+    /// Whether there are notifications from before: `bool`.
+    OldNotifications {
+        /// Before this.
+        before: Instant,
+    },
     /// Rows of a table of the store: `Exported`.
     Export {
         /// The table.

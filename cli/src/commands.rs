@@ -108,6 +108,7 @@ fn refused(what: &str, refusal: &Refusal) -> Error {
         | Refusal::NothingToDo
         | Refusal::NoSuchRun
         | Refusal::Unreadable(_)
+        | Refusal::Invalid(_)
         | Refusal::Draining => error,
     }
 }

@@ -16,6 +16,7 @@ mod no_std;
 mod opening;
 mod page;
 mod promises;
+mod rules;
 mod rust_file;
 mod size;
 mod tree;

@@ -123,6 +123,9 @@ pub enum Refusal {
     /// What is stored of the run cannot be read.
     #[error("what is stored of the run cannot be read: {0}")]
     Unreadable(String),
+    /// The workflow is none that the kernel runs.
+    #[error("the workflow cannot be run: {0}")]
+    Invalid(String),
     /// No new work is taken.
     #[error("holdfast is stopping and takes no new work")]
     Draining,

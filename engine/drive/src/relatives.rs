@@ -77,6 +77,11 @@ impl Drive {
             }
             ChildFound::Refused(failure) => self.happened(parent, refused(failure)),
             ChildFound::New(submit) => {
+                if let Err(error) = submit.program.definition.check() {
+                    let message = format!("the child run cannot be run: {error}");
+                    let failure = Failure::without_effect(Class::Invalid, message);
+                    return self.happened(parent, refused(failure));
+                }
                 if let Some(group) = self.full_group(&submit.request) {
                     let message = format!("the child run was rejected: {group}");
                     let failure = Failure::without_effect(Class::Rejected, message);

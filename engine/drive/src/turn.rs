@@ -263,6 +263,10 @@ impl Drive {
         if self.intake == Intake::Draining {
             return self.reply(token, Reply::Refused(Refusal::Draining));
         }
+        // What the journal will not store must not reach it: that would end everybody's work.
+        if let Err(error) = program.definition.check() {
+            return self.reply(token, Reply::Refused(Refusal::Invalid(error.to_string())));
+        }
         if let Some(refusal) = self.full_group(&request) {
             return self.reply(token, Reply::Refused(refusal));
         }

@@ -206,6 +206,7 @@ impl<'a> Line<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::definition::WhenFull;
 
     const fn holder(run: u8, target: &'static str, hold: Hold) -> Holder<'static> {
         Holder {
@@ -272,5 +273,41 @@ mod tests {
             &[2],
         );
         check(&[], &[holder(2, "t", Shared)], 0, &[]);
+    }
+
+    #[test]
+    fn what_an_ancestor_has_covers_its_children_and_no_other_target() {
+        use Hold::{Exclusive, Shared};
+        let parents = [RunId::from_bytes([1; 16])];
+        let child = |run, target, hold| Holder { ancestors: &parents, ..holder(run, target, hold) };
+        let parent = holder(1, "t", Exclusive);
+        // A child never waits for its own ancestors, a stranger does.
+        check(&[parent], &[child(2, "t", Shared), holder(3, "t", Shared)], 9, &[2]);
+        check(&[parent], &[child(2, "t", Exclusive)], 9, &[2]);
+        // For another target it asks like everybody else.
+        check(&[parent, holder(4, "u", Exclusive)], &[child(2, "u", Shared)], 9, &[]);
+        check(&[parent], &[child(2, "u", Exclusive), holder(5, "u", Shared)], 9, &[2]);
+        let group = Group { name: "g".into(), limit: 1, when_full: WhenFull::Queue };
+        let of_group = |holder| Holder { group: Some(&group), ..holder };
+        let parent = of_group(holder(1, "t", Shared));
+        check(
+            &[parent],
+            &[of_group(child(2, "t", Shared)), of_group(holder(3, "u", Shared))],
+            9,
+            &[2],
+        );
+    }
+
+    #[test]
+    fn as_many_of_a_group_go_on_as_its_limit_says_first_come_first_served() {
+        use Hold::None as NoHold;
+        let group = |limit| Group { name: "g".into(), limit, when_full: WhenFull::Queue };
+        let (one, two) = (group(1), group(2));
+        let of = |run, group| Holder { group: Some(group), ..holder(run, "t", NoHold) };
+        check(&[], &[of(1, &two), of(2, &two), of(3, &two)], 9, &[1, 2]);
+        check(&[of(1, &two)], &[of(2, &two), of(3, &two)], 9, &[2]);
+        // One that asks for less company waits, and nobody of its group passes it.
+        check(&[of(1, &two)], &[of(2, &one), of(3, &two)], 9, &[]);
+        check(&[of(1, &two)], &[of(2, &one), holder(4, "u", NoHold)], 9, &[4]);
     }
 }

@@ -343,6 +343,9 @@ mod tests {
             assert_eq!(RunStatus::from_word(status.word()), Some(status));
         }
         assert_eq!(RunStatus::from_word("completed_with_errors"), Some(RunStatus::Partial));
+        assert_eq!(RunStatus::from_word("pending"), Some(RunStatus::Queued));
+        assert_eq!(RunStatus::from_word("completed"), Some(RunStatus::Succeeded));
+        assert_eq!(RunStatus::from_word("aborted"), Some(RunStatus::Failed));
         assert_eq!(RunStatus::from_word("canceled"), Some(RunStatus::Failed));
         assert_eq!(RunStatus::from_word("green"), None);
     }

@@ -93,4 +93,22 @@ mod tests {
         assert_ne!(in_repository(base, Some("r")), base);
         assert_ne!(in_repository(base, Some("r")), in_repository(base, Some("s")));
     }
+
+    #[test]
+    fn a_key_of_ones_own_is_of_one_target_operation_and_workflow() {
+        let base = custom_key(Some("t"), Operation::Backup, "w", "k");
+        assert_eq!(base, custom_key(Some("t"), Operation::Backup, "w", "k"));
+        for other in [
+            custom_key(Some("u"), Operation::Backup, "w", "k"),
+            custom_key(None, Operation::Backup, "w", "k"),
+            custom_key(Some("t"), Operation::Verify, "w", "k"),
+            custom_key(Some("t"), Operation::Backup, "v", "k"),
+            custom_key(Some("t"), Operation::Backup, "w", "l"),
+            child_key(RunId::from_bytes([0; 16])),
+        ] {
+            assert_ne!(base, other);
+        }
+        let child = |byte| child_key(RunId::from_bytes([byte; 16]));
+        assert_ne!(child(1), child(2), "a child is never the same request as another");
+    }
 }

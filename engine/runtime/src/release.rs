@@ -10,6 +10,7 @@ use holdfast_drive::answer::answer;
 use holdfast_drive::input::{Input as DriveInput, Program, Token};
 use holdfast_drive::output::{Output, Reply};
 use holdfast_kernel::command::{Command, ItemTry};
+use holdfast_kernel::definition::Operation;
 use holdfast_kernel::event::{Event, ProbeAnswer, Question};
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{AttemptId, Digest, EffectKey, ItemIndex, Millis, RunId, StepIndex};
@@ -21,6 +22,9 @@ use crate::executor::Executor;
 use crate::feed::News;
 use crate::records::{AttemptRecords, Before};
 use crate::scope::AttemptScope;
+
+/// The action that changes a target by a plan: in a restore and nowhere else.
+const APPLY: &str = "plan.apply";
 
 /// How long a target has to answer a probe where the step has no timeout.
 const PROBE_TIMEOUT: Millis = Millis::seconds(300);
@@ -160,6 +164,10 @@ impl Executor {
         // Refused by the validator before; a definition may have come another way.
         if !program.definition.operation.allows(used.writes) {
             let message = format!("a workflow of this operation may not use `{}`", used.action);
+            return Err(Failure::without_effect(Class::Invalid, message));
+        }
+        if used.action == APPLY && program.definition.operation != Operation::Restore {
+            let message = format!("`{APPLY}` belongs to a restore");
             return Err(Failure::without_effect(Class::Invalid, message));
         }
         let action = Arc::clone(self.actions.get(&used.action)?);

@@ -2,20 +2,21 @@
 
 #![expect(clippy::excessive_nesting, reason = "actions are closures in the calls that use them")]
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use holdfast_contract::action::Output;
 use holdfast_drive::grants::Limits;
 use holdfast_drive::output::{Refusal, Reply};
 use holdfast_journal::query::Page;
-use holdfast_kernel::definition::EffectClass;
+use holdfast_kernel::definition::{EffectClass, Finally, Operation, Work, Writes};
 use holdfast_kernel::event::Verdict;
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{ItemIndex, Millis, StepIndex};
 use holdfast_kernel::payload::Payload;
 use holdfast_kernel::state::Mark;
-use holdfast_kernel::status::{Outcome, Reason};
+use holdfast_kernel::status::{Outcome, Reason, StepEnd};
 use holdfast_kernel::value::Value;
 use holdfast_rig::{Plain, Rig, acting, chain, done, fan_out};
 use holdfast_runtime::executor::End;
@@ -282,5 +283,175 @@ async fn inv_15_no_attempt_starts_on_a_full_disk_and_work_goes_on_with_space() {
     let loaded = rig.reader.load(run).unwrap().unwrap();
     assert!(loaded.state.in_flight.is_empty(), "an attempt started on a full disk");
     disk.set_free_space(u64::MAX);
+    assert_eq!(rig.ended(run).await, Outcome::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_timeout_an_effect_is_in_doubt_whatever_the_action_thinks() {
+    let actions = acting(|attempt, _| async move {
+        attempt.cancelled().await;
+        Err(Failure::without_effect(Class::Transient, "nothing happened"))
+    });
+    let mut definition = chain(1, EffectClass::Once);
+    definition.steps[0].timeout = Some(Millis(10));
+    definition.steps[0].retry.attempts = 3;
+    let mut rig = Rig::start(disk(), Plain::items(0), actions, Limits::default());
+    let run = rig.queue(&definition, "a").await;
+    assert_eq!(rig.ended(run).await, Outcome::Failed(Reason::StepFailed));
+    let loaded = rig.reader.load(run).unwrap().unwrap();
+    assert_eq!(loaded.state.steps[0].items.not_ok.get(0), Some(Mark::Unknown));
+    assert_eq!(loaded.state.steps[0].failure.clone().unwrap().class, Class::UnknownEffect);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operation_may_not_write_is_refused_once_more_before_it_is_done() {
+    let acted = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&acted);
+    let actions = acting(move |_, _| {
+        count.fetch_add(1, Ordering::SeqCst);
+        async { done() }
+    });
+    let mut rig = Rig::start(disk(), Plain::items(0), actions, Limits::default());
+    let using = |operation, writes, name: &str| {
+        let mut definition = chain(1, EffectClass::Idempotent);
+        definition.operation = operation;
+        if let Work::Action(used) = &mut definition.steps[0].work {
+            used.writes = writes;
+            used.action = name.to_owned();
+        }
+        definition
+    };
+    // What no journal would store is refused, and the executor goes on for everybody else.
+    for operation in [Operation::Preview, Operation::Inventory] {
+        let reply = rig.submit(&using(operation, Writes::Target, "act"), operation.word()).await;
+        assert!(matches!(reply, Reply::Refused(Refusal::Invalid(_))), "{reply:?}");
+    }
+    for operation in [Operation::Backup, Operation::Maintenance] {
+        let applying = using(operation, Writes::Nothing, "plan.apply");
+        let run = rig.queue(&applying, operation.word()).await;
+        assert_eq!(rig.ended(run).await, Outcome::Failed(Reason::StepFailed));
+        let loaded = rig.reader.load(run).unwrap().unwrap();
+        let failure = loaded.state.steps[0].failure.clone().unwrap();
+        assert_eq!(
+            (failure.class, &*failure.message),
+            (Class::Invalid, "`plan.apply` belongs to a restore")
+        );
+    }
+    assert_eq!(acted.load(Ordering::SeqCst), 0, "what is refused is not tried");
+    let restore = using(Operation::Restore, Writes::Target, "act");
+    let run = rig.queue(&restore, "restore").await;
+    assert_eq!(rig.ended(run).await, Outcome::Succeeded);
+    assert_eq!(acted.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_item_has_attempts_of_its_own_and_a_retry_gives_all_of_them_again() {
+    let tried = Arc::new(Mutex::new(BTreeMap::<ItemIndex, u32>::new()));
+    let seen = Arc::clone(&tried);
+    let actions = acting(move |_, input| {
+        *seen.lock().unwrap().entry(input.item).or_default() += 1;
+        async { Err(Failure::without_effect(Class::Transient, "not now")) }
+    });
+    let mut definition = fan_out();
+    definition.steps[0].retry.attempts = 2;
+    definition.steps[0].retry.delay = Millis(1);
+    let mut rig = Rig::start(disk(), Plain::items(2), actions, Limits::default());
+    let run = rig.queue(&definition, "a").await;
+    assert_eq!(rig.ended(run).await, Outcome::Failed(Reason::StepFailed));
+    let each = |times| BTreeMap::from([(ItemIndex(0), times), (ItemIndex(1), times)]);
+    assert_eq!(*tried.lock().unwrap(), each(2));
+    assert_eq!(rig.handle.retry(run, "operator".to_owned()).await, Ok(Reply::Queued(run)));
+    assert_eq!(rig.ended(run).await, Outcome::Failed(Reason::StepFailed));
+    assert_eq!(*tried.lock().unwrap(), each(4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_run_is_stopped_when_its_time_has_passed() {
+    let actions = acting(|attempt, _| async move {
+        if attempt.facts().step == "s1" {
+            attempt.cancelled().await;
+            return Err(Failure::without_effect(Class::Transient, "gave up"));
+        }
+        done()
+    });
+    let mut definition = chain(2, EffectClass::Idempotent);
+    definition.steps[0].needed_by.clear();
+    definition.steps[1].needs.clear();
+    definition.finally = Some(Finally { first: StepIndex(1), timeout: Millis(20) });
+    let mut rig = Rig::start(disk(), Plain::items(0), actions, Limits::default());
+    let run = rig.queue(&definition, "a").await;
+    assert_eq!(rig.ended(run).await, Outcome::Failed(Reason::Timeout));
+    let loaded = rig.reader.load(run).unwrap().unwrap();
+    let ends: Vec<_> = loaded.state.steps.iter().filter_map(|step| step.phase.end()).collect();
+    assert_eq!(ends, [StepEnd::Succeeded, StepEnd::Failed]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_that_waits_for_its_next_attempt_takes_no_place() {
+    let first = Arc::new(Notify::new());
+    let tell = Arc::clone(&first);
+    let actions = acting(move |_, input| {
+        let tell = Arc::clone(&tell);
+        async move {
+            match (input.item.0, input.number) {
+                // Long enough that nothing but the other item could end this test.
+                (0, 1) => Err(Failure::without_effect(Class::Transient, "not now")),
+                (1, _) => {
+                    tell.notify_one();
+                    done()
+                }
+                _ => done(),
+            }
+        }
+    });
+    let mut definition = fan_out();
+    definition.steps[0].retry.attempts = 2;
+    definition.steps[0].retry.delay = Millis::seconds(3_000);
+    definition.steps[0].retry.max_delay = Millis::seconds(3_000);
+    definition.timeout = Millis::seconds(60_000);
+    let limits = Limits { attempts: 1, ..Limits::default() };
+    let rig = Rig::start(disk(), Plain::items(2), actions, limits);
+    rig.queue(&definition, "a").await;
+    first.notified().await;
+    rig.handle.drain_now();
+    assert!(matches!(rig.end.await.unwrap(), End::Drained { .. }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_word_on_an_item_in_doubt_lets_a_run_that_goes_on_go_on_with_it_at_once() {
+    let (held, again) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (wait, tell) = (Arc::clone(&held), Arc::clone(&again));
+    let count = AtomicU32::new(0);
+    let actions = acting(move |_, input| {
+        let (wait, tell) = (Arc::clone(&wait), Arc::clone(&tell));
+        let tries = if input.item.0 == 1 { count.fetch_add(1, Ordering::SeqCst) + 1 } else { 1 };
+        async move {
+            match (input.item.0, tries) {
+                (0, _) => wait.notified().await,
+                (1, 1) => return Err(Failure::with_unknown_effect(Class::Permanent, "who knows")),
+                (1, _) => tell.notify_one(),
+                _ => return Err(Failure::with_unknown_effect(Class::Permanent, "who knows")),
+            }
+            done()
+        }
+    });
+    let mut definition = fan_out();
+    if let Work::Action(used) = &mut definition.steps[0].work {
+        used.effect = EffectClass::Once;
+    }
+    let mut rig = Rig::start(disk(), Plain::items(3), actions, Limits::default());
+    let run = rig.queue(&definition, "a").await;
+    let say = |item, verdict| {
+        rig.handle.resolve(run, (StepIndex(0), ItemIndex(item)), verdict, "operator".to_owned())
+    };
+    // It is asked until the item is in doubt: what is acknowledged happened before.
+    while say(1, Verdict::NotDone).await != Ok(Reply::Done) {
+        tokio::task::yield_now().await;
+    }
+    again.notified().await;
+    while say(2, Verdict::Done(Payload::empty())).await != Ok(Reply::Done) {
+        tokio::task::yield_now().await;
+    }
+    held.notify_one();
     assert_eq!(rig.ended(run).await, Outcome::Succeeded);
 }

@@ -7,18 +7,33 @@ use std::collections::BTreeSet;
 
 use holdfast_kernel::definition::{Definition, EffectClass, OnFailure, RunWhen};
 use holdfast_kernel::event::BlockCause;
-use holdfast_kernel::id::{ItemIndex, RunId, StepIndex};
+use holdfast_kernel::id::{ItemIndex, Millis, RunId, StepIndex};
 use holdfast_kernel::state::{Cancel, Listed, Mark, Phase, RunState, StepState};
 use holdfast_kernel::status::{Outcome, Reason, StepEnd};
 
 use crate::outside::{Outside, class};
 use crate::world::World;
 
+/// Whether every question to the world was answered, or given a time by which it is given up.
+///
+/// One that was not keeps its run until that run's time has passed, and with it the places that others wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// Every one.
+    All,
+    /// Not every one.
+    NotAll,
+}
+
 /// The first thing about an ended run that is not as the rules say.
 ///
 /// # Errors
 /// A sentence that says what.
-pub fn check_outcome(definition: &Definition, state: &RunState) -> Result<(), String> {
+pub fn check_outcome(
+    definition: &Definition,
+    state: &RunState,
+    answers: Answers,
+) -> Result<(), String> {
     let Phase::Finished(outcome) = state.phase else {
         return Err("the run has not ended".to_owned());
     };
@@ -26,6 +41,7 @@ pub fn check_outcome(definition: &Definition, state: &RunState) -> Result<(), St
     for step in &state.steps {
         ends.push(step.phase.end().ok_or("a step of an ended run is open")?);
     }
+    check_stop(definition, state, outcome, answers)?;
     let stopped = matches!(
         outcome,
         Outcome::Failed(
@@ -47,6 +63,33 @@ pub fn check_outcome(definition: &Definition, state: &RunState) -> Result<(), St
         Ok(())
     } else {
         Err(format!("the run ended {outcome:?}, the table says {expect:?}"))
+    }
+}
+
+/// The longest time that a rehearsal takes, clocks that are set included.
+const LONGEST: Millis = Millis::seconds(6 * 3_600);
+
+/// A stop has its cause: a run that waited for something that never came would end by its time too.
+fn check_stop(
+    definition: &Definition,
+    state: &RunState,
+    outcome: Outcome,
+    answers: Answers,
+) -> Result<(), String> {
+    let finally = definition.finally.as_ref();
+    let has_time =
+        definition.timeout > LONGEST && finally.is_none_or(|finally| finally.timeout > LONGEST);
+    match outcome {
+        Outcome::Failed(Reason::QueueTimeout) if answers == Answers::All => {
+            Err("it waited in the queue for a day".to_owned())
+        }
+        Outcome::Failed(Reason::Timeout) if has_time && answers == Answers::All => {
+            Err("it waited for something until its time had passed".to_owned())
+        }
+        Outcome::Failed(Reason::Cancelled) if state.cancel.is_none() => {
+            Err("nobody cancelled it".to_owned())
+        }
+        Outcome::Failed(_) | Outcome::Partial | Outcome::Succeeded => Ok(()),
     }
 }
 

@@ -247,7 +247,15 @@ impl Scenario {
         };
         let (definition, state) = (&loaded.definition, &loaded.state);
         invariant::check(definition, state)?;
-        check_outcome(definition, state)?;
+        check_outcome(definition, state, driver.outside.answers())?;
+        // What is in doubt never acts under a new key.
+        let of_run = driver.doubts.iter().filter(|((of, ..), _)| *of == run);
+        for ((_, step, item), epoch) in of_run {
+            let now = state.step(*step).map_or(0, |step| step.items.epoch(*item));
+            if now != *epoch {
+                return Err(format!("step {} item {} was in doubt and acts anew", step.0, item.0));
+            }
+        }
         check_truth(definition, state, &driver.outside.world)
     }
 }

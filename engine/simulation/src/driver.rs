@@ -32,6 +32,9 @@ use crate::operator::Forget;
 use crate::outside::Outside;
 use crate::script::Script;
 
+/// How long a commit may take. One that took a day would let every run end by its time.
+const LONGEST_COMMIT: Millis = Millis::seconds(20);
+
 /// Why a rehearsal's process stopped.
 #[derive(Debug)]
 pub enum Stop {
@@ -86,6 +89,8 @@ pub struct Driver {
     asking: BTreeSet<(RunId, StepIndex, ItemIndex)>,
     /// The people who were asked, by run, period, step and item.
     people: BTreeSet<(RunId, u32, StepIndex, ItemIndex)>,
+    /// The items that were in doubt when an operator let their run go on, with their epoch then.
+    pub doubts: BTreeMap<(RunId, StepIndex, ItemIndex), u32>,
     /// What is said of runs that are to be forgotten.
     pub(crate) forgetting: BTreeMap<Token, Forget>,
     pub(crate) next_token: u64,
@@ -143,6 +148,7 @@ impl Driver {
             draining: None,
             asking: BTreeSet::new(),
             people: BTreeSet::new(),
+            doubts: BTreeMap::new(),
             forgetting: BTreeMap::new(),
             next_token: 1 << 40,
         };
@@ -248,6 +254,8 @@ impl Driver {
         self.committing.extend(self.drive.take_batch());
         let ready = self.drive.take_ready();
         self.release(ready)?;
+        // What was released may have led to more at once.
+        self.committing.extend(self.drive.take_batch());
         self.ask_people();
         self.disturb();
         if let Some(left) = self.draining {
@@ -295,7 +303,7 @@ impl Driver {
         }
         // While a commit is under way other things may happen, so that batches hold more than one event.
         if let Some(batch) = self.committing.pop_front() {
-            if self.chance.percent(70) {
+            if self.chance.percent(70) || !self.outside.happens_within(LONGEST_COMMIT) {
                 return self.commit(batch).map(|()| true);
             }
             self.committing.push_front(batch);
@@ -314,11 +322,6 @@ impl Driver {
         }
         if self.writer.unfiled() > 0 {
             return self.file().map(|()| true);
-        }
-        // What was released may have led to more at once.
-        self.committing.extend(self.drive.take_batch());
-        if !self.committing.is_empty() {
-            return Ok(true);
         }
         match self.drive.active().next() {
             Some(state) => Err(Stop::Fault(format!("{} waits for nothing", state.run()))),

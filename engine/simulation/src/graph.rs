@@ -57,7 +57,8 @@ pub fn definition(chance: &mut Chance, size: Size) -> Definition {
     }
     let timeout =
         if chance.percent(15) { Millis(chance.below(20_000)) } else { Millis::seconds(86_400) };
-    let end = if chance.percent(15) { Millis(chance.below(3_000)) } else { Millis::seconds(600) };
+    let end =
+        if chance.percent(15) { Millis(chance.below(3_000)) } else { Millis::seconds(86_400) };
     Definition {
         name: "random".to_owned(),
         operation: chance.pick([Operation::Backup, Operation::Restore, Operation::Maintenance]),

@@ -97,6 +97,13 @@ impl Driver {
         if plan(&loaded.definition, &state, Selection::All).is_err() {
             return Ok(false);
         }
+        for (step, of) in (0..).map(StepIndex).zip(&state.steps) {
+            let doubtful = |mark| matches!(mark, Mark::Unknown | Mark::FailedInDoubt);
+            let marked = of.items.not_ok.iter().filter(|(_, mark)| doubtful(*mark));
+            for item in marked.flat_map(|(range, _)| range).map(ItemIndex) {
+                self.doubts.insert((run, step, item), of.items.epoch(item));
+            }
+        }
         self.told.remove(&run);
         let ended = Box::new(Ended { program: program(&loaded.definition, self.script), state });
         let (by, token) = ("an operator".to_owned(), Token(u64::MAX));

@@ -15,6 +15,7 @@ use holdfast_kernel::status::{Outcome, Reason};
 use holdfast_kernel::value::Value;
 
 use crate::chance::{Chance, hash};
+use crate::checker::Answers;
 use crate::script::Script;
 use crate::world::{Fate, World};
 
@@ -32,6 +33,8 @@ pub struct Outside {
     skew: i64,
     seed: u64,
     classes: BTreeMap<EffectKey, EffectClass>,
+    /// Whether something is never answered that nothing says the time of.
+    is_silent: bool,
     queue: BTreeMap<(Instant, u64), (RunId, Event)>,
     timers: BTreeMap<(RunId, Timer), (Instant, u64)>,
     scheduled: u64,
@@ -46,6 +49,7 @@ impl Outside {
             skew: 0,
             seed,
             classes: BTreeMap::new(),
+            is_silent: false,
             queue: BTreeMap::new(),
             timers: BTreeMap::new(),
             scheduled: 0,
@@ -77,11 +81,22 @@ impl Outside {
         Some((run, event))
     }
 
+    /// Whether something happens within this time.
+    pub fn happens_within(&self, time: Millis) -> bool {
+        let until = self.now.plus(time);
+        self.queue.first_key_value().is_some_and(|((at, _), _)| *at <= until)
+    }
+
     /// The engine died: nothing that was on its way to it arrives. Time passes.
     pub fn forget(&mut self, down: Millis) {
         self.queue.clear();
         self.timers.clear();
         self.now = self.now.plus(down);
+    }
+
+    /// Whether everything that was asked of the world was answered.
+    pub const fn answers(&self) -> Answers {
+        if self.is_silent { Answers::NotAll } else { Answers::All }
     }
 
     /// The effect key of an item of a run.
@@ -109,7 +124,8 @@ impl Outside {
         match command {
             Command::StartAttempt { attempt, step, items, timeout } => {
                 for item in items {
-                    self.act(run, definition, *attempt, *step, item);
+                    let is_answered = self.act(run, definition, *attempt, *step, item);
+                    self.is_silent |= !is_answered && timeout.is_none();
                 }
                 if let Some(timeout) = timeout {
                     let failure =
@@ -139,6 +155,7 @@ impl Outside {
         }
     }
 
+    /// Whether an answer to it is on its way.
     fn act(
         &mut self,
         run: RunId,
@@ -146,7 +163,7 @@ impl Outside {
         attempt: AttemptId,
         step: StepIndex,
         item: &ItemTry,
-    ) {
+    ) -> bool {
         let key = Self::key(definition, run, step, item.item, item.epoch);
         let class = class(definition, step);
         self.classes.insert(key, class);
@@ -167,9 +184,10 @@ impl Outside {
                 }
                 Event::AttemptFailed { attempt, item, failure }
             }
-            None => return,
+            None => return false,
         };
         self.schedule(latency, run, event);
+        true
     }
 
     fn probe(&mut self, run: RunId, definition: &Definition, step: StepIndex, item: &ItemTry) {
@@ -190,7 +208,10 @@ impl Outside {
                 let failure = Failure::without_effect(Class::Rejected, "no");
                 Event::ApprovalRejected { step, item, by, failure }
             }
-            _ => return,
+            _ => {
+                self.is_silent = true;
+                return;
+            }
         };
         self.schedule(Millis(1 + drawn / 10 % 5_000), run, event);
     }

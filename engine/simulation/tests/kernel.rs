@@ -32,7 +32,8 @@ fn check(mut host: Host, seed: u64) {
     let fail = |what: String| -> ! { panic!("seed {seed}: {what}") };
     host.finish().unwrap_or_else(|what| fail(what));
     host.outside.settle_world();
-    check_outcome(&host.definition, &host.state).unwrap_or_else(|what| fail(what));
+    let answers = host.outside.answers();
+    check_outcome(&host.definition, &host.state, answers).unwrap_or_else(|what| fail(what));
     check_truth(&host.definition, &host.state, &host.outside.world)
         .unwrap_or_else(|what| fail(what));
     let replayed = replay(&host.definition, &host.journal).unwrap_or_else(|what| fail(what));

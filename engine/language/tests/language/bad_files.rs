@@ -503,3 +503,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_would_wait_for_itself_or_be_tried_again_in_vain_is_refused() {
+    let wait = "steps:\n  - id: wait\n    uses: sleep\n    with: { duration: 5s }\n";
+    check_places(&format!("{wait}    needs: [wait]\n"), &["HF0203 8:12"]);
+    let step = "steps:\n  - id: a\n    uses: command\n    with: { argv: [a] }\n";
+    check_places(&format!("{step}    retry: {{ when: [sometimes] }}\n"), &["HF0105 8:21"]);
+    check_places(&format!("{step}    retry: {{ when: [transient] }}\n"), &[]);
+    let ask = "steps:\n  - id: ask\n    uses: approval\n";
+    check_places(ask, &[]);
+    check_places(&format!("{ask}    retry: {{ attempts: 2 }}\n"), &["HF0312 7:5"]);
+}

@@ -1,0 +1,303 @@
+//! The kernel on workflows made by hand: what starts and what does not, and how much of a time is left.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+
+use holdfast_kernel::admit::admits;
+use holdfast_kernel::command::Command;
+use holdfast_kernel::decide::{Decision, Places, Stamp, decide, grant, outstanding, queue};
+use holdfast_kernel::definition::{Definition, EffectClass, RunWhen, Work, Writes};
+use holdfast_kernel::event::{
+    ApprovalAsk, BlockCause, CancelKind, Completeness, Death, Event, Listing, Question, Timer,
+};
+use holdfast_kernel::failure::{Class, Failure};
+use holdfast_kernel::id::{AttemptId, Instant, ItemIndex, Millis, StepIndex};
+use holdfast_kernel::invariant;
+use holdfast_kernel::payload::Payload;
+use holdfast_kernel::ranges::RangeSet;
+use holdfast_kernel::state::{Mark, Phase, RunState, Slots};
+use holdfast_kernel::status::{Outcome, Reason, StepEnd};
+use holdfast_rig::{chain, fan_out};
+use holdfast_simulation::host::request;
+
+const DAY: Millis = Millis::seconds(86_400);
+
+/// One run on the kernel alone, with its clock and its timers.
+struct Course {
+    definition: Definition,
+    state: RunState,
+    at: Instant,
+    timers: BTreeMap<Timer, Millis>,
+    started: Vec<AttemptId>,
+}
+
+impl Course {
+    fn queued(definition: Definition) -> Self {
+        definition.check().unwrap();
+        let at = Instant(1_700_000_000_000_000);
+        let free = Places { process: 9, target: 9 };
+        let (state, decision) = queue(&definition, request(1), Stamp { at, free });
+        let (timers, started) = (BTreeMap::new(), Vec::new());
+        let mut course = Self { definition, state, at, timers, started };
+        course.carry_out(decision);
+        course
+    }
+
+    fn started(definition: Definition) -> Self {
+        let mut course = Self::queued(definition);
+        course.arrive(Event::HoldGranted);
+        course
+    }
+
+    fn stamp(&self) -> Stamp {
+        Stamp { at: self.at, free: Places { process: 9, target: 9 } }
+    }
+
+    fn arrive(&mut self, event: Event) {
+        assert!(admits(&self.definition, &self.state, &event), "{event:?}");
+        let stamp = self.stamp();
+        let decision = decide(&self.definition, &mut self.state, event, stamp).unwrap();
+        self.carry_out(decision);
+        let stamp = self.stamp();
+        if !self.state.is_finished() && self.state.wants_places() {
+            let decision = grant(&self.definition, &mut self.state, stamp).unwrap();
+            self.carry_out(decision);
+        }
+    }
+
+    fn carry_out(&mut self, decision: Decision) {
+        invariant::check(&self.definition, &self.state).unwrap();
+        for command in decision.commands {
+            match command {
+                Command::SetTimer { timer, duration } => {
+                    self.timers.insert(timer, duration);
+                }
+                Command::ClearTimer { timer } => {
+                    self.timers.remove(&timer);
+                }
+                Command::StartAttempt { attempt, .. } => self.started.push(attempt),
+                Command::Evaluate(Question::Items(step)) => {
+                    let listing = Listing {
+                        list: None,
+                        total: 3,
+                        excluded: RangeSet::default(),
+                        stages: vec![ItemIndex(0)],
+                        max_parallel: 1,
+                    };
+                    self.arrive(Event::ItemsListed { step, listing });
+                }
+                Command::Evaluate(Question::Approval(step, item)) => {
+                    let by = vec!["approver".to_owned()];
+                    let (plan, target, text) = (None, None, String::new());
+                    let ask = Box::new(ApprovalAsk { plan, target, text, by, allow_self: false });
+                    self.arrive(Event::ApprovalRequested { step, item, ask });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn pass(&mut self, time: Millis) {
+        self.at = self.at.plus(time);
+    }
+
+    /// Another process goes on with what the first one stored.
+    fn another_process(&mut self) {
+        self.timers.clear();
+        let in_flight: Vec<_> = self.state.in_flight.keys().copied().collect();
+        for attempt in in_flight {
+            self.arrive(Event::AttemptInterrupted { attempt, death: Death::Unclean });
+        }
+        let commands = outstanding(&self.definition, &mut self.state, self.at).unwrap();
+        self.carry_out(Decision { commands, ..Decision::default() });
+    }
+
+    fn last(&self) -> AttemptId {
+        *self.started.last().unwrap()
+    }
+
+    fn done(&mut self, item: u32) {
+        let (attempt, item) = (self.last(), ItemIndex(item));
+        let (output, completeness) = (Payload::empty(), Completeness::Whole);
+        self.arrive(Event::AttemptSucceeded { attempt, item, output, completeness });
+    }
+
+    fn fails(&mut self, item: u32) {
+        let failure = Failure::without_effect(Class::Transient, "not now");
+        let (attempt, item) = (self.last(), ItemIndex(item));
+        self.arrive(Event::AttemptFailed { attempt, item, failure });
+    }
+
+    fn end(&self, step: usize) -> Option<StepEnd> {
+        self.state.steps[step].phase.end()
+    }
+
+    fn outcome(&self) -> Option<Outcome> {
+        match self.state.phase {
+            Phase::Finished(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
+}
+
+/// The one step asks a person, and `after` it something is done.
+fn asking(after: Writes) -> Definition {
+    let mut definition = chain(3, EffectClass::Idempotent);
+    definition.steps[1].work = Work::Approval { with: None };
+    if let Work::Action(action) = &mut definition.steps[0].work {
+        action.writes = after;
+    }
+    definition
+}
+
+#[test]
+fn what_a_stop_keeps_from_starting_is_blocked_whatever_it_runs_after_and_its_items_untried() {
+    let cancel = || Event::CancelRequested { how: CancelKind::Cancel, by: "ada".to_owned() };
+    let time = || Event::TimerFired { timer: Timer::Run };
+    for (event, reason, cause) in [
+        (cancel(), Reason::Cancelled, BlockCause::Cancelled),
+        (time(), Reason::Timeout, BlockCause::Timeout),
+    ] {
+        let mut definition = chain(3, EffectClass::Idempotent);
+        definition.steps[0].for_each = fan_out().steps[0].for_each.clone();
+        definition.steps[1].run_when = RunWhen::Done;
+        let mut course = Course::started(definition);
+        course.arrive(event);
+        course.done(0);
+        assert_eq!(course.started.len(), 1, "nothing more starts");
+        assert_eq!(course.outcome(), Some(Outcome::Failed(reason)));
+        let not_ok = &course.state.steps[0].items.not_ok;
+        assert_eq!(
+            [0, 1, 2].map(|item| not_ok.get(item)),
+            [None, Some(Mark::Untried), Some(Mark::Untried)]
+        );
+        for step in [1, 2] {
+            let Some(StepEnd::Blocked(by)) = course.end(step) else { panic!("step {step} ran") };
+            assert_eq!(by, cause);
+        }
+    }
+}
+
+#[test]
+fn a_run_that_was_queued_for_a_day_fails_whoever_drove_it() {
+    let mut course = Course::queued(chain(1, EffectClass::Once));
+    assert_eq!(course.timers, BTreeMap::from([(Timer::Queue, DAY)]));
+    course.pass(Millis::seconds(80_000));
+    course.another_process();
+    assert_eq!(course.timers, BTreeMap::from([(Timer::Queue, Millis::seconds(6_400))]));
+    course.pass(DAY);
+    course.another_process();
+    assert_eq!(course.timers, BTreeMap::from([(Timer::Queue, Millis(0))]));
+    course.arrive(Event::TimerFired { timer: Timer::Queue });
+    assert_eq!(course.outcome(), Some(Outcome::Failed(Reason::QueueTimeout)));
+    assert!(course.started.is_empty());
+}
+
+#[test]
+fn the_time_of_a_run_goes_on_without_a_process_and_stands_still_while_only_people_are_waited_for() {
+    let mut definition = asking(Writes::Nothing);
+    definition.timeout = Millis::seconds(600);
+    let mut course = Course::started(definition);
+    assert_eq!(course.timers[&Timer::Run], Millis::seconds(600));
+    course.pass(Millis::seconds(100));
+    course.another_process();
+    assert_eq!(course.timers[&Timer::Run], Millis::seconds(500), "nobody drove it for a while");
+    course.done(0);
+    let person = Timer::Item(StepIndex(1), ItemIndex(0));
+    assert_eq!(course.timers, BTreeMap::from([(person, Millis::seconds(7 * 86_400))]));
+    course.pass(DAY);
+    course.another_process();
+    assert_eq!(course.timers, BTreeMap::from([(person, Millis::seconds(6 * 86_400))]));
+    let (step, item, by) = (StepIndex(1), ItemIndex(0), "ada".to_owned());
+    course.arrive(Event::ApprovalGiven { step, item, by, output: Payload::empty() });
+    course.arrive(Event::HoldGranted);
+    assert_eq!(course.timers[&Timer::Run], Millis::seconds(500), "the day was not its own");
+    course.pass(Millis::seconds(600));
+    course.another_process();
+    assert_eq!(course.timers[&Timer::Run], Millis(0));
+}
+
+#[test]
+fn an_answer_that_does_not_come_in_time_is_a_rejection_also_where_nobody_drove_the_run() {
+    let mut definition = asking(Writes::Nothing);
+    definition.steps[1].timeout = Some(Millis::seconds(60));
+    let mut course = Course::started(definition);
+    course.done(0);
+    course.pass(DAY);
+    course.another_process();
+    let person = Timer::Item(StepIndex(1), ItemIndex(0));
+    assert_eq!(course.timers[&person], Millis(0));
+    course.arrive(Event::TimerFired { timer: person });
+    assert_eq!(course.outcome(), Some(Outcome::Failed(Reason::StepFailed)));
+    assert_eq!(course.state.steps[1].failure.as_ref().unwrap().class, Class::Rejected);
+    assert_eq!(course.started.len(), 1, "nothing after it starts");
+}
+
+#[test]
+fn who_waits_for_a_person_gives_its_place_back_and_its_hold_unless_it_has_written() {
+    for (writes, has_written) in [(Writes::Nothing, false), (Writes::Target, true)] {
+        let mut course = Course::started(asking(writes));
+        course.done(0);
+        assert_eq!(course.state.awaiting, 1);
+        assert_eq!(course.state.slots, Slots::GivenBack);
+        assert_eq!(course.state.has_written, has_written, "what keeps the hold: {writes:?}");
+    }
+}
+
+#[test]
+fn a_wait_outlives_its_process_and_is_not_begun_anew() {
+    let mut definition = chain(1, EffectClass::Idempotent);
+    definition.steps[0].retry.attempts = 2;
+    definition.steps[0].retry.when = vec![Class::Transient];
+    definition.steps[0].retry.delay = Millis::seconds(100_000);
+    definition.steps[0].retry.max_delay = Millis::seconds(100_000);
+    definition.timeout = Millis::seconds(1_000_000);
+    let mut course = Course::started(definition);
+    course.fails(0);
+    let timer = Timer::Item(StepIndex(0), ItemIndex(0));
+    let wait = course.timers[&timer];
+    assert!(wait.0 > 1_000 && wait <= Millis::seconds(100_000), "{wait:?}");
+    course.pass(Millis(wait.0 / 2));
+    course.another_process();
+    assert_eq!(course.timers[&timer], Millis(wait.0 - wait.0 / 2));
+    assert_eq!(course.started.len(), 1, "the process that died forgot the wait");
+    course.pass(wait);
+    course.another_process();
+    assert_eq!(course.timers[&timer], Millis(0));
+    course.arrive(Event::TimerFired { timer });
+    course.done(0);
+    assert_eq!(course.outcome(), Some(Outcome::Succeeded));
+}
+
+#[test]
+fn an_attempt_that_our_own_death_cut_short_is_none_of_the_attempts() {
+    let mut definition = chain(1, EffectClass::Idempotent);
+    definition.steps[0].retry.attempts = 2;
+    definition.steps[0].retry.when = vec![Class::Transient];
+    let mut course = Course::started(definition);
+    // A third death in a row would end the item.
+    for died in 1..3 {
+        assert_eq!(course.started.len(), died);
+        course.another_process();
+    }
+    course.fails(0);
+    let timer = Timer::Item(StepIndex(0), ItemIndex(0));
+    course.arrive(Event::TimerFired { timer });
+    course.fails(0);
+    assert_eq!(course.started.len(), 4, "two that died, and the two that it may have");
+    assert_eq!(course.outcome(), Some(Outcome::Failed(Reason::StepFailed)));
+}
+
+#[test]
+fn a_fan_out_that_fails_fast_starts_nothing_more_once_too_much_is_bad() {
+    let mut definition = fan_out();
+    definition.steps[0].for_each.as_mut().unwrap().fail_fast = true;
+    let mut course = Course::started(definition);
+    course.fails(0);
+    assert_eq!(course.started.len(), 1);
+    assert_eq!(course.outcome(), Some(Outcome::Failed(Reason::StepFailed)));
+    let not_ok = &course.state.steps[0].items.not_ok;
+    assert_eq!([1, 2].map(|item| not_ok.get(item)), [Some(Mark::Untried); 2]);
+}

@@ -170,6 +170,7 @@ impl Driver {
             effects,
             commits,
             forgotten,
+            doubts,
             draining,
             mut occupancy,
             limits,
@@ -203,7 +204,7 @@ impl Driver {
         };
         (next.acknowledged, next.told) = (acknowledged, told);
         (next.effects, next.commits) = (effects, commits);
-        next.forgotten = forgotten;
+        (next.forgotten, next.doubts) = (forgotten, doubts);
         occupancy.died();
         next.occupancy = occupancy;
         Ok(next)

@@ -42,26 +42,9 @@ impl LocalWorkflows {
     }
 
     fn source(&self, name: &str) -> Result<Source, ChildRefusal> {
-        let invalid = |error: crate::error::Error| ChildRefusal::Invalid(error.message);
-        let mut found = Vec::new();
-        for path in find::files(&self.folder).map_err(invalid)? {
-            let source = find::read(&path).map_err(invalid)?;
-            if holdfast_language::name_of(&source).as_deref() == Some(name) {
-                found.push((path, source));
-            }
-        }
-        let mut found = found.into_iter();
-        match (found.next(), found.next()) {
-            (Some((one, _)), Some((other, _))) => Err(ChildRefusal::Invalid(format!(
-                "two files have its name, {} and {}",
-                one.display(),
-                other.display()
-            ))),
-            (Some((_, source)), None) => Ok(source),
-            (None, _) => shipped::text(name)
-                .map(|text| Source::new(format!("the shipped workflow {name}"), text))
-                .ok_or(ChildRefusal::Unknown),
-        }
+        let found = find::own(name, &self.folder);
+        let found = found.map_err(|error| ChildRefusal::Invalid(error.message))?;
+        found.own.or_else(|| shipped::source(name)).ok_or(ChildRefusal::Unknown)
     }
 }
 

@@ -3,6 +3,7 @@
 mod actions;
 mod answer;
 mod cancel;
+mod changed;
 mod completions;
 mod demo;
 mod doctor;

@@ -30,60 +30,66 @@ pub(crate) fn workflow(
     output: Output,
 ) -> Result<Workflow, Error> {
     let path = Path::new(name);
-    if path.is_file() {
-        let source = read(path)?;
-        return match check(&source, &parts.actions) {
-            Ok(checked) => Ok(Workflow { source, checked }),
-            Err(found) => {
-                output.diagnostics(&source, &found);
-                Err(Error::usage(format!("The workflow {name} is not valid.")))
-            }
-        };
-    }
-    named(name, settings, parts)
-}
-
-/// The one valid workflow of this name beside the configuration.
-fn named(name: &str, settings: &Settings, parts: &Parts) -> Result<Workflow, Error> {
-    let folder = settings.base.join("workflows");
-    let mut found: Vec<(PathBuf, Workflow)> = Vec::new();
-    let (mut names, mut invalid) = (Vec::new(), Vec::new());
-    for path in files(&folder)? {
-        let source = read(&path)?;
-        match name_of(&source) {
-            Some(of) if of == name => match check(&source, &parts.actions) {
-                Ok(checked) => found.push((path, Workflow { source, checked })),
-                Err(_) => invalid.push(path),
-            },
-            Some(of) => names.push(of),
-            None => invalid.push(path),
-        }
-    }
-    let mut found = found.into_iter();
-    match (found.next(), found.next()) {
-        (Some((_, workflow)), None) => Ok(workflow),
-        (None, _) if shipped::text(name).is_some() => shipped_workflow(name, parts),
-        (Some((one, _)), Some((other, _))) => Err(Error::usage(format!(
-            "Two files have the workflow name `{name}`: {} and {}.",
-            one.display(),
-            other.display()
-        ))
-        .hint("Give one of them another `name`.")),
-        (None, _) => Err(none(name, &folder, &names, &invalid)),
-    }
-}
-
-/// A workflow that ships with the program.
-fn shipped_workflow(name: &str, parts: &Parts) -> Result<Workflow, Error> {
-    let text = shipped::text(name).unwrap_or_default();
-    let source = Source::new(format!("the shipped workflow {name}"), text);
+    let source = if path.is_file() { read(path)? } else { source_named(name, settings)? };
     match check(&source, &parts.actions) {
         Ok(checked) => Ok(Workflow { source, checked }),
         Err(found) => {
-            let reason = found.first().map_or_else(String::new, |found| found.message.clone());
-            Err(Error::internal(format!("The shipped workflow {name} is not valid: {reason}")))
+            output.diagnostics(&source, &found);
+            Err(Error::usage(format!("The workflow {name} is not valid.")))
         }
     }
+}
+
+/// The text of the one workflow of this name: beside the configuration, or shipped with the program.
+///
+/// # Errors
+/// There is none, there are two, or a file cannot be read.
+pub(crate) fn source_named(name: &str, settings: &Settings) -> Result<Source, Error> {
+    let folder = settings.base.join("workflows");
+    let Found { own, names, invalid } = own(name, &folder)?;
+    own.or_else(|| shipped::source(name)).ok_or_else(|| none(name, &folder, &names, &invalid))
+}
+
+/// The workflow files of a folder, as somebody looks for one of a name.
+pub(crate) struct Found {
+    /// The one that has it.
+    pub(crate) own: Option<Source>,
+    /// The names of the others.
+    names: Vec<String>,
+    /// Files whose name cannot be read.
+    invalid: Vec<PathBuf>,
+}
+
+/// Looks for a workflow of this name beside the configuration. A file of that name is never passed over because it
+/// is not valid: another workflow than the one that was asked for would run.
+///
+/// # Errors
+/// There are two, or a file cannot be read.
+pub(crate) fn own(name: &str, folder: &Path) -> Result<Found, Error> {
+    let mut found: Vec<(PathBuf, Source)> = Vec::new();
+    let (mut names, mut invalid) = (Vec::new(), Vec::new());
+    for path in files(folder)? {
+        let source = read(&path)?;
+        match name_of(&source) {
+            Some(of) if of == name => found.push((path, source)),
+            Some(of) => names.push(of),
+            // What it is called cannot be read, but it lies where that workflow would.
+            None if lies_as(&path, folder, name) => found.push((path, source)),
+            None => invalid.push(path),
+        }
+    }
+    if let [(one, _), (other, _), ..] = found.as_slice() {
+        let (one, other) = (one.display(), other.display());
+        let message = format!("Two files have the workflow name `{name}`: {one} and {other}.");
+        return Err(Error::usage(message).hint("Give one of them another `name`."));
+    }
+    let own = found.pop().map(|(_, source)| source);
+    Ok(Found { own, names, invalid })
+}
+
+/// Whether a file lies where a workflow of this name would.
+fn lies_as(path: &Path, folder: &Path, name: &str) -> bool {
+    path.strip_prefix(folder).is_ok_and(|path| path.with_extension("") == Path::new(name))
 }
 
 /// The same workflow in another repository than the default one, as if its file named it.

@@ -1,7 +1,5 @@
 //! The only place that prints: data on standard output, talk on standard error.
 
-#![expect(clippy::print_stderr, reason = "this is the door to the terminal")]
-
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
@@ -62,13 +60,15 @@ impl Output {
 
     /// Talk: progress, and what comes next.
     pub(crate) fn talk(self, line: impl AsRef<str>) {
-        eprintln!("{}", clean(line.as_ref()));
+        // Who does not listen any more keeps no run from its end.
+        writeln!(io::stderr().lock(), "{}", clean(line.as_ref())).unwrap_or_default();
     }
 
     /// The diagnostics of a file.
     pub(crate) fn diagnostics(self, source: &Source, found: &[Diagnostic]) {
         for diagnostic in found {
-            eprintln!("{}\n", diagnostic.render(source, colour()));
+            let text = diagnostic.render(source, colour());
+            writeln!(io::stderr().lock(), "{text}\n").unwrap_or_default();
         }
     }
 

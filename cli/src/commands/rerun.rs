@@ -18,7 +18,7 @@ use crate::arguments::Rerun;
 use crate::children::{self, named_by};
 use crate::compose::{Parts, parts};
 use crate::error::Error;
-use crate::find;
+use crate::find::{self, Workflow};
 use crate::output::Output;
 use crate::settings::Settings;
 use crate::submission::{Pinned, inputs, request};
@@ -73,7 +73,19 @@ fn latest(
     settings: &Settings,
     (parts, output): (&Parts, Output),
 ) -> Result<(Vec<StoredDefinition>, Definition), Error> {
-    let mut workflow = find::workflow(name, settings, parts, output)?;
+    let workflow = find::workflow(name, settings, parts, output)?;
+    lowered(workflow, repository, parts)
+}
+
+/// A workflow as it would be stored, with its children, in the repository of an earlier run.
+///
+/// # Errors
+/// It cannot be run in that repository, or cannot be stored.
+pub(super) fn lowered(
+    mut workflow: Workflow,
+    repository: Option<&str>,
+    parts: &Parts,
+) -> Result<(Vec<StoredDefinition>, Definition), Error> {
     // The repository of the earlier run, unless the file names one by now.
     if let (Some(repository), None) = (repository, &workflow.checked.definition.repository) {
         workflow = find::in_repository(workflow, repository, parts)?;
@@ -93,14 +105,21 @@ fn stored(access: &Access, digest: Digest) -> Result<StoredDefinition, Error> {
     stored.ok_or_else(|| Error::unavailable(format!("The workflow {digest} is not stored.")))
 }
 
-fn pinned(access: &Access, digest: Digest) -> Result<Definition, Error> {
+/// The definition that a run is pinned to.
+///
+/// # Errors
+/// It is not stored, or cannot be read.
+pub(super) fn pinned(access: &Access, digest: Digest) -> Result<Definition, Error> {
     stored(access, digest)?
         .definition()
         .ok_or_else(|| Error::unavailable(format!("The workflow {digest} cannot be read.")))
 }
 
 /// A stored definition, and those of its child runs.
-fn family(access: &Access, digest: Digest) -> Result<Vec<StoredDefinition>, Error> {
+///
+/// # Errors
+/// One is not stored, or cannot be read.
+pub(super) fn family(access: &Access, digest: Digest) -> Result<Vec<StoredDefinition>, Error> {
     let mut found = vec![stored(access, digest)?];
     let mut next = 0;
     while let Some(definition) = found.get(next).and_then(StoredDefinition::definition) {

@@ -57,6 +57,8 @@ pub(crate) fn perform(
     } else {
         "The run is queued again. `holdfast resume` runs what was not ok.".to_owned()
     });
+    // What is in doubt is left out until somebody says what became of it.
+    super::show::tell_in_doubt(&loaded, output);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::access::Access;
 use crate::arguments::Show;
+use crate::commands::changed::{self, Changed};
 use crate::commands::place::{items, step_of};
 use crate::commands::runs::Shown;
 use crate::commands::{outputs, waits};
@@ -38,6 +39,9 @@ struct ShownRun<'a> {
     run: Shown<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outputs: Option<Value>,
+    /// Whether the workflow's files have changed since the run was pinned to them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    definition_differs: Option<bool>,
     steps: Vec<ShownStep<'a>>,
 }
 
@@ -76,10 +80,12 @@ pub(crate) fn perform(show: &Show, settings: &Settings, output: Output) -> Resul
         Some(id) => Some(step_of(&loaded, id)?),
         None => None,
     };
+    let changed = changed::since(&access, &record, settings, &parts);
     if output.is_json() {
-        output.json(&for_programs(&access, &record, &loaded, (chosen, show.item.as_deref()))?)?;
+        let shown = for_programs(&access, &record, &loaded, (chosen, show.item.as_deref()))?;
+        output.json(&ShownRun { definition_differs: Some(changed.is_some()), ..shown })?;
     } else {
-        head(&access, &record, &loaded, output)?;
+        head(&access, (&record, changed), &loaded, output)?;
         let of_step = Of { access: &access, run, key: show.item.as_deref(), which: which(chosen) };
         for (step, definition) in loaded.definition.numbered() {
             let is_first = loaded.definition.finally.is_some_and(|finally| finally.first == step);
@@ -116,13 +122,16 @@ pub(super) fn summary(access: &Access, run: RunId, output: Output) -> Result<(),
 
 fn head(
     access: &Access,
-    record: &RunRecord,
+    (record, changed): (&RunRecord, Option<Changed>),
     loaded: &LoadedRun,
     output: Output,
 ) -> Result<(), Error> {
     let reason = record.reason.map(|reason| format!(" ({})", reason.word())).unwrap_or_default();
     output.line(format!("{}  {}{reason}", record.run, record.status.word()));
     output.line(format!("workflow   {} ({})", record.workflow, record.operation));
+    if let Some(changed) = changed {
+        output.line(format!("           {}", changed.told()));
+    }
     if let Some(target) = &record.target {
         output.line(format!("target     {} ({})", target.name, target.identity));
     }
@@ -305,7 +314,24 @@ fn for_programs<'a>(
         });
     }
     let outputs: Option<Value> = access.ask(Ask::Outputs { run: record.run })?;
-    Ok(ShownRun { run: Shown::of(record), outputs, steps })
+    Ok(ShownRun { run: Shown::of(record), outputs, definition_differs: None, steps })
+}
+
+/// Says of which steps it is unknown whether they happened, and how to answer. Whether there are any.
+pub(super) fn tell_in_doubt(loaded: &LoadedRun, output: Output) -> bool {
+    let run = loaded.state.run();
+    let steps = loaded.definition.numbered();
+    let unknown = |step| loaded.state.step(step).map_or(0, |step| step.items.counts.unknown);
+    let mut in_doubt = false;
+    for (_, definition) in steps.filter(|(step, _)| unknown(*step) > 0) {
+        in_doubt = true;
+        let item = if definition.for_each.is_some() { " ITEM" } else { "" };
+        output.talk(format!(
+            "{}: whether it happened is unknown. Look at the target, then: holdfast resolve {run} {}{item} done|not_done",
+            definition.id, definition.id
+        ));
+    }
+    in_doubt
 }
 
 /// What failed is followed by the command that goes on.
@@ -316,18 +342,7 @@ fn what_next(
     output: Output,
 ) -> Result<(), Error> {
     let run = record.run;
-    let mut in_doubt = false;
-    for (step, definition) in loaded.definition.numbered() {
-        let unknown = loaded.state.step(step).map_or(0, |step| step.items.counts.unknown);
-        if unknown > 0 {
-            in_doubt = true;
-            let item = if definition.for_each.is_some() { " ITEM" } else { "" };
-            output.talk(format!(
-                "{}: whether it happened is unknown. Look at the target, then: holdfast resolve {run} {}{item} done|not_done",
-                definition.id, definition.id
-            ));
-        }
-    }
+    let in_doubt = tell_in_doubt(loaded, output);
     if record.errors.iter().any(|error| error.class == Class::Conflict) {
         output.talk("What was changed since the preview was left as it is. To change it too, make another preview.");
     }

@@ -230,3 +230,88 @@ fn a_partial_backup_becomes_whole_by_a_retry_and_its_set_is_superseded() {
     let status = home.as_a_mere_user(&["repository", "status"]).with_code(0);
     assert!(status.out.contains("units      0"), "no unit is left: {status:#?}");
 }
+
+/// Two items, one of which fails while a file is there and one of which may have happened; then a step that tells
+/// what the first one said.
+fn in_doubt(home: &Home) {
+    let text = r#"holdfast: 1
+name: w
+operation: maintenance
+steps:
+  - id: first
+    uses: command
+    with: { argv: [/bin/sh, -c, "echo x >> first; wc -l < first"], cwd: "HOME" }
+  - id: each
+    for_each: [plain, doubtful]
+    uses: command
+    with: { argv: [/bin/sh, -c, "echo $0 >> done; test ! -e bad || case $0 in plain) exit 1;; *) kill -9 $$;; esac", "{{ item }}"], cwd: "HOME" }
+  - id: tell
+    run_when: done
+    uses: command
+    with: { argv: [/bin/sh, -c, "echo $0 >> told", "{{ steps.first.output.stdout | default('') | trim }}"], cwd: "HOME" }
+"#;
+    home.write("workflows/w.yaml", &text.replace("HOME", &home.path("").display().to_string()));
+    home.write("bad", "");
+}
+
+#[test]
+fn a_retry_leaves_what_is_unknown_out_and_the_outputs_of_other_steps_stay() {
+    let home = Home::new();
+    in_doubt(&home);
+    home.holdfast(&["run", "w"]).with_code(1);
+    let run = run_of(&home);
+    fs::remove_file(home.path("bad")).expect("it goes");
+    let said = home.holdfast(&["retry", &run]).with_code(0);
+    assert!(said.talk.contains("holdfast resolve"), "it says what was left out: {said:#?}");
+    home.holdfast(&["resume"]).with_code(0);
+    let mut done: Vec<_> = home.read("done").lines().map(str::to_owned).collect();
+    done.sort();
+    assert_eq!(done, ["doubtful", "plain", "plain"]);
+    assert_eq!(home.read("told"), "1\n1\n", "what the first step said is kept");
+    assert_eq!(home.read("first"), "x\n");
+    let shown = home.holdfast(&["show", &run]).with_code(0);
+    assert!(shown.out.contains("partial"), "{shown:#?}");
+}
+
+#[test]
+fn a_retry_is_rejected_while_another_run_has_the_dedupe_key() {
+    let home = Home::new();
+    failing(&home);
+    home.write("bad_a", "");
+    home.holdfast(&["run", "each"]).with_code(3);
+    let first = run_of(&home);
+    let second = home.holdfast(&["submit", "each"]).with_code(0).first();
+    assert_ne!(first, second, "the first one has ended");
+    let rejected = home.holdfast(&["retry", &first]).with_code(5);
+    assert!(rejected.talk.contains(&second), "it is named: {rejected:#?}");
+    home.holdfast(&["cancel", &second]).with_code(0);
+    home.holdfast(&["retry", &first]).with_code(0);
+}
+
+#[test]
+fn who_looks_at_a_run_is_told_if_its_file_has_changed_since() {
+    let home = Home::new();
+    failing(&home);
+    home.write(
+        "workflows/parent.yaml",
+        "holdfast: 1\nname: parent\noperation: maintenance\nsteps:\n  - id: s\n    workflow: each\n",
+    );
+    let run = home.holdfast(&["submit", "parent"]).with_code(0).first();
+    let differs = || {
+        let shown = home.holdfast(&["show", &run, "--output", "json"]).with_code(0).json();
+        (shown["definition_differs"].clone(), home.holdfast(&["show", &run]).with_code(0).out)
+    };
+    let (same, told) = differs();
+    assert!(same == false && !told.contains("has changed since"), "{told}");
+    // A remark is no change, and what a child does is one.
+    let text = home.read("workflows/parent.yaml");
+    home.write("workflows/parent.yaml", &format!("# Every night.\n{text}"));
+    assert_eq!(differs().0, false);
+    let kid = home.read("workflows/each.yaml");
+    home.write("workflows/each.yaml", &kid.replace("echo after", "echo later"));
+    let (differs_now, told) = differs();
+    assert!(differs_now == true && told.contains("has changed since; this run keeps"), "{told}");
+    home.write("workflows/parent.yaml", "holdfast: 1\nname: parent\nsteps: 5\n");
+    let (differs_now, told) = differs();
+    assert!(differs_now == true && told.contains("is not valid now"), "{told}");
+}

@@ -1,5 +1,6 @@
 //! What authors see: diagnostics with places and remedies, the list of actions, help.
 
+use std::fs;
 use std::process::Command;
 
 use crate::home::Home;
@@ -98,7 +99,7 @@ fn editors_get_a_schema_and_shells_their_completions() {
 #[test]
 fn what_init_writes_knows_its_schemas() {
     let home = Home::new();
-    std::fs::create_dir(home.path("new")).unwrap();
+    fs::create_dir(home.path("new")).unwrap();
     home.holdfast(&["init", "new"]).with_code(0);
     for (file, expect) in [
         ("new/holdfast.yaml", "$schema=./holdfast.schema.json"),
@@ -112,4 +113,18 @@ fn what_init_writes_knows_its_schemas() {
         assert!(schema["definitions"].is_object(), "{file}");
     }
     assert!(home.read("new/.gitignore").contains("backups.key"));
+}
+
+#[test]
+fn a_workflow_of_ones_own_that_is_not_valid_is_never_passed_over_for_a_shipped_one() {
+    let home = Home::new();
+    fs::create_dir_all(home.path("workflows/files")).expect("a folder is made");
+    let own = "holdfast: 1\nname: files/verify\noperation: maintenance\nsteps:\n  - id: s\n    uses: sleeep\n    with: { duration: 1s }\n";
+    // One that can be told by its name, and one that only lies where it would.
+    for text in [own, "holdfast: 1\nname: files/verify\n\tsteps: nothing\n"] {
+        home.write("workflows/files/verify.yaml", text);
+        let said = home.holdfast(&["submit", "files/verify", "--input", "set=latest"]).with_code(2);
+        assert!(said.talk.contains("The workflow files/verify is not valid."), "{said:#?}");
+        assert!(said.talk.contains("verify.yaml:"), "with the line: {said:#?}");
+    }
 }

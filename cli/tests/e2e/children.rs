@@ -167,3 +167,115 @@ fn a_child_that_ends_while_it_is_taken_over_is_not_begun_anew() {
     // What the killed ones left ends too.
     drop(hold(&goes_on));
 }
+
+#[test]
+fn children_nest_eight_deep_and_no_deeper() {
+    let home = Home::new();
+    let last = format!("steps:\n  - id: s\n    {SHELL}\"echo x >> done\"] }}\n");
+    workflow(&home, "w9", &last);
+    for outer in 0..9 {
+        let runs = format!("steps:\n  - id: s\n    workflow: w{}\n", outer + 1);
+        workflow(&home, &format!("w{outer}"), &runs);
+    }
+    let refused = home.holdfast(&["run", "w0"]).with_code(2);
+    assert!(refused.talk.contains("nested more than 8 deep"), "{refused:#?}");
+    home.holdfast(&["run", "w1"]).with_code(0);
+    assert_eq!(home.read("done"), "x\n");
+    let runs = home.holdfast(&["runs", "--output", "json"]).with_code(0).json();
+    assert_eq!(runs.as_array().map(Vec::len), Some(9), "one parent and eight below it: {runs:#}");
+}
+
+/// A child that waits on a pipe, and a parent that runs it.
+fn waiting(home: &Home) -> std::path::PathBuf {
+    let pipe = home.pipe("pipe");
+    let read = format!("\"read line < {}; true\"", pipe.display());
+    workflow(home, "kid", &format!("steps:\n  - id: s\n    {SHELL}{read}] }}\n"));
+    workflow(home, "parent", "steps:\n  - id: kid\n    workflow: kid\n");
+    pipe
+}
+
+fn how_many(home: &Home, workflow: &str) -> Option<usize> {
+    let runs = home.holdfast(&["runs", "--workflow", workflow, "--output", "json"]);
+    runs.with_code(0).json().as_array().map(Vec::len)
+}
+
+#[test]
+fn a_submit_of_somebody_else_never_gets_a_child_run_and_a_child_never_theirs() {
+    let home = Home::new();
+    let pipe = waiting(&home);
+    // Theirs is there first: the parent makes a child of its own.
+    let theirs = home.holdfast(&["submit", "kid"]).with_code(0).first();
+    let parent = home.start(&["run", "parent"]);
+    let held = hold(&pipe);
+    let waited_for = |run: &str| home.holdfast(&["show", run]).with_code(0).out;
+    while how_many(&home, "kid") != Some(2) {}
+    // The child is there: their request is answered with their own run, and never with it.
+    let again = home.holdfast(&["submit", "kid"]).with_code(0).first();
+    assert_eq!(again, theirs, "{}", waited_for(&theirs));
+    home.holdfast(&["kill", &theirs]).with_code(0);
+    let other = home.holdfast(&["submit", "kid"]).with_code(0).first();
+    assert_ne!(other, theirs);
+    assert_eq!(how_many(&home, "kid"), Some(3), "a third one, though the child goes on");
+    home.holdfast(&["kill", &other]).with_code(0);
+    drop(held);
+    home.holdfast(&["kill", &run_of(&home, "parent")]);
+    parent.end();
+}
+
+/// The run in which the only step of the child was, and how that ended: reason and code.
+fn end_of_child(home: &Home) -> String {
+    let shown = home.holdfast(&["show", &run_of(home, "kid"), "--output", "json"]).with_code(0);
+    let shown = shown.json();
+    format!("{} {} {}", shown["status"], shown["reason"], shown["steps"][0]["status"])
+        .replace('"', "")
+}
+
+#[test]
+fn a_child_ends_with_its_parents_timeout() {
+    let home = Home::new();
+    workflow(&home, "kid", "steps:\n  - id: s\n    uses: sleep\n    with: { duration: 1h }\n");
+    workflow(&home, "parent", "timeout: 3s\nsteps:\n  - id: kid\n    workflow: kid\n");
+    home.holdfast(&["run", "parent"]).with_code(1);
+    assert_eq!(end_of_child(&home), "failed cancelled failed");
+    let shown = home.holdfast(&["show", &run_of(&home, "parent")]).with_code(0);
+    assert!(shown.out.contains("failed (timeout)"), "{shown:#?}");
+}
+
+#[test]
+fn a_cancel_of_the_parent_reaches_the_child() {
+    let home = Home::new();
+    let pipe = waiting(&home);
+    let parent = home.start(&["run", "parent"]);
+    let held = hold(&pipe);
+    home.holdfast(&["cancel", &run_of(&home, "parent")]).with_code(0);
+    parent.end().with_code(4);
+    assert_eq!(end_of_child(&home), "failed cancelled failed");
+    drop(held);
+}
+
+#[test]
+fn a_partial_child_makes_its_step_partial_and_a_failed_one_is_no_failure_to_try_again() {
+    let home = Home::new();
+    let fails = format!("{SHELL}\"test ! -e bad\"] }}\n");
+    let kid = format!("steps:\n  - id: s\n    continue_on_error: true\n    {fails}");
+    workflow(&home, "some", &kid);
+    workflow(&home, "none", &format!("steps:\n  - id: s\n    {fails}"));
+    for kid in ["some", "none"] {
+        workflow(
+            &home,
+            &format!("of-{kid}"),
+            &format!("steps:\n  - id: kid\n    workflow: {kid}\n"),
+        );
+    }
+    home.write("bad", "");
+    home.holdfast(&["run", "of-some"]).with_code(3);
+    let step = |parent: &str| {
+        let shown = home.holdfast(&["show", &run_of(&home, parent), "--output", "json"]);
+        shown.with_code(0).json()["steps"][0].clone()
+    };
+    assert_eq!(step("of-some")["status"], "partial");
+    let said = home.holdfast(&["run", "of-none"]).with_code(1);
+    assert!(said.talk.contains("(permanent)"), "{said:#?}");
+    assert_eq!(step("of-none")["status"], "failed");
+    assert_eq!(how_many(&home, "none"), Some(1));
+}

@@ -132,3 +132,51 @@ fn a_kill_ends_at_once_without_the_end() {
     assert_eq!(home.read("done"), "one\n");
     assert_eq!(steps(&home, &id), "succeeded, failed, blocked (cancelled)");
 }
+
+#[test]
+fn a_run_whose_time_has_passed_exits_with_one_and_runs_its_end() {
+    let home = Home::new();
+    let done = home.path("done");
+    let text = format!(
+        "holdfast: 1
+name: w
+operation: maintenance
+timeout: 1s
+steps:
+  - id: wait
+    uses: sleep
+    with: {{ duration: 1h }}
+finally:
+  - id: end
+    uses: command
+    with: {{ argv: [/bin/sh, -c, \"echo end $0 >> {}\", \"{{{{ run.reason }}}}\"] }}
+",
+        done.display()
+    );
+    home.write("workflows/w.yaml", &text);
+    home.holdfast(&["run", "w"]).with_code(1);
+    assert_eq!(home.read("done"), "end timeout\n");
+    let shown = home.holdfast(&["show", &run_of(&home)]).with_code(0);
+    assert!(shown.out.contains("failed (timeout)"), "{shown:#?}");
+}
+
+#[test]
+fn a_step_of_the_end_runs_whatever_became_of_the_ones_above_it() {
+    let home = Home::new();
+    let done = home.path("done");
+    let step = |id: &str, then: &str| {
+        format!(
+            "  - id: {id}\n    uses: command\n    with: {{ argv: [/bin/sh, -c, \"echo {id} >> {}; {then}\"] }}\n",
+            done.display()
+        )
+    };
+    let text = format!(
+        "holdfast: 1\nname: w\noperation: maintenance\nsteps:\n{}finally:\n{}{}",
+        step("work", "true"),
+        step("tidy", "exit 1"),
+        step("tell", "true"),
+    );
+    home.write("workflows/w.yaml", &text);
+    home.holdfast(&["run", "w"]).with_code(1);
+    assert_eq!(home.read("done"), "work\ntidy\ntell\n");
+}

@@ -55,3 +55,26 @@ steps:
     assert_eq!(shown["status"], "succeeded", "{shown:#}");
     assert_eq!(home.read("world"), "created\nafter\n", "the effect in doubt was not repeated");
 }
+
+#[test]
+fn a_program_that_dies_by_a_signal_leaves_its_effect_unknown() {
+    let home = Home::new();
+    let text = format!(
+        "holdfast: 1
+name: once
+operation: maintenance
+steps:
+  - id: create
+    retry: {{ attempts: 3, when: [permanent, transient] }}
+    uses: command
+    with: {{ argv: [/bin/sh, -c, \"echo created >> world; kill -9 $$\"], cwd: {} }}
+",
+        home.path("").display()
+    );
+    home.write("workflows/once.yaml", &text);
+    home.holdfast(&["run", "once"]).with_code(1);
+    assert_eq!(home.read("world"), "created\n", "it is not begun again by itself");
+    let shown = home.holdfast(&["show", "run_"]).with_code(0);
+    assert!(shown.out.contains("signal: 9 (SIGKILL)"), "{shown:#?}");
+    assert!(shown.talk.contains("holdfast resolve run_"), "the command that answers: {shown:#?}");
+}

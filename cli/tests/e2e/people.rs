@@ -2,6 +2,26 @@
 
 use crate::home::{Home, Said};
 
+/// A restore of which a person says first whether it goes on.
+const RESTORE: &str = r#"holdfast: 1
+name: asks
+operation: restore
+inputs:
+  plan: { type: plan, required: true }
+target: "{{ inputs.plan.target }}"
+steps:
+  - id: ask
+    uses: approval
+    with: { plan: "{{ inputs.plan }}", allow_self: true }
+  - id: open
+    uses: plan.open
+    with: { plan: "{{ steps.ask.output.plan }}" }
+  - id: apply
+    for_each: { items: "{{ steps.open.output.items }}", batch: 100 }
+    uses: plan.apply
+    with: { plan: "{{ steps.ask.output.plan }}" }
+"#;
+
 const ASKING: &str = r#"holdfast: 1
 name: asking
 operation: maintenance
@@ -135,19 +155,8 @@ fn who_asked_may_not_answer_and_who_is_not_asked_may_not_either() {
 
 #[test]
 fn inv_08_a_plan_is_applied_only_with_the_approval_that_its_target_asks_for() {
-    let home = Home::new();
-    home.write(
-        "holdfast.yaml",
-        "holdfast_config: 1\nrepository: { path: ./backups, password: { file: ./backups.key } }\ntargets:\n  documents: { kind: files, root: ./documents, restore: { approval: [approver] } }\n",
-    );
-    home.write("backups.key", "open sesame\n");
-    std::fs::create_dir(home.path("documents")).expect("a folder is made");
-    home.write("documents/a", "first");
-    home.holdfast(&["repository", "init"]).with_code(0);
-    home.holdfast(&["run", "files/backup", "--input", "target=documents"]).with_code(0);
-    home.write("documents/a", "second");
-    let said = home.holdfast(&["run", "files/preview", "--input", "target=documents"]).with_code(0);
-    let plan = said.out.lines().find_map(|line| line.strip_prefix("plan ")).expect("a plan").trim();
+    let (home, plan) = asking_target();
+    let plan = &*plan;
     let input = format!("plan={plan}");
     let refused = home.holdfast(&["run", "files/restore", "--input", &input]).with_code(1);
     assert!(refused.talk.contains("asks for the approval of approver"), "{refused:#?}");
@@ -200,4 +209,128 @@ outputs:
     home.holdfast(&["approve", &run_of(&home)]).with_code(0);
     let said = run.end().with_code(0);
     assert!(said.out.contains(&format!("about {plan}")), "{said:#?}");
+}
+
+#[test]
+fn while_a_person_is_waited_for_the_step_waits_the_run_runs_and_approvers_are_asked() {
+    let home = Home::new();
+    home.write("holdfast.yaml", "holdfast_config: 1\nroles: { approver: [ann] }\n");
+    home.write(
+        "workflows/asking.yaml",
+        "holdfast: 1\nname: asking\noperation: maintenance\nsteps:\n  - id: ask\n    uses: approval\n    with: { text: \"Really?\" }\n",
+    );
+    let mut run = home.start(&["run", "asking"]);
+    run.wait_for_talk("to answer: holdfast approve");
+    let id = run_of(&home);
+    let shown = home.holdfast(&["show", &id, "--output", "json"]).with_code(0).json();
+    assert_eq!(
+        (&shown["status"], &shown["steps"][0]["status"]),
+        (&"running".into(), &"waiting".into())
+    );
+    let bob = home.as_user("bob", &["approve", &id]).with_code(5);
+    assert!(bob.talk.contains("approver is asked, and bob is not"), "{bob:#?}");
+    home.as_user("ann", &["approve", &id]).with_code(0);
+    run.end().with_code(0);
+}
+
+/// A target that asks for an approval, and a plan for it.
+fn asking_target() -> (Home, String) {
+    let home = Home::new();
+    home.write(
+        "holdfast.yaml",
+        "holdfast_config: 1\nrepository: { path: ./backups, password: { file: ./backups.key } }\ntargets:\n  documents: { kind: files, root: ./documents, restore: { approval: [approver] } }\n",
+    );
+    home.write("backups.key", "open sesame\n");
+    std::fs::create_dir(home.path("documents")).expect("a folder is made");
+    home.write("documents/a", "first");
+    home.holdfast(&["repository", "init"]).with_code(0);
+    home.holdfast(&["run", "files/backup", "--input", "target=documents"]).with_code(0);
+    home.write("documents/a", "second");
+    let said = home.holdfast(&["run", "files/preview", "--input", "target=documents"]).with_code(0);
+    let plan = said.out.lines().find_map(|line| line.strip_prefix("plan ")).expect("a plan");
+    (home, plan.trim().to_owned())
+}
+
+#[test]
+fn an_approval_step_with_a_plan_counts_for_what_its_target_asks_for() {
+    let (home, plan) = asking_target();
+    home.write("workflows/asks.yaml", RESTORE);
+    let input = format!("plan={plan}");
+    // Whoever asked is no other person, though the step itself takes their word.
+    let mut own = home.start(&["run", "asks", "--input", &input]);
+    own.wait_for_talk("to answer: holdfast approve");
+    home.holdfast(&["approve", &run_of(&home)]).with_code(0);
+    let said = own.end().with_code(1);
+    assert!(said.talk.contains("asks for the approval of approver"), "{said:#?}");
+    assert_eq!(home.read("documents/a"), "second");
+    let mut run = home.start(&["run", "asks", "--input", &input]);
+    run.wait_for_talk("to answer: holdfast approve");
+    home.as_user("ann", &["approve", &run_of(&home)]).with_code(0);
+    run.end().with_code(0);
+    assert_eq!(home.read("documents/a"), "first");
+}
+
+/// A restore that asks a person, before or after it wrote, and a backup of the same target that waits on a pipe.
+fn restore_and_backup(first: &str) -> (Home, std::path::PathBuf) {
+    let home = Home::new();
+    home.write(
+        "holdfast.yaml",
+        "holdfast_config: 1\nallow: { commands: [/bin/sh] }\ntargets:\n  documents: { kind: files, root: ./documents }\n",
+    );
+    std::fs::create_dir(home.path("documents")).expect("a folder is made");
+    let pipe = home.pipe("pipe");
+    let command = |id: &str, script: &str| {
+        format!(
+            "  - id: {id}\n    uses: command\n    effect: idempotent\n    with: {{ argv: [/bin/sh, -c, \"{script}\"], cwd: {} }}\n",
+            home.path("").display()
+        )
+    };
+    let ask =
+        "  - id: ask\n    uses: approval\n    with: { text: \"Really?\", allow_self: true }\n";
+    let write = command("write", "echo restored >> done");
+    let steps = if first == "ask" { [ask, &write].concat() } else { [&write, ask].concat() };
+    let head = |name: &str, operation: &str| {
+        format!("holdfast: 1\nname: {name}\noperation: {operation}\ntarget: documents\nsteps:\n")
+    };
+    home.write("workflows/w.yaml", &format!("{}{steps}", head("w", "restore")));
+    let wait = command("s", &format!("read line < {}; echo backed up >> done", pipe.display()));
+    home.write("workflows/b.yaml", &format!("{}{wait}", head("b", "backup")));
+    (home, pipe)
+}
+
+#[test]
+fn who_waits_for_a_person_and_has_not_written_gives_its_hold_back_and_needs_it_again() {
+    let (home, pipe) = restore_and_backup("ask");
+    let mut restore = home.start(&["run", "w"]);
+    restore.wait_for_talk("to answer: holdfast approve");
+    let id = run_of(&home);
+    let backup = home.start(&["run", "b"]);
+    // The target is free, so the backup gets to its step.
+    let held = crate::home::hold(&pipe);
+    let backup_id = run_of(&home);
+    home.holdfast(&["approve", &id]).with_code(0);
+    let shown = home.holdfast(&["show", &id]).with_code(0);
+    assert!(shown.out.contains(&format!("where {backup_id} is")), "{shown:#?}");
+    drop(held);
+    backup.end().with_code(0);
+    restore.end().with_code(0);
+    assert_eq!(home.read("done"), "backed up\nrestored\n");
+}
+
+#[test]
+fn who_waits_for_a_person_and_has_written_keeps_its_hold() {
+    let (home, pipe) = restore_and_backup("write");
+    let mut restore = home.start(&["run", "w"]);
+    restore.wait_for_talk("to answer: holdfast approve");
+    let id = run_of(&home);
+    let backup = home.holdfast(&["submit", "b"]).with_code(0).first();
+    let shown = home.holdfast(&["show", &backup]).with_code(0);
+    assert!(shown.out.contains(&format!("where {id} is")), "{shown:#?}");
+    assert!(shown.out.contains("queued"), "{shown:#?}");
+    home.holdfast(&["approve", &id]).with_code(0);
+    restore.end().with_code(0);
+    let resumed = home.start(&["resume"]);
+    drop(crate::home::hold(&pipe));
+    resumed.end().with_code(0);
+    assert_eq!(home.read("done"), "restored\nbacked up\n");
 }

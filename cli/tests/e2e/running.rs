@@ -1,5 +1,7 @@
 //! Running a workflow in the foreground: exit codes, what is printed, what is stored.
 
+use std::process::Stdio;
+
 use rustix::process::Signal;
 
 use crate::home::Home;
@@ -140,6 +142,85 @@ fn inv_15_nothing_starts_below_the_reserve_that_the_configuration_asks_for() {
     assert!(said.talk.contains("holdfast resume"), "{said:#?}");
     configuration(0);
     home.holdfast(&["resume"]).with_code(0);
+    let shown = home.holdfast(&["show", "run_", "--output", "json"]).with_code(0).json();
+    assert_eq!(shown["status"], "succeeded");
+}
+
+#[test]
+fn runs_are_listed_by_the_words_of_others_too() {
+    let home = Home::new();
+    home.write("workflows/greeting.yaml", GREETING);
+    let tolerated = "holdfast: 1\nname: tolerated\noperation: maintenance\nsteps:\n  - id: s\n    uses: command\n    continue_on_error: true\n    with: { argv: [/bin/sh, -c, \"exit 7\"] }\n";
+    home.write("workflows/tolerated.yaml", tolerated);
+    home.holdfast(&["run", "greeting"]).with_code(0);
+    home.holdfast(&["run", "tolerated"]).with_code(3);
+    home.holdfast(&["submit", "greeting"]).with_code(0);
+    let listed = |word: &str| {
+        let runs = home.holdfast(&["runs", "--status", word, "--output", "json"]).with_code(0);
+        let runs = runs.json();
+        let runs = runs.as_array().expect("a list").iter();
+        runs.map(|run| format!("{} {}", run["workflow"], run["status"]).replace('"', ""))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(listed("completed_with_errors"), ["tolerated partial"]);
+    assert_eq!(listed("completed"), ["greeting succeeded"]);
+    assert_eq!(listed("pending"), ["greeting queued"]);
+    assert_eq!(listed("canceled"), Vec::<String>::new());
+    let unknown = home.holdfast(&["runs", "--status", "finished"]).with_code(2);
+    assert!(unknown.talk.contains("partial"), "the words there are: {unknown:#?}");
+}
+
+#[test]
+fn an_if_that_gives_no_boolean_fails_its_step_and_the_results_of_items_keep_the_order_of_the_list()
+{
+    let home = Home::new();
+    let text = r#"holdfast: 1
+name: w
+operation: maintenance
+inputs:
+  name: { type: string, default: x }
+steps:
+  - id: each
+    for_each: [c, a, b]
+    uses: command
+    with: { argv: [/bin/sh, -c, "test $0 != a || { echo why >&2; exit 7; }; echo $0", "{{ item }}"] }
+  - id: tell
+    run_when: done
+    uses: command
+    with: { argv: [/bin/sh, -c, "printf %s \"$0\" > told", "{{ steps.each.results | list | tojson }}"], cwd: "HOME" }
+  - id: odd
+    run_when: done
+    if: inputs.name or false
+    uses: sleep
+    with: { duration: 1s }
+"#;
+    home.write("workflows/w.yaml", &text.replace("HOME", &home.path("").display().to_string()));
+    home.holdfast(&["run", "w"]).with_code(1);
+    let told: serde_json::Value = serde_json::from_str(&home.read("told")).unwrap();
+    let told = told.as_array().unwrap();
+    let of = |name: &str| told.iter().map(|result| result[name].clone()).collect::<Vec<_>>();
+    assert_eq!(of("key"), ["c", "a", "b"]);
+    assert_eq!(of("index"), [0, 1, 2]);
+    assert_eq!(of("status"), ["succeeded", "failed", "succeeded"]);
+    assert_eq!(of("attempts"), [1, 1, 1]);
+    assert_eq!(told[0]["output"]["stdout"], "c\n", "{told:#?}");
+    assert_eq!(told[0]["error"], serde_json::Value::Null);
+    assert_eq!(told[1]["output"], serde_json::json!({}));
+    assert_eq!(told[1]["error"]["class"], "permanent", "{told:#?}");
+    let shown = home.holdfast(&["show", "run_", "--output", "json"]).with_code(0).json();
+    assert_eq!(shown["steps"][2]["status"], "failed");
+    let error = shown["steps"][2]["error"].as_str().unwrap();
+    assert!(error.contains("`if` must be a boolean (expression)"), "{error}");
+}
+
+#[test]
+fn a_run_goes_to_its_end_though_nobody_hears_what_is_said_of_it() {
+    let home = Home::new();
+    home.write("workflows/greeting.yaml", GREETING);
+    let mut command = home.command(&["run", "greeting"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
     let shown = home.holdfast(&["show", "run_", "--output", "json"]).with_code(0).json();
     assert_eq!(shown["status"], "succeeded");
 }

@@ -100,6 +100,25 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_is_spread_by_chance_from_nothing_up_to_its_length() {
+        // A timer of no length at all is never asked for.
+        let wait = |jitter| backoff(&policy(), 1, jitter).0;
+        assert_eq!(
+            [0, 1 << 62, 1 << 63, u64::MAX].map(|part| wait(Jitter(part))),
+            [1, 500, 1_000, 1_999]
+        );
+        // Attempts that fail together do not come back together.
+        let run = RunId::from_bytes([7; 16]);
+        let mut waits: alloc::vec::Vec<u64> =
+            (0..1_000).map(|item| wait(Jitter::of(run, "s", ItemIndex(item), 0, 1))).collect();
+        waits.sort_unstable();
+        let quarters = [100, 300, 500, 700, 900].map(|place| waits[place] / 200);
+        for (found, wanted) in quarters.into_iter().zip([1_u64, 3, 5, 7, 9]) {
+            assert!(found.abs_diff(wanted) <= 1, "{quarters:?}");
+        }
+    }
+
+    #[test]
     fn a_further_attempt_needs_one_left_and_a_class_that_is_listed() {
         check(&policy(), 4, &Failure::without_effect(Class::Transient, "x"), None);
         check(&policy(), 1, &Failure::without_effect(Class::Conflict, "x"), None);

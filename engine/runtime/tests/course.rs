@@ -17,6 +17,7 @@ use holdfast_kernel::id::{AttemptId, Instant, ItemIndex, Millis, StepIndex};
 use holdfast_kernel::invariant;
 use holdfast_kernel::payload::Payload;
 use holdfast_kernel::ranges::RangeSet;
+use holdfast_kernel::reopen::{self, Selection};
 use holdfast_kernel::state::{Mark, Phase, RunState, Slots};
 use holdfast_kernel::status::{Outcome, Reason, StepEnd};
 use holdfast_rig::{chain, fan_out};
@@ -57,6 +58,9 @@ impl Course {
 
     fn arrive(&mut self, event: Event) {
         assert!(admits(&self.definition, &self.state, &event), "{event:?}");
+        if let Event::TimerFired { timer } = &event {
+            self.timers.remove(timer);
+        }
         let stamp = self.stamp();
         let decision = decide(&self.definition, &mut self.state, event, stamp).unwrap();
         self.carry_out(decision);
@@ -300,4 +304,25 @@ fn a_fan_out_that_fails_fast_starts_nothing_more_once_too_much_is_bad() {
     assert_eq!(course.outcome(), Some(Outcome::Failed(Reason::StepFailed)));
     let not_ok = &course.state.steps[0].items.not_ok;
     assert_eq!([1, 2].map(|item| not_ok.get(item)), [Some(Mark::Untried); 2]);
+}
+
+#[test]
+fn what_a_stop_kept_from_starting_runs_when_the_run_goes_on_and_it_has_its_whole_time_again() {
+    let mut definition = chain(3, EffectClass::Idempotent);
+    definition.timeout = Millis::seconds(600);
+    let mut course = Course::started(definition);
+    course.pass(Millis::seconds(400));
+    course.arrive(Event::TimerFired { timer: Timer::Run });
+    course.fails(0);
+    assert_eq!(course.outcome(), Some(Outcome::Failed(Reason::Timeout)));
+    let redo = reopen::plan(&course.definition, &course.state, Selection::All).unwrap();
+    course.arrive(Event::RunReopened { by: "ada".to_owned(), redo });
+    assert_eq!(course.timers, BTreeMap::from([(Timer::Queue, DAY)]), "queued like a new one");
+    course.arrive(Event::HoldGranted);
+    assert_eq!(course.timers[&Timer::Run], Millis::seconds(600));
+    for _ in 0..3 {
+        course.done(0);
+    }
+    assert_eq!(course.started.len(), 4, "the one that was stopped, and all three");
+    assert_eq!(course.outcome(), Some(Outcome::Succeeded));
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::excessive_nesting, reason = "actions are closures in the calls that use them")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -454,4 +454,15 @@ async fn a_word_on_an_item_in_doubt_lets_a_run_that_goes_on_go_on_with_it_at_onc
     }
     held.notify_one();
     assert_eq!(rig.ended(run).await, Outcome::Succeeded);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_with_a_hundred_thousand_items_goes_to_its_end() {
+    let actions = acting(|_, _| async { done() });
+    let limits = Limits { attempts: 64, ..Limits::default() };
+    let mut rig = Rig::start(disk(), Plain::items(100_000), actions, limits);
+    let run = rig.queue(&fan_out(), "a").await;
+    rig.all_succeeded(BTreeSet::from([run])).await;
+    let record = rig.reader.run(run).unwrap().unwrap();
+    assert_eq!((record.counts.total, record.counts.succeeded), (100_000, 100_000));
 }

@@ -6,6 +6,7 @@ use holdfast_contract::list::StoredList;
 use holdfast_journal::database::Check;
 use holdfast_journal::lists::{ListError, ListReader, ListWriter};
 use holdfast_journal::resume::{Opened, open};
+use holdfast_kernel::failure::Class;
 use holdfast_kernel::payload::Payload;
 use holdfast_kernel::value::Value;
 use proptest::prelude::*;
@@ -96,4 +97,20 @@ proptest! {
             prop_assert_eq!(&opened.payloads.read(run_id(1), reference).unwrap(), content);
         }
     }
+}
+
+#[test]
+fn a_list_of_more_than_two_million_elements_is_refused_and_that_many_are_kept() {
+    let opened = opened();
+    let mut writer = ListWriter::new(Arc::clone(&opened.payloads), run_id(1));
+    for number in 0_u32..2_000_000 {
+        writer.push_element(&number).unwrap();
+    }
+    let refused = writer.push_element(&0_u32).unwrap_err();
+    assert!(matches!(refused, ListError::TooLong), "{refused}");
+    assert_eq!(refused.failure().class, Class::Invalid);
+    let list = writer.finish().unwrap();
+    let reader: ListReader<u32> =
+        ListReader::open(Arc::clone(&opened.payloads), run_id(1), &list).unwrap();
+    assert_eq!((reader.count(), reader.get(1_999_999).unwrap()), (2_000_000, 1_999_999));
 }

@@ -3,6 +3,7 @@
 use holdfast_contract::evaluate::Evaluate as _;
 use holdfast_contract::list::ListedItem;
 use holdfast_kernel::event::Question;
+use holdfast_kernel::failure::Class;
 use holdfast_kernel::id::{ItemIndex, Millis};
 use holdfast_kernel::status::StepEnd;
 use holdfast_kernel::value::Value;
@@ -205,6 +206,43 @@ fn results_are_streamed_where_they_are_the_list_and_bounded_elsewhere() {
     run.set_results("first", 1_000);
     let with = program.with(&run, run.index("again"), ItemIndex(0)).unwrap();
     assert_eq!(with.canonical(), r#"{"argv":["100"]}"#);
+}
+
+#[test]
+fn an_expression_sees_a_mebibyte_of_elements_and_no_more() {
+    let text = format!(
+        "{HEAD}steps:\n  - id: first\n    for_each: [a]\n    uses: command\n    with: {{ argv: [a] }}\n  - id: again\n    uses: command\n    \
+         with: {{ argv: [\"{{{{ steps.first.results | map(attribute='key') | list | length }}}}\"] }}\n"
+    );
+    let (mut run, program) = Run::of(&text, inputs());
+    run.end("first", StepEnd::Succeeded, Value::empty_map());
+    run.set_results("first", 2_000);
+    run.width = 400;
+    let with = program.with(&run, run.index("again"), ItemIndex(0)).unwrap();
+    assert_eq!(with.canonical(), r#"{"argv":["2000"]}"#);
+    run.width = 600;
+    let failure = program.with(&run, run.index("again"), ItemIndex(0)).unwrap_err();
+    assert_eq!(failure.class, Class::Expression);
+    assert!(failure.message.contains("the list has 2000 elements"), "{failure}");
+}
+
+#[test]
+fn the_counts_of_a_fan_out_that_never_started_are_zeros() {
+    let text = format!(
+        "{HEAD}steps:\n  - id: first\n    if: inputs.size > 5\n    for_each: [a]\n    uses: command\n    with: {{ argv: [a] }}\n  - id: again\n    uses: command\n    \
+         with: {{ argv: [\"{{{{ steps.first.counts | tojson }}}}\"] }}\n"
+    );
+    let (mut run, program) = Run::of(&text, inputs());
+    let check = |run: &Run| {
+        let with = program.with(run, run.index("again"), ItemIndex(0)).unwrap();
+        let text = with.get("argv").and_then(Value::as_list).unwrap()[0].clone();
+        let counts: serde_json::Value = serde_json::from_str(text.as_text().unwrap()).unwrap();
+        let counts = counts.as_object().unwrap();
+        assert!(counts.len() >= 6 && counts.values().all(|count| *count == 0), "{counts:?}");
+    };
+    check(&run);
+    run.end("first", StepEnd::Skipped, Value::empty_map());
+    check(&run);
 }
 
 #[test]

@@ -65,7 +65,6 @@ mod tests {
     #[test]
     fn a_bug_in_holdfast_ends_with_its_own_code() {
         assert_eq!(guarded(|| ExitCode::from(3)), ExitCode::from(3));
-        #[expect(clippy::panic, reason = "the bug")]
         let bug = guarded(|| panic!("a bug"));
         assert_eq!(bug, ExitCode::from(70));
         assert_eq!(error::Error::internal("a bug").code(), ExitCode::from(70));

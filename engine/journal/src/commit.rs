@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use holdfast_contract::records::Keep;
-use holdfast_kernel::definition::Definition;
 use holdfast_kernel::event::Event;
 use holdfast_kernel::id::{Digest, Instant, RunId};
 use serde::{Deserialize, Serialize};
@@ -162,16 +161,9 @@ impl CommitError {
     }
 }
 
-/// Whether a definition is what its digest says, and can be run.
 fn check_definition(stored: &StoredDefinition) -> Result<(), CommitError> {
     let digest = stored.digest;
-    let wrong = |reason: String| CommitError::WrongDefinition { digest, reason };
-    if Definition::digest_of(stored.lowered.as_bytes()) != digest {
-        return Err(wrong("its digest is another".to_owned()));
-    }
-    let definition: Definition =
-        serde_json::from_str(&stored.lowered).map_err(|error| wrong(error.to_string()))?;
-    definition.check().map_err(|error| wrong(error.to_string()))
+    stored.check().map_err(|reason| CommitError::WrongDefinition { digest, reason })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

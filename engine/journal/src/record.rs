@@ -204,6 +204,19 @@ impl StoredDefinition {
     pub fn definition(&self) -> Option<Definition> {
         serde_json::from_str(&self.lowered).ok()
     }
+
+    /// Whether it is what its digest says, and can be run: the journal takes no other.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(&self) -> Result<(), String> {
+        if Definition::digest_of(self.lowered.as_bytes()) != self.digest {
+            return Err("its digest is another".to_owned());
+        }
+        let definition: Definition =
+            serde_json::from_str(&self.lowered).map_err(|error| error.to_string())?;
+        definition.check().map_err(|error| error.to_string())
+    }
 }
 
 /// The events of one commit about one run.

@@ -1,7 +1,7 @@
 //! The executor, as the rest of the process sees it: ask it for something, watch, let it end.
 
 use holdfast_drive::input::Submit;
-use holdfast_drive::output::Reply;
+use holdfast_drive::output::{Refusal, Reply};
 use holdfast_kernel::event::Verdict;
 use holdfast_kernel::id::{ItemIndex, RunId, StepIndex};
 use holdfast_kernel::queue::Obstacle;
@@ -99,8 +99,23 @@ impl Handle {
     /// # Errors
     /// The executor has ended.
     pub async fn ask(&self, what: Want) -> Result<Reply, Gone> {
+        if let Want::Submit(submit) = &what
+            && let Some(refusal) = unfit(submit)
+        {
+            return Ok(Reply::Refused(refusal));
+        }
         let (reply, replied) = oneshot::channel();
         self.wake.send(Wake::Asked(Asked { what, reply })).map_err(|_gone| Gone)?;
         replied.await.map_err(|_gone| Gone)
     }
+}
+
+/// Why the journal would not store what comes with a submit: a commit that is refused ends everybody's work, so
+/// such a submit never gets there. Whoever asks may be of another version than who runs.
+fn unfit(submit: &Submit) -> Option<Refusal> {
+    let Submit { request, stored, .. } = submit;
+    if stored.iter().all(|stored| stored.digest != request.definition) {
+        return Some(Refusal::Invalid("it is not handed in with the request".to_owned()));
+    }
+    stored.iter().find_map(|stored| stored.check().err()).map(Refusal::Invalid)
 }

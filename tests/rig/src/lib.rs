@@ -29,7 +29,7 @@ use holdfast_kernel::ranges::RangeSet;
 use holdfast_kernel::status::{Outcome, RunStatus};
 use holdfast_kernel::value::Value;
 use holdfast_runtime::chance;
-use holdfast_runtime::children::NoChildren;
+use holdfast_runtime::children::{Children, NoChildren};
 use holdfast_runtime::executor::{Compile, End, Executor, Setup};
 use holdfast_runtime::feed::News;
 use holdfast_runtime::handle::Handle;
@@ -225,6 +225,13 @@ pub fn fan_out() -> Definition {
     definition
 }
 
+/// A definition as it is stored.
+pub fn stored(definition: &Definition) -> StoredDefinition {
+    let lowered = serde_json::to_string(definition).expect("a definition is JSON");
+    let digest = Definition::digest_of(lowered.as_bytes());
+    StoredDefinition { digest, text: String::new(), lowered }
+}
+
 struct NoSecrets;
 
 impl Secrets for NoSecrets {
@@ -250,6 +257,17 @@ pub struct Rig {
 impl Rig {
     /// Starts an executor on a disk.
     pub fn start(disk: Arc<dyn Disk>, language: Plain, actions: Registry, limits: Limits) -> Self {
+        Self::with_children(disk, language, actions, limits, Arc::new(NoChildren))
+    }
+
+    /// Starts an executor on a disk, with something that makes requests for child runs.
+    pub fn with_children(
+        disk: Arc<dyn Disk>,
+        language: Plain,
+        actions: Registry,
+        limits: Limits,
+        children: Arc<dyn Children>,
+    ) -> Self {
         let opened = open(Arc::clone(&disk), "rig", Check::Quick).expect("the state opens");
         let logs = Logs::new(Arc::clone(&disk));
         let reader = opened.reader.clone();
@@ -262,7 +280,7 @@ impl Rig {
             actions,
             compile,
             secrets: Arc::new(NoSecrets),
-            children: Arc::new(NoChildren),
+            children,
             limits,
             drain_grace: Millis(50),
             cancel_grace: Millis(50),
@@ -281,12 +299,11 @@ impl Rig {
 
     /// What asks for a run.
     pub fn submission(&self, definition: &Definition, request: &str) -> Submit {
-        let lowered = serde_json::to_string(definition).expect("a definition is JSON");
-        let digest = Definition::digest_of(lowered.as_bytes());
+        let stored = stored(definition);
         Submit {
             request: Request {
                 run: chance::run_id(),
-                definition: digest,
+                definition: stored.digest,
                 target: None,
                 object: Vec::new(),
                 inputs: Value::empty_map(),
@@ -296,7 +313,7 @@ impl Rig {
                 rerun_of: None,
                 initiator: Initiator::User("tester".to_owned()),
             },
-            stored: vec![StoredDefinition { digest, text: String::new(), lowered }],
+            stored: vec![stored],
             program: Program {
                 definition: Arc::new(definition.clone()),
                 language: Arc::new(self.language),

@@ -84,6 +84,38 @@ fn what_a_state_keeps_is_exported_line_by_line() {
 }
 
 #[test]
+fn what_is_too_long_for_a_row_is_exported_from_the_files_of_runs() {
+    let home = Home::new();
+    let long = "x".repeat(3_000);
+    for name in ["a", "b"] {
+        let text = format!(
+            "holdfast: 1\nname: {name}\noperation: maintenance\nsteps:\n  - id: s\n    uses: command\n    with: {{ argv: [/bin/sh, -c, \"echo {name} {long}\"] }}\n  - id: each\n    for_each: \"{{{{ range(5000) | list }}}}\"\n    uses: assert\n    with: {{ that: true }}\n"
+        );
+        home.write("w.yaml", &text);
+        home.holdfast(&["run", "w.yaml"]).with_code(0);
+    }
+    let text = home.holdfast(&["state", "export"]).with_code(0).out;
+    let rows: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
+    let payloads: Vec<&Value> =
+        rows.iter().filter(|row| row["table"] == "payloads").map(|row| &row["row"]).collect();
+    for name in ["a", "b"] {
+        let has = |row: &&&Value| {
+            row["content"]["stdout"]
+                .as_str()
+                .is_some_and(|out| out.starts_with(&format!("{name} xxx")))
+        };
+        let row = payloads.iter().find(has).unwrap_or_else(|| panic!("{name}: {payloads:#?}"));
+        // The row that refers to it names its place.
+        let refers = format!("\"offset\":{}", row["offset"]);
+        let states = rows.iter().filter(|row| row["table"] == "states");
+        assert!(states.map(Value::to_string).any(|state| state.contains(&refers)));
+    }
+    let listed = payloads.iter().filter_map(|row| row["content"].as_array()).flatten();
+    assert_eq!(listed.filter(|item| item["key"] == "4999").count(), 2, "the lists of items");
+}
+
+#[test]
 fn runs_are_forgotten_when_asked_and_when_the_configuration_says_so() {
     let home = former("ended");
     home.holdfast(&["state", "prune"]).with_code(2);

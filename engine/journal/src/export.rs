@@ -1,11 +1,13 @@
 //! The tables of the store as JSON, row by row: for people who want all of it, and for tools of their own.
 //!
-//! Keys are given in hexadecimal digits. What is longer than a KiB stands in the files of runs and stays a reference;
-//! bodies are sealed, and are in no table. Indexes say nothing that the rows do not.
+//! Keys are given in hexadecimal digits. What is longer than a KiB stands in the files of runs: a row refers to it by
+//! its offset, and it follows as a row of `payloads`. Bodies are sealed, and are in no table. Indexes say nothing that
+//! the rows do not.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::frames;
 use crate::query::{ReadError, Reader};
 use crate::store::{Keys, Order, Table};
 
@@ -37,8 +39,8 @@ pub struct Exported {
 }
 
 /// The names of the tables that are exported.
-pub fn tables() -> [&'static str; 11] {
-    TABLES.map(Table::name)
+pub fn tables() -> impl Iterator<Item = &'static str> {
+    TABLES.map(Table::name).into_iter().chain([frames::TABLE])
 }
 
 impl Reader {
@@ -47,6 +49,9 @@ impl Reader {
     /// # Errors
     /// The store cannot be read.
     pub fn export(&self, table: &str, after: Option<&str>) -> Result<Exported, ReadError> {
+        if table == frames::TABLE {
+            return self.export_payloads(after);
+        }
         let Some(table) = TABLES.into_iter().find(|of| of.name() == table) else {
             return Ok(Exported::default());
         };
@@ -67,14 +72,14 @@ impl Reader {
     }
 }
 
-fn digits(key: &[u8]) -> String {
+pub(crate) fn digits(key: &[u8]) -> String {
     key.iter()
         .flat_map(|byte| [byte >> 4, byte & 15])
         .filter_map(|digit| char::from_digit(digit.into(), 16))
         .collect()
 }
 
-fn bytes(digits: &str) -> Option<Vec<u8>> {
+pub(crate) fn bytes(digits: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> =
         digits.chars().map(|digit| digit.to_digit(16)?.try_into().ok()).collect::<Option<_>>()?;
     digits.chunks(2).map(|pair| Some(pair.first()? << 4 | pair.get(1)?)).collect()

@@ -22,6 +22,7 @@ pub mod export;
 pub mod fault;
 pub mod filer;
 mod frame;
+mod frames;
 pub mod items;
 mod kept;
 pub mod lists;

@@ -281,36 +281,49 @@ impl Payloads {
 
     /// The form and the stored bytes of a frame, their checksum verified.
     fn stored(&self, run: RunId, offset: u64) -> Result<(u8, Vec<u8>), PayloadError> {
-        let path = self.path_of(run);
-        let files = self.disk.files();
         let damaged = |what: &str| self.damaged(run, offset, what);
-        let length = files
-            .length(&path)
-            .map_err(|cause| self.disk_error(&path, cause))?
-            .ok_or_else(|| damaged("the file is missing"))?;
+        let length = self.length_of(run)?.ok_or_else(|| damaged("the file is missing"))?;
+        let whole = self.whole(run, offset, length)?;
+        whole.ok_or_else(|| damaged("the file ends within the frame"))
+    }
+
+    /// How long the file of a run is, if there is one.
+    pub(crate) fn length_of(&self, run: RunId) -> Result<Option<u64>, PayloadError> {
+        let path = self.path_of(run);
+        self.disk.files().length(&path).map_err(|cause| self.disk_error(&path, cause))
+    }
+
+    /// The same of a file of this length; none if the frame does not end within it.
+    pub(crate) fn whole(
+        &self,
+        run: RunId,
+        offset: u64,
+        length: u64,
+    ) -> Result<Option<(u8, Vec<u8>)>, PayloadError> {
+        let path = self.path_of(run);
         let read = |offset, into: &mut [u8]| {
-            let count =
-                files.read(&path, offset, into).map_err(|cause| self.disk_error(&path, cause))?;
-            if count == into.len() {
-                Ok(())
-            } else {
-                Err(damaged("the file ends within the frame"))
-            }
+            let count = self.disk.files().read(&path, offset, into);
+            let count = count.map_err(|cause| self.disk_error(&path, cause))?;
+            Ok(count == into.len())
         };
         let mut header = [0; HEADER];
-        read(offset, &mut header)?;
+        if !read(offset, &mut header)? {
+            return Ok(None);
+        }
         let [form, l0, l1, l2, l3, sum @ ..] = header;
         let stored_length = u32::from_le_bytes([l0, l1, l2, l3]);
         let start = offset.saturating_add(HEADER as u64);
         if start.saturating_add(u64::from(stored_length)) > length {
-            return Err(damaged("the file ends within the frame"));
+            return Ok(None);
         }
         let mut stored = vec![0; stored_length as usize];
-        read(start, &mut stored)?;
+        if !read(start, &mut stored)? {
+            return Ok(None);
+        }
         if sum == checksum(&[&[form], &stored]) {
-            Ok((form, stored))
+            Ok(Some((form, stored)))
         } else {
-            Err(damaged("its checksum does not fit"))
+            Err(self.damaged(run, offset, "its checksum does not fit"))
         }
     }
 

@@ -14,6 +14,7 @@ mod authors;
 mod children;
 mod endings;
 mod files;
+mod holds;
 mod home;
 mod in_doubt;
 mod interrupted;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use holdfast_actions::repositories::Repositories;
 use holdfast_contract::provider::Targets as _;
@@ -34,11 +34,32 @@ pub(crate) struct LocalWorkflows {
     way: Vec<String>,
     /// The repository of those that name none.
     repository: Option<String>,
+    /// What was found below the outermost one, by name, repository and depth: a workflow that many steps run is
+    /// checked once for each depth, and not once for each way that leads to it.
+    found: Arc<Mutex<BTreeMap<Place, Child>>>,
 }
 
+type Place = (String, Option<String>, usize);
+type Child = Result<Arc<ChildWorkflow>, ChildRefusal>;
+
 impl LocalWorkflows {
-    pub(crate) const fn new(folder: PathBuf, actions: Actions) -> Self {
-        Self { folder, actions, way: Vec::new(), repository: None }
+    pub(crate) fn new(folder: PathBuf, actions: Actions) -> Self {
+        Self { folder, actions, way: Vec::new(), repository: None, found: Arc::default() }
+    }
+
+    /// Checks a workflow and everything that it runs.
+    fn checked(&self, name: &str, repository: Option<String>, way: Vec<String>) -> Child {
+        let source = self.source(name)?;
+        // Files may change before the next one is asked for from outside.
+        let found = if self.way.is_empty() { Arc::default() } else { Arc::clone(&self.found) };
+        let inner = Arc::new(Self { way, repository: repository.clone(), found, ..self.clone() });
+        let actions = self.actions.clone().with_workflows(inner);
+        let checked = check(&source, &actions).map_err(|found| {
+            let first = found.into_iter().next();
+            let told = first.map(|found| format!("{} ({})", found.message, source.name()));
+            ChildRefusal::Invalid(told.unwrap_or_default())
+        })?;
+        child(checked, &source, repository).map(Arc::new)
     }
 
     fn source(&self, name: &str) -> Result<Source, ChildRefusal> {
@@ -63,15 +84,13 @@ impl Workflows for LocalWorkflows {
         if way.len() > DEEPEST {
             return Err(ChildRefusal::TooDeep);
         }
-        let source = self.source(name)?;
-        let inner = Arc::new(Self { way, repository: repository.clone(), ..self.clone() });
-        let actions = self.actions.clone().with_workflows(inner);
-        let checked = check(&source, &actions).map_err(|found| {
-            let first = found.into_iter().next();
-            let told = first.map(|found| format!("{} ({})", found.message, source.name()));
-            ChildRefusal::Invalid(told.unwrap_or_default())
-        })?;
-        child(checked, &source, repository).map(Arc::new)
+        let place = (name.to_owned(), repository.clone(), way.len());
+        if let Some(found) = locked(&self.found).get(&place).filter(|_| !self.way.is_empty()) {
+            return found.clone();
+        }
+        let child = self.checked(name, repository, way);
+        locked(&self.found).insert(place, child.clone());
+        child
     }
 
     fn names(&self) -> Vec<String> {
@@ -96,18 +115,26 @@ fn child(
     Ok(ChildWorkflow { definition, digest, lowered, text, declarations, children })
 }
 
-/// The definitions of child runs, and of their own children, to be stored with their parent's.
+/// The definitions of child runs, and of their own children, each once, to be stored with their parent's.
 pub(crate) fn stored(children: &[Arc<ChildWorkflow>]) -> Vec<StoredDefinition> {
-    let mut found = Vec::new();
-    for child in children {
+    let mut found: Vec<StoredDefinition> = Vec::new();
+    let mut next: Vec<&Arc<ChildWorkflow>> = children.iter().collect();
+    while let Some(child) = next.pop() {
+        if found.iter().any(|stored| stored.digest == child.digest) {
+            continue;
+        }
         found.push(StoredDefinition {
             digest: child.digest,
             text: child.text.clone(),
             lowered: child.lowered.clone(),
         });
-        found.extend(stored(&child.children));
+        next.extend(&child.children);
     }
     found
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes requests for child runs.

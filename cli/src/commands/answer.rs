@@ -13,6 +13,7 @@ use holdfast_service::wire::ask::{Act, LoadedRun};
 use crate::access::Access;
 use crate::arguments::{Approve, Reject};
 use crate::commands::place::key_of;
+use crate::commands::waits::quoted;
 use crate::compose::parts;
 use crate::environment;
 use crate::error::Error;
@@ -96,7 +97,7 @@ fn asked(
         several => {
             let error = Error::usage(format!("{run} asks for several approvals."));
             Err(several.iter().fold(error, |error, (_, _, id, key)| {
-                let key = key.as_ref().map(|key| format!(" {key}")).unwrap_or_default();
+                let key = key.as_ref().map(|key| format!(" {}", quoted(key))).unwrap_or_default();
                 error.hint(format!("holdfast approve {run} {id}{key}"))
             }))
         }

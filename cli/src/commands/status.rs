@@ -7,16 +7,13 @@ use holdfast_journal::disk::local::Local;
 use holdfast_journal::query::{Filter, Paged};
 use holdfast_journal::record::RunRecord;
 use holdfast_kernel::id::{Instant, Millis, RunId};
-use holdfast_kernel::state::OpenStage;
 use holdfast_kernel::status::RunStatus;
 use holdfast_repository::backup_set::{BackupSet, Completeness};
 use holdfast_runtime::clock;
-use holdfast_service::wire::ask::{Ask, LoadedRun};
+use holdfast_service::wire::ask::Ask;
 use serde::Serialize;
 
 use crate::access::Access;
-use crate::commands::answer::awaiting;
-use crate::commands::place::key_of;
 use crate::commands::{sets, waits};
 use crate::compose::{Parts, parts};
 use crate::error::Error;
@@ -118,7 +115,11 @@ fn active(access: &Access) -> Result<(Vec<Active>, Vec<Need>), Error> {
     let (mut active, mut needs) = (Vec::new(), Vec::new());
     for record in runs(access, &[RunStatus::Queued, RunStatus::Running])? {
         let loaded = access.load(record.run)?;
-        needs.extend(questions(access, &loaded)?);
+        needs.extend(waits::questions(access, &loaded)?.into_iter().map(|question| Need {
+            run: record.run.to_string(),
+            what: question.what,
+            command: format!("holdfast approve {}", question.place),
+        }));
         active.push(Active {
             run: record.run.to_string(),
             workflow: record.workflow.clone(),
@@ -128,28 +129,6 @@ fn active(access: &Access) -> Result<(Vec<Active>, Vec<Need>), Error> {
         });
     }
     Ok((active, needs))
-}
-
-fn questions(access: &Access, loaded: &LoadedRun) -> Result<Vec<Need>, Error> {
-    let run = loaded.state.run();
-    let mut needs = Vec::new();
-    for (index, item) in awaiting(loaded) {
-        let id = loaded.definition.step(index).map_or("", |step| step.id.as_str());
-        let key = key_of(access, loaded, (index, item))?;
-        let open = loaded.state.step(index).and_then(|step| step.items.open.get(&item));
-        let Some(OpenStage::Awaiting { ask, until }) = open.map(|open| &open.stage) else {
-            continue;
-        };
-        let question = if ask.text.is_empty() { "an approval" } else { ask.text.as_str() };
-        let (by, until) = (ask.by.join(", "), time::local(*until));
-        let key = key.map(|key| format!(" {key}")).unwrap_or_default();
-        needs.push(Need {
-            run: run.to_string(),
-            what: format!("{id} asks {by} until {until}: {question}"),
-            command: format!("holdfast approve {run} {id}{key}"),
-        });
-    }
-    Ok(needs)
 }
 
 /// The ended runs with items of which nobody knows whether they happened.

@@ -53,12 +53,23 @@ fn slot(access: &Access, run: RunId) -> Result<String, Error> {
     })
 }
 
-/// The commands that answer what a run asks.
+/// Something that a run asks people.
+pub(super) struct Question {
+    /// Which step asks whom, until when, and what.
+    pub(super) what: String,
+    /// The plan that is asked about.
+    pub(super) plan: Option<String>,
+    /// What names it behind `approve` and `reject`.
+    pub(super) place: String,
+}
+
+/// What a run asks people.
 ///
 /// # Errors
 /// The state cannot be read.
-pub(super) fn answers(access: &Access, loaded: &LoadedRun, output: Output) -> Result<(), Error> {
+pub(super) fn questions(access: &Access, loaded: &LoadedRun) -> Result<Vec<Question>, Error> {
     let run = loaded.state.run();
+    let mut questions = Vec::new();
     for (index, item) in awaiting(loaded) {
         let id = loaded.definition.step(index).map_or("", |step| step.id.as_str());
         let key = key_of(access, loaded, (index, item))?;
@@ -67,15 +78,54 @@ pub(super) fn answers(access: &Access, loaded: &LoadedRun, output: Output) -> Re
             continue;
         };
         let question = if ask.text.is_empty() { "an approval" } else { ask.text.as_str() };
-        let by = ask.by.join(", ");
-        output.talk(format!("{id} asks {by} until {}: {question}", time::local(*until)));
-        if let Some(plan) = &ask.plan {
+        let (by, until) = (ask.by.join(", "), time::local(*until));
+        let key = key.map(|key| format!(" {}", quoted(&key))).unwrap_or_default();
+        questions.push(Question {
+            what: format!("{id} asks {by} until {until}: {question}"),
+            plan: ask.plan.as_ref().map(ToString::to_string),
+            place: format!("{run} {id}{key}"),
+        });
+    }
+    Ok(questions)
+}
+
+/// Says what a run asks, with the commands that answer.
+///
+/// # Errors
+/// The state cannot be read.
+pub(super) fn answers(access: &Access, loaded: &LoadedRun, output: Output) -> Result<(), Error> {
+    for Question { what, plan, place } in questions(access, loaded)? {
+        output.talk(what);
+        if let Some(plan) = plan {
             output.talk(format!("What is asked about: holdfast plan show {plan}"));
         }
-        let key = key.map(|key| format!(" {key}")).unwrap_or_default();
         output.talk(format!(
-            "To answer: holdfast approve {run} {id}{key}, or: holdfast reject {run} {id}{key} --reason TEXT"
+            "To answer: holdfast approve {place}, or: holdfast reject {place} --reason TEXT"
         ));
     }
     Ok(())
+}
+
+/// A word as a shell takes it.
+pub(super) fn quoted(word: &str) -> String {
+    let is_plain =
+        |character: char| character.is_ascii_alphanumeric() || "_-./:@%+=,".contains(character);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_stands_in_a_command_as_one_word() {
+        assert_eq!(quoted("a/b-1"), "a/b-1");
+        assert_eq!(quoted("Break glass"), "'Break glass'");
+        assert_eq!(quoted("it's; rm"), r"'it'\''s; rm'");
+        assert_eq!(quoted(""), "''");
+    }
 }

@@ -185,6 +185,21 @@ fn children_nest_eight_deep_and_no_deeper() {
     assert_eq!(runs.as_array().map(Vec::len), Some(9), "one parent and eight below it: {runs:#}");
 }
 
+#[test]
+fn what_many_steps_run_is_checked_once_and_not_on_every_way_that_leads_to_it() {
+    let home = Home::new();
+    // A million ways lead to the innermost one.
+    for outer in 1..9 {
+        let inner = outer + 1;
+        let step = |id: u32| format!("  - id: s{id}\n    needs: []\n    workflow: w{inner}\n");
+        let steps: String = (0..7).map(step).collect();
+        workflow(&home, &format!("w{outer}"), &format!("steps:\n{steps}"));
+    }
+    workflow(&home, "w9", &format!("steps:\n  - id: s\n    {SHELL}\"true\"] }}\n"));
+    home.holdfast(&["validate", "workflows/w1.yaml"]).with_code(0);
+    home.holdfast(&["submit", "w1"]).with_code(0);
+}
+
 /// A child that waits on a pipe, and a parent that runs it.
 fn waiting(home: &Home) -> std::path::PathBuf {
     let pipe = home.pipe("pipe");

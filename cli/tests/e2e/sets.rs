@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 use serde_json::Value;
 
-use crate::home::{Home, Said};
+use crate::home::{Home, Said, hold};
 
 const CONFIGURATION: &str = "holdfast_config: 1
 repositories:
@@ -282,4 +282,44 @@ fn a_set_is_of_one_target() {
     home.write("workflows/mixed.yaml", &workflow("    with: { target: documents }\n"));
     home.holdfast(&["run", "mixed", "--input", "target=letters"]).with_code(0);
     assert_eq!(sets(&home, &[])[0]["target"], "documents");
+}
+
+#[test]
+fn inv_11_a_set_that_a_running_run_chose_itself_is_not_pruned() {
+    let home = home();
+    let pipe = home.pipe("pipe");
+    let text = format!(
+        "holdfast: 1
+name: slow
+operation: maintenance
+inputs:
+  target: {{ type: target, required: true }}
+target: \"{{{{ inputs.target }}}}\"
+steps:
+  - id: open
+    uses: backup_set.open
+    with: {{ target: \"{{{{ inputs.target }}}}\" }}
+  - id: wait
+    uses: command
+    with: {{ argv: [/bin/sh, -c, \"read line < {}; true\"] }}
+",
+        pipe.display()
+    );
+    home.write("workflows/slow.yaml", &text);
+    let backup = || {
+        home.holdfast(&["run", "files/backup", "--input", "target=documents"]).with_code(0);
+        sets(&home, &[]).iter().map(|set| set["id"].clone()).collect::<Vec<_>>()
+    };
+    let first = backup().remove(0);
+    let run = home.start(&["run", "slow", "--input", "target=documents"]);
+    let held = hold(&pipe);
+    home.write("documents/a", "third\n");
+    backup();
+    home.holdfast(&["set", "prune"]).with_code(0);
+    let kept = sets(&home, &[]);
+    assert!(kept.iter().any(|set| set["id"] == first), "it works with {first}: {kept:#?}");
+    drop(held);
+    run.end().with_code(0);
+    home.holdfast(&["set", "prune"]).with_code(0);
+    assert_eq!(sets(&home, &[]).len(), 1, "nothing needs it any more");
 }

@@ -7,7 +7,7 @@ use holdfast_kernel::id::{Instant, RunId};
 use holdfast_kernel::status::RunStatus;
 use holdfast_kernel::value::Value;
 
-use crate::query::{Filter, LONGEST_PAGE, Page, ReadError, Reader};
+use crate::query::{Filter, LONGEST_PAGE, Loaded, Page, ReadError, Reader};
 use crate::record::RunRecord;
 use crate::store::{Keys, Order, Table};
 
@@ -69,23 +69,42 @@ impl Reader {
         }
         let of_plan = |id: &str| plans.iter().find(|plan| plan.id.as_str() == id);
         let mut named = |record: &RunRecord, why: &str| {
-            let mut ids = Vec::new();
-            mentioned(&record.inputs, &mut ids);
-            for id in ids {
+            for id in self.ids_of(record)? {
                 let set = of_plan(&id).map_or(id, |plan| plan.backup_set.clone());
                 found.sets.entry(set).or_insert_with(|| format!("{} {why}", record.run));
             }
+            Ok::<(), ReadError>(())
         };
         for record in self.of_statuses(&[RunStatus::Queued, RunStatus::Running])? {
-            named(&record, "works with it");
+            named(&record, "works with it")?;
             found.active.insert(record.run);
         }
         for record in self.of_statuses(&[RunStatus::Failed, RunStatus::Partial])? {
-            if record.counts.unknown > 0 {
-                named(&record, "has items in doubt");
+            if record.in_doubt() > 0 {
+                named(&record, "has items in doubt")?;
             }
         }
         Ok(found)
+    }
+
+    /// The ids of sets and plans that a run works with: those that it was given, and those that its steps found.
+    fn ids_of(&self, record: &RunRecord) -> Result<Vec<String>, ReadError> {
+        let mut ids = Vec::new();
+        mentioned(&record.inputs, &mut ids);
+        let Some(Loaded { definition, state, .. }) = self.load(record.run)? else { return Ok(ids) };
+        for ((step, definition), of) in definition.numbered().zip(&state.steps) {
+            if let Some(output) = &of.output {
+                mentioned(&self.payloads.load(record.run, output)?, &mut ids);
+            }
+            if definition.for_each.is_some() {
+                for result in self.results(&state, step) {
+                    let output = result?.row.output;
+                    let output = output.map(|output| self.payloads.load(record.run, &output));
+                    mentioned(&output.transpose()?.unwrap_or(Value::None), &mut ids);
+                }
+            }
+        }
+        Ok(ids)
     }
 
     /// Every run of these statuses.

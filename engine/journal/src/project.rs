@@ -47,6 +47,7 @@ pub(crate) fn new_record(definition: &Definition, request: &Request, at: Instant
         reason: None,
         waits_for: Some(WaitsFor::Slot),
         counts: Counts::default(),
+        resolved: 0,
         reopened: 0,
         created_at: at,
         queued_at: at,
@@ -85,6 +86,8 @@ pub(crate) fn update_record(record: &mut RunRecord, definition: &Definition, sta
     for step in &state.steps {
         add(&mut record.counts, &step.items.counts);
     }
+    let unknown: u32 = state.steps.iter().map(|step| step.items.in_doubt()).sum();
+    record.resolved = record.counts.unknown.saturating_sub(unknown);
     record.reopened = state.period;
     record.queued_at = state.queued_at;
     record.started_at = state.started_at;

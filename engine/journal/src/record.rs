@@ -57,6 +57,9 @@ pub struct RunRecord {
     pub waits_for: Option<WaitsFor>,
     /// How many items of all its steps came to what.
     pub counts: Counts,
+    /// Of how many of the unknown ones a person has said what happened: they are done again, or counted, by a retry.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub resolved: u32,
     /// How often it was reopened.
     pub reopened: u32,
     /// When it was submitted.
@@ -79,6 +82,15 @@ impl RunRecord {
     pub fn asked_by(&self) -> impl Iterator<Item = &Initiator> {
         std::iter::once(&self.initiator).chain(&self.joined)
     }
+
+    /// How many items there are of which nobody has said what became of them.
+    pub const fn in_doubt(&self) -> u32 {
+        self.counts.unknown.saturating_sub(self.resolved)
+    }
+}
+
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// What a run waits for.

@@ -63,7 +63,7 @@ impl Reader {
             for status in ENDED {
                 gather(&view, status, before, &mut old)?;
             }
-            old.retain(|run, record| record.counts.unknown == 0 && !needed.contains(run));
+            old.retain(|run, record| record.in_doubt() == 0 && !needed.contains(run));
             choose(&view, &old, limit)
         })
     }

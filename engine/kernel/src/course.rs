@@ -60,6 +60,8 @@ impl Folding<'_> {
     /// | the run is | asked | then |
     /// |---|---|---|
     /// | queued, running | cancel, kill | its main graph stops |
+    /// | running, its main graph is final | cancel, for the first time | nothing: it is as good as in `finally` |
+    /// | stopping because its time passed | cancel | it counts as cancelled |
     /// | in `finally` | cancel, for the first time | nothing |
     /// | in `finally` | cancel again, kill | `finally` stops |
     /// | stopping | cancel again, kill | `finally` does not start |
@@ -71,8 +73,13 @@ impl Folding<'_> {
             (CancelKind::Cancel, Some(earlier)) => earlier.max(Cancel::All),
         };
         self.state.cancel = Some(wanted);
+        let main_is_final = self.state.open_steps == 0;
+        if self.state.phase == Phase::Stopping(StopCause::Timeout) && !main_is_final {
+            self.state.phase = Phase::Stopping(StopCause::Cancelled);
+        }
         let stops = match self.state.phase {
-            Phase::Queued | Phase::Running => true,
+            Phase::Queued => true,
+            Phase::Running => !main_is_final || wanted >= Cancel::All,
             Phase::Finally(_) => wanted >= Cancel::All,
             Phase::Granted
             | Phase::Stopping(_)

@@ -222,7 +222,10 @@ impl<'a> Turn<'a> {
         match gate(self.definition, self.state, step) {
             Gate::Skip => self.emit(Event::StepSkipped { step }),
             Gate::Block(cause) => self.emit(Event::StepBlocked { step, cause }),
-            Gate::Open if definition.condition.is_some() && state.listed == Listed::No => {
+            Gate::Open
+                if definition.condition.is_some()
+                    && (state.listed == Listed::No || state.asks_anew) =>
+            {
                 self.command(Command::Evaluate(Question::Gate(step)));
                 Ok(())
             }

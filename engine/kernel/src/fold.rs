@@ -17,6 +17,7 @@ use crate::id::{AttemptId, Instant, ItemIndex, Millis, StepIndex};
 use crate::ranges::RangeSet;
 use crate::state::{
     Behind, Items, Listed, Mark, OutputsState, Phase, RunState, Slots, StepPhase, StepState,
+    block_cause,
 };
 use crate::status::{Outcome, Reason, StepEnd, StopCause, step_end};
 
@@ -294,6 +295,7 @@ impl Folding<'_> {
         if step.phase != StepPhase::Gating {
             return corrupt("a step became ready that was not at its gate");
         }
+        step.asks_anew = false;
         match (&definition.for_each, step.listed) {
             (Some(_), Listed::No) => {
                 step.phase = StepPhase::Listing;
@@ -339,12 +341,15 @@ impl Folding<'_> {
 
     /// Ends the step if all its items have ended, or halts it if `fail_fast` says so; keeps `ready` true.
     pub(crate) fn touch(&mut self, index: StepIndex) -> Result<(), Corrupt> {
-        let stopping = self.state.phase.is_stopping();
+        let stop = self.state.phase.stopped_by();
         let (definition, step) = self.step(index)?;
         let fan_out = definition.for_each.as_ref();
         if !matches!(step.phase, StepPhase::Running | StepPhase::Halting) {
             return Ok(());
         }
+        // It was let through, and no item of it got a place.
+        let counts = &step.items.counts;
+        let never_began = step.items.open.is_empty() && counts.ended() == counts.skipped;
         let halts = fan_out.is_some_and(|fan_out| {
             let allowed =
                 fan_out.max_failed.map_or(0, |share| share.of(step.items.counts.wanted()));
@@ -355,11 +360,16 @@ impl Folding<'_> {
         if halts_now {
             step.phase = StepPhase::Halting;
         }
-        if halts_now || stopping {
+        if halts_now || stop.is_some() {
             leave_untried(&mut step.items);
         }
         let done = step.items.queue.is_empty() && step.items.open.is_empty();
-        let end = step_end(&step.items.counts, fan_out);
+        let end = match stop {
+            Some(cause) if never_began && step.items.counts.untried > 0 => {
+                StepEnd::Blocked(block_cause(cause))
+            }
+            _ => step_end(&step.items.counts, fan_out),
+        };
         let batch = definition.batch();
         let startable = fan_out::is_startable(&step.items, batch);
         if halts_now {
@@ -377,6 +387,7 @@ impl Folding<'_> {
     }
 
     fn end_step(&mut self, index: StepIndex, end: StepEnd) -> Result<(), Corrupt> {
+        let stop = self.state.phase.stopped_by();
         let (definition, step) = self.step(index)?;
         if step.phase.end().is_some() {
             return corrupt("a step ended twice");
@@ -384,9 +395,11 @@ impl Folding<'_> {
         step.phase = StepPhase::Final(end);
         // A step that is done again may be blocked this time: what was queued for it never starts.
         leave_untried(&mut step.items);
-        if end == StepEnd::Failed && step.failure.is_none() {
-            let message = "the fan-out has fewer items than `min_items` asks for";
-            step.failure = Some(Failure::without_effect(Class::Invalid, message));
+        match end {
+            StepEnd::Failed if step.failure.is_none() => step.failure = Some(no_item(step, stop)),
+            // What failed before was resolved, or did not count.
+            StepEnd::Succeeded => step.failure = None,
+            StepEnd::Failed | StepEnd::Partial | StepEnd::Skipped | StepEnd::Blocked(_) => {}
         }
         let dependents = definition.needed_by.clone();
         self.state.ready.remove(&index);
@@ -402,6 +415,23 @@ impl Folding<'_> {
         }
         Ok(())
     }
+}
+
+/// Why a step failed of which no item says so.
+fn no_item(step: &StepState, stop: Option<StopCause>) -> Failure {
+    let (class, message) = match stop {
+        Some(StopCause::Timeout | StopCause::QueueTimeout) => {
+            (Class::Timeout, "the run's timeout passed before all items were tried")
+        }
+        Some(StopCause::Cancelled) => {
+            (Class::Cancelled, "the run was cancelled before all items were tried")
+        }
+        None if step.items.counts.bad() > 0 => {
+            (Class::Permanent, "more items than it allows are not ok")
+        }
+        None => (Class::Invalid, "the fan-out has fewer items than `min_items` asks for"),
+    };
+    Failure::without_effect(class, message)
 }
 
 /// What a step's end means for what comes after it.

@@ -183,7 +183,12 @@ impl Folding<'_> {
                 Extent::FromGate | Extent::All | Extent::NotOk => RangeSet::new(),
             };
             step.items.bad_before = step.items.counts.bad();
-            (step.phase, step.output, step.failure) = (StepPhase::Pending, None, None);
+            step.asks_anew |= *extent == Extent::All;
+            // What a person said was done has succeeded, with the output that they gave.
+            if definition.for_each.is_some() || step.items.counts.succeeded == 0 {
+                step.output = None;
+            }
+            (step.phase, step.failure) = (StepPhase::Pending, None);
             if self.definition.is_of_finally(*index) {
                 self.state.open_finally += 1;
             } else {

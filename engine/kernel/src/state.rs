@@ -102,6 +102,16 @@ impl Phase {
         matches!(self, Self::Running | Self::Finally(_))
     }
 
+    /// By what the graph that goes on is being stopped.
+    pub const fn stopped_by(&self) -> Option<StopCause> {
+        match self {
+            Self::Stopping(cause) | Self::StoppingFinally { cause, .. } => Some(*cause),
+            Self::Queued | Self::Granted | Self::Running | Self::Finally(_) | Self::Finished(_) => {
+                None
+            }
+        }
+    }
+
     /// Whether nothing starts any more and what is in flight is settled.
     pub const fn is_stopping(&self) -> bool {
         matches!(self, Self::Stopping(_) | Self::StoppingFinally { .. })
@@ -159,6 +169,9 @@ pub struct StepState {
     pub behind: Behind,
     /// Whether `items` is filled in: a list is evaluated once, whatever crashes or is done again.
     pub listed: Listed,
+    /// Whether `if` is asked though the items are known: something that the step needs was done again.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub asks_anew: bool,
     /// Its items: one for a step without a fan-out.
     pub items: Items,
     /// The output of a step without a fan-out, once it is succeeded or partial.
@@ -472,6 +485,7 @@ impl StepState {
             phase: StepPhase::Pending,
             behind: Behind::default(),
             listed: Listed::No,
+            asks_anew: false,
             items: Items::default(),
             output: None,
             failure: None,
@@ -514,6 +528,12 @@ impl Items {
         self.epochs.get(item).unwrap_or(0)
     }
 
+    /// How many items there are of which nobody has said what became of them.
+    pub fn in_doubt(&self) -> u32 {
+        let unknown = self.not_ok.iter().filter(|(_, mark)| *mark == Mark::Unknown);
+        unknown.map(|(range, _)| range.end - range.start).sum()
+    }
+
     /// Whether any attempt of an item's epoch may have had its effect.
     pub fn doubt(&self, ItemIndex(item): ItemIndex) -> Effect {
         if self.doubts.get(item).is_some() { Effect::Unknown } else { Effect::None }
@@ -538,4 +558,9 @@ pub const fn block_cause(cause: StopCause) -> BlockCause {
         StopCause::Timeout | StopCause::QueueTimeout => BlockCause::Timeout,
         StopCause::Cancelled => BlockCause::Cancelled,
     }
+}
+
+/// What is rare is not written where it is not so.
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }

@@ -49,7 +49,7 @@ fn is_left_alone(run: RunId, drive: &Drive, reader: &Reader) -> bool {
     let Ok(Some(record)) = reader.run(run) else { return false };
     let parent = record.initiator.parent();
     record.finished_at.is_some()
-        && record.counts.unknown == 0
+        && record.in_doubt() == 0
         && parent.is_none_or(|parent| drive.run(parent).is_none())
 }
 

@@ -8,18 +8,20 @@ use std::collections::BTreeMap;
 use holdfast_kernel::admit::admits;
 use holdfast_kernel::command::Command;
 use holdfast_kernel::decide::{Decision, Places, Stamp, decide, grant, outstanding, queue};
-use holdfast_kernel::definition::{Definition, EffectClass, RunWhen, Work, Writes};
+use holdfast_kernel::definition::{Definition, EffectClass, RunWhen, Share, Work, Writes};
 use holdfast_kernel::event::{
-    ApprovalAsk, BlockCause, CancelKind, Completeness, Death, Event, Listing, Question, Timer,
+    Answer, ApprovalAsk, BlockCause, CancelKind, Completeness, Death, Event, Listing, Question,
+    Timer, Verdict,
 };
 use holdfast_kernel::failure::{Class, Failure};
-use holdfast_kernel::id::{AttemptId, Instant, ItemIndex, Millis, StepIndex};
+use holdfast_kernel::id::{AttemptId, ExpressionId, Instant, ItemIndex, Millis, StepIndex};
 use holdfast_kernel::invariant;
 use holdfast_kernel::payload::Payload;
 use holdfast_kernel::ranges::RangeSet;
 use holdfast_kernel::reopen::{self, Selection};
 use holdfast_kernel::state::{Mark, Phase, RunState, Slots};
 use holdfast_kernel::status::{Outcome, Reason, StepEnd};
+use holdfast_kernel::value::Value;
 use holdfast_rig::{chain, fan_out};
 use holdfast_simulation::host::request;
 
@@ -32,6 +34,11 @@ struct Course {
     at: Instant,
     timers: BTreeMap<Timer, Millis>,
     started: Vec<AttemptId>,
+    /// How many attempts there is room for.
+    free: u32,
+    /// What every `if` comes to, and how often one was asked.
+    gate: bool,
+    gates: u32,
 }
 
 impl Course {
@@ -41,7 +48,8 @@ impl Course {
         let free = Places { process: 9, target: 9 };
         let (state, decision) = queue(&definition, request(1), Stamp { at, free });
         let (timers, started) = (BTreeMap::new(), Vec::new());
-        let mut course = Self { definition, state, at, timers, started };
+        let (free, gate, gates) = (9, true, 0);
+        let mut course = Self { definition, state, at, timers, started, free, gate, gates };
         course.carry_out(decision);
         course
     }
@@ -53,7 +61,7 @@ impl Course {
     }
 
     fn stamp(&self) -> Stamp {
-        Stamp { at: self.at, free: Places { process: 9, target: 9 } }
+        Stamp { at: self.at, free: Places { process: self.free, target: self.free } }
     }
 
     fn arrive(&mut self, event: Event) {
@@ -82,6 +90,11 @@ impl Course {
                     self.timers.remove(&timer);
                 }
                 Command::StartAttempt { attempt, .. } => self.started.push(attempt),
+                Command::Evaluate(question @ Question::Gate(_)) => {
+                    self.gates += 1;
+                    let answer = Answer::Boolean(self.gate);
+                    self.arrive(Event::Evaluated { question, answer });
+                }
                 Command::Evaluate(Question::Items(step)) => {
                     let listing = Listing {
                         list: None,
@@ -132,6 +145,23 @@ impl Course {
         let failure = Failure::without_effect(Class::Transient, "not now");
         let (attempt, item) = (self.last(), ItemIndex(item));
         self.arrive(Event::AttemptFailed { attempt, item, failure });
+    }
+
+    fn unknown(&mut self, item: u32) {
+        let failure = Failure::with_unknown_effect(Class::Transient, "who knows");
+        let (attempt, item) = (self.last(), ItemIndex(item));
+        self.arrive(Event::AttemptFailed { attempt, item, failure });
+    }
+
+    fn cancel(&mut self) {
+        self.arrive(Event::CancelRequested { how: CancelKind::Cancel, by: "ada".to_owned() });
+    }
+
+    /// Everything that is not ok is done again.
+    fn again(&mut self) {
+        let redo = reopen::plan(&self.definition, &self.state, Selection::All).unwrap();
+        self.arrive(Event::RunReopened { by: "ada".to_owned(), redo });
+        self.arrive(Event::HoldGranted);
     }
 
     fn end(&self, step: usize) -> Option<StepEnd> {
@@ -324,5 +354,96 @@ fn what_a_stop_kept_from_starting_runs_when_the_run_goes_on_and_it_has_its_whole
         course.done(0);
     }
     assert_eq!(course.started.len(), 4, "the one that was stopped, and all three");
+    assert_eq!(course.outcome(), Some(Outcome::Succeeded));
+}
+
+#[test]
+fn what_waits_for_a_place_when_the_run_stops_never_began() {
+    for fans_out in [false, true] {
+        let mut definition = chain(2, EffectClass::Once);
+        if fans_out {
+            definition.steps[0].for_each = fan_out().steps[0].for_each.clone();
+        }
+        let mut course = Course::queued(definition);
+        course.free = 0;
+        course.arrive(Event::HoldGranted);
+        course.cancel();
+        for step in [0, 1] {
+            assert_eq!(course.end(step), Some(StepEnd::Blocked(BlockCause::Cancelled)));
+        }
+        assert_eq!(course.state.steps[0].failure, None);
+        assert_eq!(course.outcome(), Some(Outcome::Failed(Reason::Cancelled)));
+        course.free = 9;
+        course.again();
+        let items: &[u32] = if fans_out { &[0, 1, 2, 0] } else { &[0, 0] };
+        for item in items {
+            course.done(*item);
+        }
+        assert_eq!(course.outcome(), Some(Outcome::Succeeded), "it begins when the run goes on");
+    }
+}
+
+#[test]
+fn a_step_that_a_stop_ends_says_that_and_nothing_of_a_number_of_items() {
+    let mut definition = fan_out();
+    definition.steps[0].for_each.as_mut().unwrap().max_failed = Some(Share::Count(0));
+    let mut course = Course::started(definition);
+    course.cancel();
+    course.done(0);
+    assert_eq!(course.end(0), Some(StepEnd::Failed), "two of three were not tried");
+    let failure = course.state.steps[0].failure.clone().unwrap();
+    assert_eq!(failure.class, Class::Cancelled, "{failure}");
+}
+
+#[test]
+fn an_if_is_asked_again_when_what_its_step_needs_is_done_again() {
+    let mut definition = chain(2, EffectClass::Idempotent);
+    definition.steps[1].run_when = RunWhen::Done;
+    definition.steps[1].condition = Some(ExpressionId(0));
+    let mut course = Course::started(definition);
+    course.fails(0);
+    course.done(0);
+    assert_eq!((course.gates, course.end(1)), (1, Some(StepEnd::Succeeded)));
+    // It told of a failure that there is none of any more.
+    course.gate = false;
+    course.again();
+    course.done(0);
+    assert_eq!((course.gates, course.end(1)), (2, Some(StepEnd::Skipped)));
+    assert_eq!(course.started.len(), 3, "the first, what told of it, and the first again");
+    assert_eq!(course.outcome(), Some(Outcome::Succeeded));
+}
+
+#[test]
+fn the_output_that_a_person_gives_is_the_output_of_the_step() {
+    let mut course = Course::started(chain(2, EffectClass::Once));
+    course.unknown(0);
+    assert_eq!(course.outcome(), Some(Outcome::Failed(Reason::StepFailed)));
+    let output = Payload::Inline(Value::from([("id", Value::from("4711"))]));
+    let (step, item, by) = (StepIndex(0), ItemIndex(0), "ada".to_owned());
+    let verdict = Verdict::Done(output.clone());
+    course.arrive(Event::EffectResolved { step, item, verdict, by });
+    course.again();
+    assert_eq!(course.end(0), Some(StepEnd::Succeeded));
+    assert_eq!(course.state.steps[0].output, Some(output));
+    course.done(0);
+    assert_eq!((course.started.len(), course.outcome()), (2, Some(Outcome::Succeeded)));
+}
+
+#[test]
+fn a_cancel_wins_over_a_timeout_and_comes_too_late_once_the_main_graph_is_final() {
+    let mut course = Course::started(chain(2, EffectClass::Idempotent));
+    course.arrive(Event::TimerFired { timer: Timer::Run });
+    course.cancel();
+    course.fails(0);
+    assert_eq!(course.outcome(), Some(Outcome::Failed(Reason::Cancelled)));
+
+    let mut definition = chain(1, EffectClass::Idempotent);
+    definition.outputs = Some(ExpressionId(0));
+    let mut course = Course::started(definition);
+    course.done(0);
+    assert_eq!(course.outcome(), None, "its outputs are being evaluated");
+    course.cancel();
+    let answer = Answer::Outputs(Payload::empty());
+    course.arrive(Event::Evaluated { question: Question::Outputs, answer });
     assert_eq!(course.outcome(), Some(Outcome::Succeeded));
 }

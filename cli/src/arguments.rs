@@ -365,6 +365,9 @@ pub(crate) struct Runs {
     /// Only runs of this status: queued, running, succeeded, partial, failed. Repeat it for more.
     #[arg(long, value_name = "STATUS")]
     pub(crate) status: Vec<String>,
+    /// Only runs that failed for this reason: cancelled, timeout, queue_timeout, step_failed, internal.
+    #[arg(long, value_name = "REASON")]
+    pub(crate) reason: Option<String>,
     /// Only runs of this workflow.
     #[arg(long, value_name = "NAME")]
     pub(crate) workflow: Option<String>,

@@ -32,7 +32,7 @@ mod submit;
 mod targets;
 mod unknown;
 mod validate;
-mod waits;
+pub(crate) mod waits;
 mod watch;
 
 use std::process::ExitCode;

@@ -11,6 +11,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::access::Access;
+use crate::commands::waits::{Place, place_of};
 use crate::live::LiveView;
 use crate::output::Output;
 use crate::progress::ProgressLine;
@@ -77,8 +78,9 @@ impl Watch {
         }
     }
 
-    /// Tells what happens until no run is active; `active` are those that were.
-    pub(crate) async fn until_idle(&mut self, mut active: Vec<RunId>) {
+    /// Tells what happens until no run is active; `active` are those that were. Whether that came before the
+    /// executor ended.
+    pub(crate) async fn until_idle(&mut self, mut active: Vec<RunId>) -> bool {
         while !active.is_empty() {
             match self.news.recv().await {
                 Ok(news) => {
@@ -87,9 +89,12 @@ impl Watch {
                 Err(RecvError::Lagged(_)) => {
                     active.retain(|run| ended(&self.access, *run).is_none());
                 }
-                Err(RecvError::Closed) => return,
+                Err(RecvError::Closed) => {
+                    return active.iter().all(|run| ended(&self.access, *run).is_some());
+                }
             }
         }
+        true
     }
 }
 
@@ -182,13 +187,12 @@ impl Teller {
                 self.told.retain(|(of, _), _| of != run);
                 self.line(*run, outcome.status().word());
             }
-            Told::Asked { run, step, ask, .. } => {
-                let id = self.ids.get(&(*run, *step)).cloned();
-                let id = id.map(|id| format!(" {id}")).unwrap_or_default();
+            Told::Asked { run, step, item, ask } => {
                 let text = if ask.text.is_empty() { "" } else { ask.text.as_str() };
                 let line = format!("waits for an approval: {text}");
                 self.line(*run, line.trim_end_matches([':', ' ']));
-                self.line(*run, &format!("to answer: holdfast approve {run}{id}"));
+                let place = place_of(access, *run, Place::Numbered(*step, *item));
+                self.line(*run, &format!("to answer: holdfast approve {place}"));
             }
             Told::DiskFull => self.aside(
                 "paused: disk full. The disk with the state directory has too little free space; no attempt starts until there is more than `limits.reserve_mib` of the configuration asks for.",

@@ -222,11 +222,12 @@ pub(crate) fn resume(settings: &Settings, output: Output) -> Result<ExitCode, Er
         announce(&engine, output);
         let active = engine.active.clone();
         let mut driven = Driven::start(engine, settings, output, Several::Yes)?;
-        driven.watch.until_idle(active).await;
+        let idle = driven.watch.until_idle(active).await;
         match driven.end().await {
             End::Failed(reason) => Err(stopped(&reason)),
-            End::Drained { interrupted: 0 } | End::Stopped => Ok(ExitCode::SUCCESS),
-            End::Drained { .. } => Ok(interrupted(output)),
+            // What was in flight may have ended in time, and still the runs have not.
+            End::Drained { interrupted: 0 } | End::Stopped if idle => Ok(ExitCode::SUCCESS),
+            End::Drained { .. } | End::Stopped => Ok(interrupted(output)),
         }
     })
 }

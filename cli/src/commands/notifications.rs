@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::access::Access;
 use crate::arguments::Limit;
+use crate::commands::waits::{Place, place_of};
 use crate::compose::parts;
 use crate::error::Error;
 use crate::output::Output;
@@ -50,7 +51,7 @@ pub(crate) fn perform(
         output.json(&found.rows.iter().map(shown).collect::<Vec<_>>())?;
     } else {
         for notification in &found.rows {
-            output.line(line(notification));
+            output.line(line(notification, &access));
         }
         if found.rows.is_empty() {
             output.talk("There are no notifications.");
@@ -60,7 +61,7 @@ pub(crate) fn perform(
     Ok(ExitCode::SUCCESS)
 }
 
-fn line(notification: &Notification) -> String {
+fn line(notification: &Notification, access: &Access) -> String {
     let said = notification.message.as_ref().map(|sent| {
         let level = sent.level.word();
         let title = if sent.title.is_empty() { String::new() } else { format!("{}: ", sent.title) };
@@ -70,7 +71,10 @@ fn line(notification: &Notification) -> String {
     let text = notification.text.replace('\n', "\n    ");
     let line = format!("{}  {}{text}", time::local(notification.at), said.unwrap_or_default());
     let line = match &notification.asks {
-        Some(asks) => format!("{line} Answer: holdfast approve {} {}", notification.run, asks.step),
+        Some(asks) => {
+            let place = place_of(access, notification.run, Place::Named(&asks.step, asks.item));
+            format!("{line} Answer: holdfast approve {place}")
+        }
         None => line,
     };
     match notification.asked_by.as_slice() {

@@ -41,10 +41,15 @@ pub(crate) fn perform(
     match access.act(Act::Resolve { run, step, item, verdict })? {
         Reply::Refused(refusal) => Err(super::refused("Nothing was resolved", &refusal)),
         Reply::Queued(_) | Reply::Deduplicated { .. } | Reply::Done => {
+            let step_ended = loaded.state.step(step).is_some_and(|step| step.phase.end().is_some());
             output.talk(if loaded.state.is_finished() {
                 format!("Stored. `holdfast retry {run}` lets the run go on.")
+            } else if step_ended {
+                format!(
+                    "Stored. The step has ended: once the run has too, `holdfast retry {run}` goes on with it."
+                )
             } else {
-                "Stored. The run goes on.".to_owned()
+                "Stored. The item goes on.".to_owned()
             });
             Ok(ExitCode::SUCCESS)
         }

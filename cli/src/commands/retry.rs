@@ -6,7 +6,7 @@ use holdfast_drive::output::{Refusal, Reply};
 use holdfast_kernel::definition::Definition;
 use holdfast_kernel::event::{Extent, StepRedo};
 use holdfast_kernel::reopen::{Selection, plan};
-use holdfast_kernel::state::RunState;
+use holdfast_kernel::state::{Items, Mark, RunState};
 use holdfast_service::wire::ask::{Act, LoadedRun};
 use serde::Serialize;
 
@@ -58,7 +58,7 @@ pub(crate) fn perform(
         "The run is queued again. `holdfast resume` runs what was not ok.".to_owned()
     });
     // What is in doubt is left out until somebody says what became of it.
-    super::show::tell_in_doubt(&loaded, output);
+    super::show::tell_in_doubt(&access, &loaded, output)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -105,14 +105,20 @@ fn dry(loaded: &LoadedRun, selection: Selection, output: Output) -> Result<ExitC
 
 fn of<'a>(definition: &'a Definition, state: &RunState, redo: &StepRedo) -> Option<Again<'a>> {
     let (step, of) = (definition.step(redo.step)?, state.step(redo.step)?);
-    let counts = &of.items.counts;
+    let (counts, in_doubt) = (&of.items.counts, of.items.in_doubt());
     let (items, whole) = match &redo.extent {
         Extent::FromGate => (0, true),
-        Extent::All => (counts.wanted().saturating_sub(counts.unknown), step.for_each.is_none()),
-        Extent::NotOk => {
-            ((counts.failed + counts.partial + counts.untried).max(1), step.for_each.is_none())
-        }
+        Extent::All => (counts.wanted().saturating_sub(in_doubt), step.for_each.is_none()),
+        // What was resolved as done is only counted, everything else is done.
+        Extent::NotOk => (due(&of.items), step.for_each.is_none()),
         Extent::Items(items) => (items.count(), false),
     };
-    Some(Again { step: &step.id, items, whole, unknown_left_out: counts.unknown })
+    Some(Again { step: &step.id, items, whole, unknown_left_out: in_doubt })
+}
+
+/// How many items are done again that are not ok.
+fn due(items: &Items) -> u32 {
+    let marks = items.not_ok.iter();
+    let due = marks.filter(|(_, mark)| !matches!(mark, Mark::Unknown | Mark::ResolvedDone));
+    due.map(|(range, _)| range.end - range.start).sum()
 }

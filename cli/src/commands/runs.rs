@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use holdfast_contract::duration;
 use holdfast_journal::query::{Filter, Paged};
-use holdfast_journal::record::RunRecord;
+use holdfast_journal::record::{RunRecord, WaitsFor};
 use holdfast_kernel::event::Initiator;
 use holdfast_kernel::id::{Instant, RunId};
-use holdfast_kernel::status::RunStatus;
+use holdfast_kernel::status::{Reason, RunStatus};
 use holdfast_runtime::clock;
 use holdfast_service::wire::ask::Ask;
 use serde::Serialize;
@@ -70,10 +70,19 @@ fn filter(runs: &Runs) -> Result<Filter, Error> {
     });
     Ok(Filter {
         statuses,
-        reason: None,
+        reason: reason(runs)?,
         workflow: runs.workflow.clone(),
         target: runs.target.clone(),
         since: since.transpose()?,
+    })
+}
+
+fn reason(runs: &Runs) -> Result<Option<Reason>, Error> {
+    let Some(word) = &runs.reason else { return Ok(None) };
+    let found = Reason::ALL.into_iter().find(|reason| reason.word() == word);
+    let words = || Reason::ALL.map(Reason::word).join(", ");
+    found.map(Some).ok_or_else(|| {
+        Error::usage(format!("`{word}` is no reason.")).hint(format!("A reason is {}.", words()))
     })
 }
 
@@ -99,14 +108,25 @@ pub(super) struct Shown<'a> {
     run: String,
     workflow: &'a str,
     operation: &'static str,
+    definition: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_identity: Option<&'a str>,
     object: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rerun_of: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'a str>,
     asked_by: Vec<std::borrow::Cow<'a, str>>,
     inputs: &'a holdfast_kernel::value::Value,
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_for: Option<Waits>,
     counts: holdfast_kernel::status::Counts,
     reopened: u32,
     created_at: String,
@@ -117,6 +137,26 @@ pub(super) struct Shown<'a> {
     errors: &'a [holdfast_journal::record::ErrorSummary],
 }
 
+/// What a run waits for, for programs.
+#[derive(Serialize)]
+struct Waits {
+    what: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+}
+
+impl Waits {
+    fn of(waits: WaitsFor) -> Self {
+        let (what, until) = match waits {
+            WaitsFor::Slot => ("slot", None),
+            WaitsFor::Approval => ("approval", None),
+            WaitsFor::RetryAt(at) => ("retry", Some(time::utc(at))),
+            WaitsFor::ThrottledUntil(at) => ("throttled", Some(time::utc(at))),
+        };
+        Self { what, until }
+    }
+}
+
 impl<'a> Shown<'a> {
     /// A record, for programs: instants in UTC.
     pub(super) fn of(record: &'a RunRecord) -> Self {
@@ -124,12 +164,18 @@ impl<'a> Shown<'a> {
             run: record.run.to_string(),
             workflow: &record.workflow,
             operation: record.operation.word(),
+            definition: record.definition.to_string(),
             target: record.target.as_ref().map(|target| target.name.as_str()),
+            target_identity: record.target.as_ref().map(|target| target.identity.as_str()),
             object: &record.object,
+            parent: record.initiator.parent().map(|parent| parent.to_string()),
+            rerun_of: record.rerun_of.map(|run| run.to_string()),
+            group: record.group.as_ref().map(|group| group.name.as_str()),
             asked_by: record.asked_by().map(Initiator::name).collect(),
             inputs: &record.inputs,
             status: record.status.word(),
-            reason: record.reason.map(holdfast_kernel::status::Reason::word),
+            reason: record.reason.map(Reason::word),
+            waits_for: record.waits_for.map(Waits::of),
             counts: record.counts,
             reopened: record.reopened,
             created_at: time::utc(record.created_at),

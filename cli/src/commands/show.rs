@@ -19,6 +19,7 @@ use crate::arguments::Show;
 use crate::commands::changed::{self, Changed};
 use crate::commands::place::{items, step_of};
 use crate::commands::runs::Shown;
+use crate::commands::waits::Doubt;
 use crate::commands::{outputs, waits};
 use crate::compose::parts;
 use crate::error::Error;
@@ -42,7 +43,21 @@ struct ShownRun<'a> {
     /// Whether the workflow's files have changed since the run was pinned to them.
     #[serde(skip_serializing_if = "Option::is_none")]
     definition_differs: Option<bool>,
+    /// Why nothing of it is being done, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits_because: Option<String>,
+    /// What it asks people, with the command that answers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    asks: Vec<ShownQuestion>,
     steps: Vec<ShownStep<'a>>,
+}
+
+#[derive(Serialize)]
+struct ShownQuestion {
+    what: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<String>,
+    command: String,
 }
 
 #[derive(Serialize)]
@@ -52,6 +67,9 @@ struct ShownStep<'a> {
     counts: holdfast_kernel::status::Counts,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// The child run of a step without a fan-out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    child: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     items: Vec<ShownItem>,
 }
@@ -63,6 +81,9 @@ struct ShownItem {
     index: u32,
     status: &'static str,
     attempts: u32,
+    /// Its child run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    child: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -221,7 +242,8 @@ fn step_for_people(
     }
     let shown = items_of(of, step)?;
     for item in &shown {
-        output.line(format!("      {}", item_line(item)));
+        let child = child_of(of, definition, (item.index, item.epoch))?;
+        output.line(format!("      {}", item_line(item, child.map(|child| child.run))));
     }
     let left = state.items.not_ok.count() as usize;
     if of.which.0 == Which::NotOk && left > shown.len() {
@@ -232,39 +254,46 @@ fn step_for_people(
     Ok(())
 }
 
-/// The child runs of a step; of a fan-out those that are shown and not whole.
+/// The child run of a step; of a fan-out those that go on, as the items that have ended name theirs.
 fn children(
     of: &Of<'_>,
     (step, definition): (StepIndex, &Step),
     loaded: &LoadedRun,
     output: Output,
 ) -> Result<(), Error> {
-    let (Work::Child(_), Some(state)) = (&definition.work, loaded.state.step(step)) else {
-        return Ok(());
-    };
-    let shown: Vec<ItemIndex> = if definition.for_each.is_some() {
-        let open = state.items.open.keys().copied();
-        let bad = state.items.not_ok.iter().flat_map(|(range, _)| range).map(ItemIndex);
-        open.chain(bad).take(FIRST).collect()
-    } else {
-        vec![ItemIndex(0)]
+    let Some(state) = loaded.state.step(step) else { return Ok(()) };
+    let shown: Vec<ItemIndex> = match (definition.for_each.is_some(), of.which.0) {
+        (false, _) => vec![ItemIndex(0)],
+        (true, Which::NotOk) => state.items.open.keys().copied().take(FIRST).collect(),
+        (true, Which::All) => Vec::new(),
     };
     for item in shown {
         let epoch = state.items.epoch(item);
-        let child = of.run.child(&definition.id, item, epoch);
-        let record: Option<RunRecord> = of.access.ask(Ask::Run { run: child })?;
-        if let Some(record) = record {
-            output.line(format!("      {child}  {}", record.status.word()));
+        if let Some(record) = child_of(of, definition, (item, epoch))? {
+            output.line(format!("      {}  {}", record.run, record.status.word()));
         }
     }
     Ok(())
 }
 
-fn item_line(item: &ItemView) -> String {
+/// The child run of an item, if it was ever queued.
+fn child_of(
+    of: &Of<'_>,
+    step: &Step,
+    (item, epoch): (ItemIndex, u32),
+) -> Result<Option<RunRecord>, Error> {
+    if !matches!(step.work, Work::Child(_)) {
+        return Ok(None);
+    }
+    of.access.ask(Ask::Run { run: of.run.child(&step.id, item, epoch) })
+}
+
+fn item_line(item: &ItemView, child: Option<RunId>) -> String {
     let key = item.key.clone().unwrap_or_else(|| item.index.0.to_string());
     let failure = item.row.failure.as_ref().filter(|_| item.status != ItemStatus::Succeeded);
     let failure = failure.map(|failure| format!(": {failure}")).unwrap_or_default();
-    format!("{key}  {}{failure}", item.status.word())
+    let child = child.map(|child| format!("  {child}")).unwrap_or_default();
+    format!("{key}  {}{child}{failure}", item.status.word())
 }
 
 fn items_of(of: &Of<'_>, step: StepIndex) -> Result<Vec<ItemView>, Error> {
@@ -284,6 +313,18 @@ fn items_of(of: &Of<'_>, step: StepIndex) -> Result<Vec<ItemView>, Error> {
     Ok(found)
 }
 
+fn shown_item(of: &Of<'_>, definition: &Step, item: ItemView) -> Result<ShownItem, Error> {
+    let child = child_of(of, definition, (item.index, item.epoch))?;
+    Ok(ShownItem {
+        key: item.key,
+        index: item.index.0,
+        status: item.status.word(),
+        attempts: item.row.attempts,
+        child: child.map(|child| child.run.to_string()),
+        error: item.row.failure.map(|failure| failure.to_string()),
+    })
+}
+
 fn for_programs<'a>(
     access: &Access,
     record: &'a RunRecord,
@@ -297,41 +338,57 @@ fn for_programs<'a>(
             continue;
         }
         let of = Of { access, run: record.run, key, which: which(chosen) };
-        let items = if definition.for_each.is_some() { items_of(&of, step)? } else { Vec::new() };
-        let items = items.into_iter().map(|item| ShownItem {
-            key: item.key,
-            index: item.index.0,
-            status: item.status.word(),
-            attempts: item.row.attempts,
-            error: item.row.failure.map(|failure| failure.to_string()),
-        });
+        let fans_out = definition.for_each.is_some();
+        let items = if fans_out { items_of(&of, step)? } else { Vec::new() };
+        let of_step = (ItemIndex(0), state.items.epoch(ItemIndex(0)));
+        let child = if fans_out { None } else { child_of(&of, definition, of_step)? };
+        let items = items.into_iter().map(|item| shown_item(&of, definition, item));
         steps.push(ShownStep {
             id: &definition.id,
             status: status_of(state),
             counts: state.items.counts,
             error: state.failure.as_ref().map(ToString::to_string),
-            items: items.collect(),
+            child: child.map(|child| child.run.to_string()),
+            items: items.collect::<Result<_, _>>()?,
         });
     }
     let outputs: Option<Value> = access.ask(Ask::Outputs { run: record.run })?;
-    Ok(ShownRun { run: Shown::of(record), outputs, definition_differs: None, steps })
+    let asks = waits::questions(access, loaded)?.into_iter().map(|question| ShownQuestion {
+        what: question.what,
+        plan: question.plan,
+        command: format!("holdfast approve {}", question.place),
+    });
+    Ok(ShownRun {
+        run: Shown::of(record),
+        outputs,
+        definition_differs: None,
+        waits_because: waits::why(access, record, loaded)?,
+        asks: asks.collect(),
+        steps,
+    })
 }
 
-/// Says of which steps it is unknown whether they happened, and how to answer. Whether there are any.
-pub(super) fn tell_in_doubt(loaded: &LoadedRun, output: Output) -> bool {
-    let run = loaded.state.run();
-    let steps = loaded.definition.numbered();
-    let unknown = |step| loaded.state.step(step).map_or(0, |step| step.items.counts.unknown);
-    let mut in_doubt = false;
-    for (_, definition) in steps.filter(|(step, _)| unknown(*step) > 0) {
-        in_doubt = true;
-        let item = if definition.for_each.is_some() { " ITEM" } else { "" };
-        output.talk(format!(
-            "{}: whether it happened is unknown. Look at the target, then: holdfast resolve {run} {}{item} done|not_done",
-            definition.id, definition.id
-        ));
+/// Says of which items it is unknown whether they happened, and how to answer. Whether there are any.
+///
+/// # Errors
+/// The state cannot be read.
+pub(super) fn tell_in_doubt(
+    access: &Access,
+    loaded: &LoadedRun,
+    output: Output,
+) -> Result<bool, Error> {
+    let doubts = waits::doubts(access, loaded)?;
+    for Doubt { step, places, more } in &doubts {
+        output.talk(format!("{step}: whether it happened is unknown. Look at the target, then:"));
+        for place in places {
+            output.talk(format!("    holdfast resolve {place} done|not_done"));
+        }
+        if *more > 0 {
+            let run = loaded.state.run();
+            output.talk(format!("    and {more} more: `holdfast show {run} --step {step}`"));
+        }
     }
-    in_doubt
+    Ok(!doubts.is_empty())
 }
 
 /// What failed is followed by the command that goes on.
@@ -342,7 +399,7 @@ fn what_next(
     output: Output,
 ) -> Result<(), Error> {
     let run = record.run;
-    let in_doubt = tell_in_doubt(loaded, output);
+    let in_doubt = tell_in_doubt(access, loaded, output)?;
     if record.errors.iter().any(|error| error.class == Class::Conflict) {
         output.talk("What was changed since the preview was left as it is. To change it too, make another preview.");
     }

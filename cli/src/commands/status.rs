@@ -135,19 +135,16 @@ fn active(access: &Access) -> Result<(Vec<Active>, Vec<Need>), Error> {
 fn in_doubt(access: &Access) -> Result<Vec<Need>, Error> {
     let mut needs = Vec::new();
     for record in runs(access, &[RunStatus::Failed, RunStatus::Partial])? {
-        if record.counts.unknown == 0 {
+        if record.in_doubt() == 0 {
             continue;
         }
         let loaded = access.load(record.run)?;
-        let run = record.run;
-        let steps = loaded.definition.steps.iter().zip(&loaded.state.steps);
-        for (step, _) in steps.filter(|(_, state)| state.items.counts.unknown > 0) {
-            let item = if step.for_each.is_some() { " ITEM" } else { "" };
-            needs.push(Need {
-                run: run.to_string(),
-                what: format!("{} of {}: whether it happened is unknown", step.id, record.workflow),
-                command: format!("holdfast resolve {run} {}{item} done|not_done", step.id),
-            });
+        for waits::Doubt { step, places, .. } in waits::doubts(access, &loaded)? {
+            needs.extend(places.into_iter().map(|place| Need {
+                run: record.run.to_string(),
+                what: format!("{step} of {}: whether it happened is unknown", record.workflow),
+                command: format!("holdfast resolve {place} done|not_done"),
+            }));
         }
     }
     Ok(needs)

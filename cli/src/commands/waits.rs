@@ -1,9 +1,9 @@
 //! Why a run does not go on, and the commands that answer what it asks.
 
 use holdfast_journal::record::{RunRecord, WaitsFor};
-use holdfast_kernel::id::RunId;
+use holdfast_kernel::id::{ItemIndex, RunId, StepIndex};
 use holdfast_kernel::queue::Obstacle;
-use holdfast_kernel::state::OpenStage;
+use holdfast_kernel::state::{Mark, OpenStage};
 use holdfast_service::wire::ask::{Ask, LoadedRun};
 
 use crate::access::Access;
@@ -12,6 +12,9 @@ use crate::commands::place::key_of;
 use crate::error::Error;
 use crate::output::Output;
 use crate::time;
+
+/// How many items in doubt are named of each step.
+const FIRST: usize = 10;
 
 /// Why nothing of a run is being done; none if something is.
 ///
@@ -22,7 +25,7 @@ pub(super) fn why(
     record: &RunRecord,
     loaded: &LoadedRun,
 ) -> Result<Option<String>, Error> {
-    let Some(waits) = record.waits_for else { return Ok(None) };
+    let Some(waits) = record.waits_for else { return child(access, loaded) };
     Ok(Some(match waits {
         WaitsFor::Slot => slot(access, record.run)?,
         WaitsFor::Approval => {
@@ -37,6 +40,27 @@ pub(super) fn why(
             format!("the target, which asked for rest until {}", time::local(at))
         }
     }))
+}
+
+/// Which child keeps a run waiting that has nothing else to do.
+fn child(access: &Access, loaded: &LoadedRun) -> Result<Option<String>, Error> {
+    let LoadedRun { state, .. } = loaded;
+    let mut open = state.steps.iter().flat_map(|step| step.items.open.values());
+    let children: Vec<RunId> = open.clone().filter_map(|open| open.stage.child()).collect();
+    let all = open.all(|open| open.stage.child().is_some());
+    if !all || !state.in_flight.is_empty() || children.len() > FIRST {
+        return Ok(None);
+    }
+    let mut told = None;
+    for child in children {
+        let record: Option<RunRecord> = access.ask(Ask::Run { run: child })?;
+        let Some(record) = record.filter(|record| record.finished_at.is_none()) else {
+            return Ok(None);
+        };
+        let Some(waits) = why(access, &record, &access.load(child)?)? else { return Ok(None) };
+        told.get_or_insert_with(|| format!("its child {child}, which waits for {waits}"));
+    }
+    Ok(told)
 }
 
 /// Who is in the way of a run that waits for its slots.
@@ -104,6 +128,73 @@ pub(super) fn answers(access: &Access, loaded: &LoadedRun, output: Output) -> Re
         ));
     }
     Ok(())
+}
+
+/// Items of a step of which nobody knows whether they happened.
+pub(super) struct Doubt {
+    /// The id of the step.
+    pub(super) step: String,
+    /// What names one of them behind `resolve`, for the first ones.
+    pub(super) places: Vec<String>,
+    /// How many there are besides.
+    pub(super) more: u32,
+}
+
+/// Of which steps and items it is not known whether they happened.
+///
+/// # Errors
+/// The state cannot be read.
+pub(super) fn doubts(access: &Access, loaded: &LoadedRun) -> Result<Vec<Doubt>, Error> {
+    let run = loaded.state.run();
+    let mut doubts = Vec::new();
+    for ((index, step), state) in loaded.definition.numbered().zip(&loaded.state.steps) {
+        let count = state.items.in_doubt();
+        if count == 0 {
+            continue;
+        }
+        let unknown = state.items.not_ok.iter().filter(|(_, mark)| *mark == Mark::Unknown);
+        let first = unknown.flat_map(|(range, _)| range).map(ItemIndex).take(FIRST);
+        let places = first.map(|item| {
+            let key = key_of(access, loaded, (index, item))?;
+            let key = key.map(|key| format!(" {}", quoted(&key))).unwrap_or_default();
+            Ok(format!("{run} {}{key}", step.id))
+        });
+        let places = places.collect::<Result<Vec<_>, Error>>()?;
+        let more = count.saturating_sub(u32::try_from(places.len()).unwrap_or(u32::MAX));
+        doubts.push(Doubt { step: step.id.clone(), places, more });
+    }
+    Ok(doubts)
+}
+
+/// What names an item that asks behind `approve`; as much of it as can still be told.
+pub(crate) fn place_of(access: &Access, run: RunId, asks: Place<'_>) -> String {
+    let loaded = access.load(run).ok();
+    let (id, item) = match asks {
+        Place::Named(id, item) => (Some(id.to_owned()), item),
+        Place::Numbered(step, item) => {
+            let step = loaded.as_ref().and_then(|loaded| loaded.definition.step(step));
+            (step.map(|step| step.id.clone()), Some(item))
+        }
+    };
+    let step = id
+        .as_deref()
+        .zip(loaded.as_ref())
+        .and_then(|(id, loaded)| loaded.definition.step_named(id).map(|(step, _)| (loaded, step)));
+    let key = step
+        .zip(item)
+        .and_then(|((loaded, step), item)| key_of(access, loaded, (step, item)).ok().flatten());
+    let id = id.map(|id| format!(" {id}")).unwrap_or_default();
+    let key = key.map(|key| format!(" {}", quoted(&key))).unwrap_or_default();
+    format!("{run}{id}{key}")
+}
+
+/// How a step and an item are known to whoever tells of them.
+#[derive(Clone, Copy)]
+pub(crate) enum Place<'a> {
+    /// By the id of the step.
+    Named(&'a str, Option<ItemIndex>),
+    /// By the number of the step.
+    Numbered(StepIndex, ItemIndex),
 }
 
 /// A word as a shell takes it.

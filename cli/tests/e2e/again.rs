@@ -127,6 +127,17 @@ outputs:
     let runs = home.holdfast(&["runs", "--workflow", "kid", "--limit", "100", "--output", "json"]);
     let runs = runs.with_code(0).json();
     assert_eq!(runs.as_array().map(Vec::len), Some(40));
+    // Parent and child name each other.
+    let parent = runs[0]["parent"].as_str().expect("it has one");
+    let shown = home.holdfast(&["show", parent, "--step", "kids", "--output", "json"]).json();
+    let named = shown["steps"][0]["items"].as_array().expect("items").iter();
+    let mut named: Vec<_> = named.filter_map(|item| item["child"].as_str()).collect();
+    let mut kids: Vec<_> =
+        runs.as_array().expect("a list").iter().filter_map(|run| run["run"].as_str()).collect();
+    (named.sort_unstable(), kids.sort_unstable());
+    assert_eq!(named, kids);
+    let one = home.holdfast(&["show", parent, "--step", "kids", "--item", "4"]).with_code(0);
+    assert_eq!(one.out.matches("run_").count(), 2, "the parent and this child: {one:#?}");
     for number in [3, 17, 39] {
         fs::remove_file(home.path(&format!("bad_{number}"))).expect("it goes");
     }
@@ -314,4 +325,40 @@ fn who_looks_at_a_run_is_told_if_its_file_has_changed_since() {
     home.write("workflows/parent.yaml", "holdfast: 1\nname: parent\nsteps: 5\n");
     let (differs_now, told) = differs();
     assert!(differs_now == true && told.contains("is not valid now"), "{told}");
+}
+
+#[test]
+fn a_retry_into_a_full_group_is_refused_or_waits_as_a_submit_would() {
+    let home = Home::new();
+    let pipe = home.pipe("pipe");
+    let workflow = |name: &str, when_full: &str, script: &str| {
+        let text = format!(
+            "holdfast: 1\nname: {name}\noperation: maintenance\nconcurrency: {{ group: g, when_full: {when_full} }}\nsteps:\n  - id: s\n    uses: command\n    effect: idempotent\n    with: {{ argv: [/bin/sh, -c, \"{script}\"], cwd: {} }}\n",
+            home.path("").display()
+        );
+        home.write(&format!("workflows/{name}.yaml"), &text);
+    };
+    workflow("holder", "queue", "read line < pipe; true");
+    workflow("refused", "reject", "test ! -e bad");
+    workflow("waits", "queue", "test ! -e bad");
+    home.write("bad", "");
+    let failed = |name: &str| {
+        home.holdfast(&["run", name]).with_code(1);
+        run_of(&home)
+    };
+    let (refused, waits) = (failed("refused"), failed("waits"));
+    fs::remove_file(home.path("bad")).expect("it goes");
+    let holder = home.start(&["run", "holder"]);
+    let held = hold(&pipe);
+    let said = home.holdfast(&["retry", &refused]).with_code(5);
+    assert!(said.talk.contains("the group g is full"), "{said:#?}");
+    home.holdfast(&["retry", &waits]).with_code(0);
+    let shown = home.holdfast(&["show", &waits, "--output", "json"]).with_code(0).json();
+    assert_eq!((&shown["status"], &shown["waits_for"]["what"]), (&"queued".into(), &"slot".into()));
+    let why = shown["waits_because"].as_str().unwrap_or_default();
+    assert!(why.contains("its group g"), "{shown:#}");
+    drop(held);
+    holder.end().with_code(0);
+    home.holdfast(&["resume"]).with_code(0);
+    home.holdfast(&["watch", &waits]).with_code(0);
 }

@@ -294,3 +294,36 @@ fn a_partial_child_makes_its_step_partial_and_a_failed_one_is_no_failure_to_try_
     assert_eq!(step("of-none")["status"], "failed");
     assert_eq!(how_many(&home, "none"), Some(1));
 }
+
+#[test]
+fn what_an_ancestor_has_of_a_group_covers_all_of_its_children() {
+    let home = Home::new();
+    let group = "concurrency: { group: g, when_full: reject }\n";
+    workflow(
+        &home,
+        "kid",
+        &format!(
+            "{group}inputs:\n  n: {{ type: integer, required: true }}\nsteps:\n  - id: s\n    {SHELL}\"true\"] }}\n"
+        ),
+    );
+    let each = "steps:\n  - id: kids\n    for_each: { items: [1, 2, 3], as: number }\n    workflow: kid\n    with: { n: \"{{ number }}\" }\n";
+    workflow(&home, "parent", &format!("{group}{each}"));
+    home.holdfast(&["run", "parent"]).with_code(0);
+    assert_eq!(how_many(&home, "kid"), Some(3));
+}
+
+#[test]
+fn a_parent_says_which_child_it_waits_for() {
+    let home = Home::new();
+    let kid = "steps:\n  - id: ask\n    uses: approval\n    with: { text: \"Really?\", allow_self: true }\n";
+    workflow(&home, "kid", kid);
+    workflow(&home, "parent", "steps:\n  - id: kid\n    workflow: kid\n");
+    let mut run = home.start(&["run", "parent"]);
+    run.wait_for_talk("to answer: holdfast approve");
+    let kid = run_of(&home, "kid");
+    let shown = home.holdfast(&["show", &run_of(&home, "parent")]).with_code(0);
+    let why = format!("waits for  its child {kid}, which waits for the word of a person at ask");
+    assert!(shown.out.contains(&why), "{shown:#?}");
+    home.holdfast(&["approve", &kid]).with_code(0);
+    run.end().with_code(0);
+}

@@ -22,7 +22,7 @@ steps:
   - id: after
     uses: command
     effect: idempotent
-    with: {{ argv: [/bin/sh, -c, "echo after >> world"], cwd: {home} }}
+    with: {{ argv: [/bin/sh, -c, "echo after $0 >> world", "{{{{ steps.create.output.stdout }}}}"], cwd: {home} }}
 "#,
             pipe = pipe.display(),
             home = home.path("").display(),
@@ -45,7 +45,7 @@ steps:
         "create",
         "done",
         "--result",
-        r#"{"exit_code": 0, "stdout": "", "stderr": ""}"#,
+        r#"{"exit_code": 0, "stdout": "number 4711", "stderr": ""}"#,
     ])
     .with_code(0);
     home.holdfast(&["resolve", "run_", "create", "done"]).with_code(5);
@@ -53,7 +53,7 @@ steps:
     home.holdfast(&["resume"]).with_code(0);
     let shown = home.holdfast(&["show", "run_", "--output", "json"]).with_code(0).json();
     assert_eq!(shown["status"], "succeeded", "{shown:#}");
-    assert_eq!(home.read("world"), "created\nafter\n", "the effect in doubt was not repeated");
+    assert_eq!(home.read("world"), "created\nafter number 4711\n", "not repeated");
 }
 
 #[test]
@@ -77,4 +77,38 @@ steps:
     let shown = home.holdfast(&["show", "run_"]).with_code(0);
     assert!(shown.out.contains("signal: 9 (SIGKILL)"), "{shown:#?}");
     assert!(shown.talk.contains("holdfast resolve run_"), "the command that answers: {shown:#?}");
+}
+
+#[test]
+fn what_is_in_doubt_is_named_item_by_item_until_somebody_has_said_what_happened() {
+    let home = Home::new();
+    let text = format!(
+        "holdfast: 1
+name: each
+operation: maintenance
+steps:
+  - id: each
+    for_each: {{ items: [one, Break glass, three], max_parallel: 1 }}
+    uses: command
+    with: {{ argv: [/bin/sh, -c, \"echo $0 >> world; test $0 = three || kill -9 $$\", \"{{{{ item }}}}\"], cwd: {} }}
+",
+        home.path("").display()
+    );
+    home.write("workflows/each.yaml", &text);
+    home.holdfast(&["run", "each"]).with_code(3);
+    let needs = || {
+        let status = home.holdfast(&["status", "--output", "json"]).with_code(0).json();
+        let needs = status["needs"].as_array().expect("a list").iter();
+        needs.filter_map(|need| need["command"].as_str().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let named = needs();
+    assert_eq!(named.len(), 2, "{named:?}");
+    assert!(named[1].ends_with("each 'Break glass' done|not_done"), "{named:?}");
+    home.holdfast(&["resolve", "run_", "each", "one", "done"]).with_code(0);
+    home.holdfast(&["resolve", "run_", "each", "Break glass", "not_done"]).with_code(0);
+    assert_eq!(needs(), Vec::<String>::new(), "it was said");
+    let shown = home.holdfast(&["show", "run_"]).with_code(0);
+    assert!(!shown.talk.contains("holdfast resolve"), "{shown:#?}");
+    let dry = home.holdfast(&["retry", "run_", "--dry"]).with_code(0);
+    assert!(dry.out.contains("each                 1 item\n"), "{dry:#?}");
 }

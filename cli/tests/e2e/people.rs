@@ -269,3 +269,25 @@ fn an_approval_step_with_a_plan_counts_for_what_its_target_asks_for() {
     run.end().with_code(0);
     assert_eq!(home.read("documents/a"), "first");
 }
+
+#[test]
+fn the_command_that_answers_names_the_item_wherever_it_is_told() {
+    let home = Home::new();
+    home.write(
+        "workflows/each.yaml",
+        "holdfast: 1\nname: each\noperation: maintenance\nsteps:\n  - id: ask\n    for_each: [one, Break glass]\n    uses: approval\n    with: { text: \"{{ item }}?\", allow_self: true }\n",
+    );
+    let mut run = home.start(&["run", "each"]);
+    run.wait_for_talk("to answer: holdfast approve");
+    run.wait_for_talk("ask 'Break glass'");
+    let id = run_of(&home);
+    let inbox = home.holdfast(&["notifications"]).with_code(0);
+    for place in ["one", "'Break glass'"] {
+        let command = format!("Answer: holdfast approve {id} ask {place}");
+        assert!(inbox.out.contains(&command), "{inbox:#?}");
+    }
+    assert!(inbox.out.contains("Break glass?"), "what is asked: {inbox:#?}");
+    home.holdfast(&["approve", &id, "ask", "one"]).with_code(0);
+    home.holdfast(&["approve", &id, "ask", "Break glass"]).with_code(0);
+    run.end().with_code(0);
+}

@@ -16,8 +16,14 @@ use holdfast_kernel::value::Value;
 use std::sync::Arc;
 
 use crate::input::{Child, ChildFound, Ended};
+use crate::output::Refusal;
 use crate::scope::unreadable;
 use crate::turn::{Drive, Intake, Told};
+
+/// Why a child is not queued that does not want to wait for its group.
+fn rejected(group: &Refusal) -> Failure {
+    Failure::without_effect(Class::Rejected, format!("the child run was rejected: {group}"))
+}
 
 impl Drive {
     /// Hands on what is to be told between parents and children, until nothing is left.
@@ -83,9 +89,7 @@ impl Drive {
                     return self.happened(parent, refused(failure));
                 }
                 if let Some(group) = self.full_group(&submit.request) {
-                    let message = format!("the child run was rejected: {group}");
-                    let failure = Failure::without_effect(Class::Rejected, message);
-                    return self.happened(parent, refused(failure));
+                    return self.happened(parent, refused(rejected(&group)));
                 }
                 self.queue_new(submit.request, submit.stored, submit.program);
             }
@@ -102,6 +106,7 @@ impl Drive {
         refused: impl FnOnce(Failure) -> Event,
     ) {
         match reopen::plan(&ended.program.definition, &ended.state, Selection::All) {
+            // It waits for its group even if a new one would not: what it left in doubt stays its own.
             Ok(redo) => self.reopen(ended, parent.to_string(), redo),
             Err(
                 NotReopenable::NothingToDo | NotReopenable::OnlyUnknown | NotReopenable::Active,

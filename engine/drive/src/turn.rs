@@ -325,8 +325,10 @@ impl Drive {
             })
             .filter(|active| active.state.slots == Slots::Held)
             .map(|active| active.state.run())
-            .filter(|run| !covered.contains(run))
             .collect();
+        if members.iter().any(|run| covered.contains(run)) {
+            return None;
+        }
         let run = *members.first().filter(|_| members.len() >= group.limit as usize)?;
         Some(Refusal::GroupFull { group: group.name.clone(), run })
     }
@@ -341,7 +343,8 @@ impl Drive {
         } else if self.forgotten.contains(&run) {
             Some(Refusal::NoSuchRun)
         } else {
-            self.claims.get(&key).copied().map(Refusal::KeyTaken)
+            let taken = self.claims.get(&key).copied().map(Refusal::KeyTaken);
+            taken.or_else(|| self.full_group(&ended.state.request))
         };
         let plan = refusal.map_or_else(
             || {

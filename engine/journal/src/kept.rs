@@ -94,13 +94,13 @@ impl Reader {
         let Some(Loaded { definition, state, .. }) = self.load(record.run)? else { return Ok(ids) };
         for ((step, definition), of) in definition.numbered().zip(&state.steps) {
             if let Some(output) = &of.output {
-                mentioned(&self.payloads.load(record.run, output)?, &mut ids);
+                worked_with(&self.payloads.load(record.run, output)?, &mut ids);
             }
             if definition.for_each.is_some() {
                 for result in self.results(&state, step) {
                     let output = result?.row.output;
                     let output = output.map(|output| self.payloads.load(record.run, &output));
-                    mentioned(&output.transpose()?.unwrap_or(Value::None), &mut ids);
+                    worked_with(&output.transpose()?.unwrap_or(Value::None), &mut ids);
                 }
             }
         }
@@ -179,6 +179,15 @@ impl Reader {
             rows.iter().map(|(_, row)| Ok(view.decode(Table::Plans, row)?)).collect()
         })
     }
+}
+
+/// The name under which a seal tells which set was the newest before: for people, nothing works with it.
+const BEFORE: &str = "previous";
+
+/// The ids of sets and plans that the output of a step or an item says it works with.
+fn worked_with(output: &Value, found: &mut Vec<String>) {
+    let named = output.as_map().into_iter().flatten();
+    named.filter(|(name, _)| *name != BEFORE).for_each(|(_, value)| mentioned(value, found));
 }
 
 /// The ids of sets and plans that a value mentions.

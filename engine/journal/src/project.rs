@@ -136,8 +136,13 @@ fn waits_for(state: &RunState) -> Option<WaitsFor> {
     if !state.in_flight.is_empty() || !state.ready.is_empty() {
         return None;
     }
-    let open = state.steps.iter().flat_map(|step| step.items.open.values());
-    let waits = open.filter_map(|open| match &open.stage {
+    let open = || state.steps.iter().flat_map(|step| step.items.open.values());
+    let goes_on =
+        |stage: &OpenStage| matches!(stage, OpenStage::Child { .. } | OpenStage::Sleeping { .. });
+    if open().any(|open| goes_on(&open.stage)) {
+        return None;
+    }
+    let waits = open().filter_map(|open| match &open.stage {
         OpenStage::Waiting { failure, until, .. } => Some((*until, failure.class)),
         OpenStage::Running(_)
         | OpenStage::Settling { .. }

@@ -103,6 +103,10 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Cancelled, Self::Timeout, Self::QueueTimeout, Self::StepFailed, Self::Internal];
+
     /// The word used in events and on pages.
     pub const fn word(self) -> &'static str {
         match self {

@@ -212,7 +212,10 @@ impl Listing<'_, '_> {
     fn stage(&mut self, item: &Value, index: u32) -> Result<i64, Failure> {
         let value = match self.fan_out.stage {
             Some(root) => self.evaluate(root, item, index)?,
-            None => item.get("stage").cloned().unwrap_or(Value::Integer(0)),
+            None => match item.get("stage") {
+                Some(Value::None) | None => Value::Integer(0),
+                Some(stage) => stage.clone(),
+            },
         };
         value.as_integer().and_then(|stage| i64::try_from(stage).ok()).ok_or_else(|| {
             self.failure(&format!(

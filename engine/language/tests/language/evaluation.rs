@@ -128,6 +128,7 @@ fn items_get_their_keys_and_stages() {
         "0@0 1@0 2@0 [0] 4",
     );
     check_items("{ items: [{ key: x, stage: 2 }, { key: y, stage: 5 }] }", "x@2 y@5 [0, 1] 4");
+    check_items("{ items: [{ key: x, stage: null }, { key: y, stage: 5 }] }", "x@0 y@5 [0, 1] 4");
 }
 
 #[test]

@@ -42,6 +42,30 @@ impl LocalTargets {
         }
     }
 
+    /// Whose approval is asked for before anything is written to a target, names or roles; each of them is needed.
+    /// A folder goes by many paths: what a target protects is protected whatever it is called, and so is what
+    /// lies in it and what it lies in.
+    pub(crate) fn policies(&self, name: &str) -> Vec<&[String]> {
+        let root = self.root(name);
+        let targets = self.settings.configuration.targets.iter();
+        let asking = targets.filter(|(_, target)| !target.approval.is_empty());
+        let meets = |of: &String| {
+            let other = self.root(of);
+            of == name || root.starts_with(&other) || other.starts_with(&root)
+        };
+        asking.filter(|(of, _)| meets(of)).map(|(_, target)| target.approval.as_slice()).collect()
+    }
+
+    /// The folder of a target, as far as it can be found.
+    fn root(&self, name: &str) -> PathBuf {
+        let configured = self.settings.configuration.targets.get(name);
+        let path = match configured.map(|target| &target.kind) {
+            Some(TargetKind::Files(files)) => Path::new(&files.root),
+            None => Path::new(name),
+        };
+        path.canonicalize().unwrap_or_else(|_gone| path.to_owned())
+    }
+
     fn open_named(&self, name: &str) -> Result<Arc<dyn Provider>, Failure> {
         let never = self.settings.kept_for_ourselves();
         let configured = self.settings.configuration.targets.get(name);
@@ -86,11 +110,9 @@ impl Targets for LocalTargets {
         words: &[Approval],
         initiator: &str,
     ) -> Result<(), String> {
-        let configured = self.settings.configuration.targets.get(&target.name);
-        match configured.map(|target| target.approval.as_slice()) {
-            None | Some([]) => Ok(()),
-            Some(wanted) => self.settings.roles().approved(words, wanted, initiator),
-        }
+        let roles = self.settings.roles();
+        let mut policies = self.policies(&target.name).into_iter();
+        policies.try_for_each(|wanted| roles.approved(words, wanted, initiator))
     }
 
     fn reference(&self, name: &str) -> Result<TargetReference, Failure> {

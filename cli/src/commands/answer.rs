@@ -19,6 +19,7 @@ use crate::environment;
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::Settings;
+use crate::targets::LocalTargets;
 
 /// Says yes.
 ///
@@ -58,7 +59,7 @@ fn answer(
     let parts = parts(settings, output);
     let mut access = Access::open(settings, &parts)?;
     if of.starts_with("plan_") {
-        return plan(&mut access, of, &word, output);
+        return plan(&mut access, of, &word, (settings, output));
     }
     let run = access.find(of)?;
     let (step, item) = asked(&access, run, (step, item))?;
@@ -119,16 +120,24 @@ fn plan(
     access: &mut Access,
     beginning: &str,
     word: &Word,
-    output: Output,
+    (settings, output): (&Settings, Output),
 ) -> Result<ExitCode, Error> {
     let plan: Plan = super::plan::find(access, beginning)?;
+    let (person, targets) = (environment::user(), LocalTargets::new(settings));
+    let policies = targets.policies(&plan.target.name);
+    let roles = settings.roles();
+    if !policies.is_empty() && !policies.iter().any(|wanted| roles.has(&person, wanted)) {
+        let wanted = policies.concat().join(" or ");
+        let message = format!("The answer was refused: {wanted} is asked, and {person} is not.");
+        return Err(Error::rejected(message));
+    }
     let (verdict, comment, told) = match word {
         Word::Approve(comment) => (ApprovalVerdict::Approved, comment, "Approved"),
         Word::Reject(reason) => (ApprovalVerdict::Rejected, reason, "Rejected"),
     };
     let approval = Approval {
         plan: plan.id.to_string(),
-        by: environment::user(),
+        by: person.clone(),
         verdict,
         comment: comment.clone(),
         at: clock::now(),
@@ -139,5 +148,8 @@ fn plan(
         return Err(super::refused("The answer was refused", &refusal));
     }
     output.talk(format!("{told}: {}.", plan.id));
+    if !policies.is_empty() && verdict == ApprovalVerdict::Approved {
+        output.talk(format!("It does not count for a restore that {person} asks for."));
+    }
     Ok(ExitCode::SUCCESS)
 }

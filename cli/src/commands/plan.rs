@@ -12,9 +12,11 @@ use crate::access::Access;
 use crate::arguments::{PlanWhat, Submission};
 use crate::commands::drive;
 use crate::compose::parts;
+use crate::environment;
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::Settings;
+use crate::targets::LocalTargets;
 use crate::time;
 
 /// How many changes are read with one question.
@@ -24,6 +26,11 @@ const PAGE: u32 = 1_000;
 struct Whole<'a> {
     #[serde(flatten)]
     plan: ShownPlan<'a>,
+    /// What people said of it, the oldest first.
+    approvals: Vec<Approval>,
+    /// Why it may not be applied by whoever asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<String>,
     changes: Vec<Change>,
 }
 
@@ -97,7 +104,9 @@ fn look(
     let changes = changes.filter(|change| change.as_ref().map_or(true, is_wanted));
     if output.is_json() {
         let changes = changes.collect::<Result<_, _>>()?;
-        output.json(&Whole { plan: shown(&plan), changes })?;
+        let approvals = approvals(&access, &plan)?;
+        let missing = missing(&approvals, &plan, settings);
+        output.json(&Whole { plan: shown(&plan), approvals, missing, changes })?;
         return Ok(ExitCode::SUCCESS);
     }
     if look == Look::Diff {
@@ -107,12 +116,20 @@ fn look(
         return Ok(ExitCode::SUCCESS);
     }
     head(&plan, output);
-    words(&access, &plan, output)?;
+    let approvals = approvals(&access, &plan)?;
+    words(&approvals, output);
     for change in changes {
         output.line(line(&change?));
     }
+    output.talk(format!("What differs in files: holdfast plan diff {}", plan.id));
+    if let Some(missing) = missing(&approvals, &plan, settings) {
+        output.talk(format!(
+            "Not yet to be applied by you: {missing}. Another person says: holdfast approve {}",
+            plan.id
+        ));
+    }
     output.talk(format!(
-        "What differs in files: holdfast plan diff {0}\nTo apply exactly this: holdfast run files/restore --input plan={0}",
+        "To apply exactly this: holdfast run files/restore --input plan={}",
         plan.id
     ));
     Ok(ExitCode::SUCCESS)
@@ -176,10 +193,21 @@ fn changes<'a>(
     })
 }
 
+fn approvals(access: &Access, plan: &Plan) -> Result<Vec<Approval>, Error> {
+    access.ask(Ask::Approvals { plan: plan.id.to_string() })
+}
+
+/// Why a plan may not be applied by whoever asks, if it may not.
+fn missing(approvals: &[Approval], plan: &Plan, settings: &Settings) -> Option<String> {
+    let (targets, roles, person) =
+        (LocalTargets::new(settings), settings.roles(), environment::user());
+    let mut policies = targets.policies(&plan.target.name).into_iter();
+    policies.find_map(|wanted| roles.approved(approvals, wanted, &person).err())
+}
+
 /// What people said of a plan.
-fn words(access: &Access, plan: &Plan, output: Output) -> Result<(), Error> {
-    let said: Vec<Approval> = access.ask(Ask::Approvals { plan: plan.id.to_string() })?;
-    for one in said {
+fn words(approvals: &[Approval], output: Output) {
+    for one in approvals {
         let verdict = match one.verdict {
             ApprovalVerdict::Approved => "approved",
             ApprovalVerdict::Rejected => "rejected",
@@ -188,7 +216,6 @@ fn words(access: &Access, plan: &Plan, output: Output) -> Result<(), Error> {
             if one.comment.is_empty() { String::new() } else { format!(": {}", one.comment) };
         output.line(format!("{verdict:<10} {} by {}{comment}", time::local(one.at), one.by));
     }
-    Ok(())
 }
 
 fn shown(plan: &Plan) -> ShownPlan<'_> {

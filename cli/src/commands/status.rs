@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use holdfast_contract::plan::Plan;
+use holdfast_contract::records::Approval;
 use holdfast_journal::disk::Disk as _;
 use holdfast_journal::disk::local::Local;
 use holdfast_journal::query::{Filter, Paged};
@@ -19,6 +21,7 @@ use crate::compose::{Parts, parts};
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::Settings;
+use crate::targets::LocalTargets;
 use crate::time;
 
 /// How many runs of each sort are looked at.
@@ -85,6 +88,7 @@ pub(crate) fn perform(settings: &Settings, output: Output) -> Result<ExitCode, E
     let now = clock::now();
     let (active, mut needs) = active(&access)?;
     needs.extend(in_doubt(&access)?);
+    needs.extend(plans(settings, &access, now)?);
     let status = Status {
         driven: access.is_driven(),
         active,
@@ -145,6 +149,29 @@ fn in_doubt(access: &Access) -> Result<Vec<Need>, Error> {
                 what: format!("{step} of {}: whether it happened is unknown", record.workflow),
                 command: format!("holdfast resolve {place} done|not_done"),
             }));
+        }
+    }
+    Ok(needs)
+}
+
+/// The plans that may not be applied until somebody has said yes, and of which nobody has said anything.
+fn plans(settings: &Settings, access: &Access, now: Instant) -> Result<Vec<Need>, Error> {
+    let (targets, roles) = (LocalTargets::new(settings), settings.roles());
+    let mut needs = Vec::new();
+    let plans: Vec<Plan> = access.ask(Ask::Unexpired { at: now })?;
+    for plan in plans.iter().filter(|plan| plan.counts.changes() > 0) {
+        let policies = targets.policies(&plan.target.name);
+        if policies.is_empty() {
+            continue;
+        }
+        let words: Vec<Approval> = access.ask(Ask::Approvals { plan: plan.id.to_string() })?;
+        for wanted in policies.into_iter().filter(|wanted| !roles.are_heard(&words, wanted)) {
+            let (id, by, target) = (&plan.id, wanted.join(" or "), &plan.target.name);
+            needs.push(Need {
+                run: plan.run.to_string(),
+                what: format!("{id} for {target} needs the approval of {by} before it is applied"),
+                command: format!("holdfast approve {id}"),
+            });
         }
     }
     Ok(needs)

@@ -88,7 +88,7 @@ fn the_same_request_after_a_kill_is_the_same_run() {
 }
 
 #[test]
-fn ctrl_c_lets_what_is_in_flight_end_and_a_second_one_stops_at_once() {
+fn ctrl_c_lets_what_is_in_flight_end() {
     let home = Home::new();
     home.write("fan.yaml", &fan(&home));
     let mut process = home.start(&["run", "fan.yaml"]);
@@ -103,6 +103,39 @@ fn ctrl_c_lets_what_is_in_flight_end_and_a_second_one_stops_at_once() {
     let times = times(&home);
     assert_eq!(times.get("g"), Some(&1), "{times:?}");
     assert_eq!(times.len(), 7, "nothing new was started: {times:?}");
+    let run = only_run(&home);
+    check_goes_on(&home, &run);
+}
+
+#[test]
+fn a_second_ctrl_c_stops_at_once() {
+    let home = Home::new();
+    home.write("fan.yaml", &fan(&home));
+    let mut process = home.start(&["run", "fan.yaml"]);
+    let held = hold(&home.path("pipe"));
+    process.signal(Signal::INT);
+    process.wait_for_talk("Letting what is in flight end");
+    process.signal(Signal::INT);
+    // Item g never ends by itself.
+    process.end().with_code(130);
+    drop(held);
+    let run = only_run(&home);
+    check_goes_on(&home, &run);
+}
+
+#[test]
+fn a_resume_that_is_stopped_says_so_though_what_was_in_flight_ended_in_time() {
+    let home = Home::new();
+    home.write("fan.yaml", &fan(&home));
+    home.holdfast(&["submit", "fan.yaml"]).with_code(0);
+    let mut process = home.start(&["resume"]);
+    let mut held = hold(&home.path("pipe"));
+    process.signal(Signal::INT);
+    process.wait_for_talk("Letting what is in flight end");
+    held.write_all(b"go\n").unwrap();
+    drop(held);
+    let said = process.end().with_code(130);
+    assert!(said.talk.contains("`holdfast resume` goes on"), "{said:#?}");
     let run = only_run(&home);
     check_goes_on(&home, &run);
 }

@@ -291,3 +291,47 @@ fn the_command_that_answers_names_the_item_wherever_it_is_told() {
     home.holdfast(&["approve", &id, "ask", "Break glass"]).with_code(0);
     run.end().with_code(0);
 }
+
+#[test]
+fn a_plan_that_needs_an_approval_says_so_wherever_somebody_looks() {
+    let (home, plan) = asking_target();
+    let command = format!("holdfast approve {plan}");
+    let status = home.holdfast(&["status"]).with_code(0);
+    assert!(status.out.contains(&command), "{status:#?}");
+    let shown = home.holdfast(&["plan", "show", &plan]).with_code(0);
+    assert!(shown.talk.contains(&command), "{shown:#?}");
+    let input = format!("plan={plan}");
+    let refused = home.holdfast(&["run", "files/restore", "--input", &input]).with_code(1);
+    assert!(refused.talk.contains(&command), "{refused:#?}");
+    let text = home.read("holdfast.yaml");
+    home.write("holdfast.yaml", &format!("{text}roles: {{ approver: [ann] }}\n"));
+    let stranger = home.as_user("bob", &["approve", &plan]).with_code(5);
+    assert!(stranger.talk.contains("approver is asked, and bob is not"), "{stranger:#?}");
+    home.as_user("ann", &["approve", &plan]).with_code(0);
+    let status = home.holdfast(&["status"]).with_code(0);
+    assert!(!status.out.contains(&command), "{status:#?}");
+    let shown = home.holdfast(&["plan", "show", &plan, "--output", "json"]).with_code(0).json();
+    assert_eq!(shown["approvals"][0]["by"], "ann", "{shown:#}");
+    assert_eq!(shown["missing"], serde_json::Value::Null, "{shown:#}");
+    // She may not apply what she approved herself.
+    let own = home.as_user("ann", &["plan", "show", &plan, "--output", "json"]).json();
+    assert!(own["missing"].as_str().is_some_and(|why| why.contains("may not")), "{own:#}");
+}
+
+#[test]
+fn inv_08_what_a_target_protects_is_protected_whatever_it_is_called() {
+    let (home, _) = asking_target();
+    std::fs::create_dir(home.path("documents/sub")).expect("a folder is made");
+    for folder in ["documents", "documents/sub"] {
+        home.write(&format!("{folder}/b"), "first");
+        let target = format!("target={}", home.path(folder).display());
+        home.holdfast(&["run", "files/backup", "--input", &target]).with_code(0);
+        home.write(&format!("{folder}/b"), "second");
+        let said = home.holdfast(&["run", "files/preview", "--input", &target]).with_code(0);
+        let plan = said.out.lines().find_map(|line| line.strip_prefix("plan ")).expect("a plan");
+        let input = format!("plan={}", plan.trim());
+        let refused = home.holdfast(&["run", "files/restore", "--input", &input]).with_code(1);
+        assert!(refused.talk.contains("asks for the approval of approver"), "{refused:#?}");
+        assert_eq!(home.read(&format!("{folder}/b")), "second");
+    }
+}

@@ -107,7 +107,10 @@ impl Apply {
                 let words = records.approvals(&plan.id)?;
                 let allowed = targets.may_restore(&plan.target, &words, &records.initiator());
                 allowed.map_err(|why| {
-                    let message = format!("{} may not be applied: {why}", plan.id);
+                    let message = format!(
+                        "{0} may not be applied: {why}; another person says: holdfast approve {0}",
+                        plan.id
+                    );
                     Failure::without_effect(Class::Rejected, message)
                 })
             })

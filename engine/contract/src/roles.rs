@@ -22,6 +22,11 @@ impl Roles {
         })
     }
 
+    /// Whether somebody who may say it has said anything about a plan.
+    pub fn are_heard(&self, words: &[Approval], wanted: &[String]) -> bool {
+        words.iter().any(|word| self.has(&word.by, wanted))
+    }
+
     /// Whether a plan is approved as its target asks: the last word is that of a person who may say it and is not
     /// the one who asked for the run.
     ///

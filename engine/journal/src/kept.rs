@@ -125,6 +125,16 @@ impl Reader {
         }
     }
 
+    /// The plans that have not expired at an instant.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn unexpired(&self, at: Instant) -> Result<Vec<Plan>, ReadError> {
+        let mut plans = self.all_plans()?;
+        plans.retain(|plan| plan.expires_at > at);
+        Ok(plans)
+    }
+
     pub(crate) fn all_plans(&self) -> Result<Vec<Plan>, ReadError> {
         let keys = Keys::starting_with(b"plan_");
         self.look(|core, source| {

@@ -107,6 +107,7 @@ impl Sources {
                 json(&reader.notifications(Page { after, limit })?)
             }
             Ask::Plans { beginning } => json(&reader.plans_starting_with(&beginning)?),
+            Ask::Unexpired { at } => json(&reader.unexpired(at)?),
             Ask::Changes { plan, from, limit } => json(&self.changes(&plan, from, limit)?),
             Ask::Verifications { backup_set } => json(&reader.verifications(&backup_set)?),
             Ask::Attestations { backup_set } => json(&reader.attestations(&backup_set)?),

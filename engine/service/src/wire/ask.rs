@@ -86,6 +86,11 @@ pub enum Ask {
         /// The beginning.
         beginning: String,
     },
+    /// The plans that have not expired at an instant: `Vec<Plan>`.
+    Unexpired {
+        /// The instant.
+        at: Instant,
+    },
     /// Changes of a plan in their order: `Vec<Value>`; empty after the last.
     Changes {
         /// The plan.

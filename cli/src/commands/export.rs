@@ -1,10 +1,12 @@
 //! `set export`: a set, or one path of it, as plain files, a tar archive or a JSON bundle.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use holdfast_actions::export::allowed;
 use holdfast_actions::repositories::LazyRepository;
+use holdfast_kernel::failure::Failure;
 use holdfast_repository::export::{Exported, into_file, lines};
 use holdfast_repository::{Permit, Refused};
 
@@ -12,6 +14,7 @@ use crate::arguments::ExportForm;
 use crate::commands::set::{open, path_in_set};
 use crate::error::Error;
 use crate::output::Output;
+use crate::settings::Settings;
 use crate::time;
 
 /// Where an export goes, and what of the set it has.
@@ -29,8 +32,10 @@ pub(super) fn perform(
     repository: &LazyRepository,
     set: &str,
     to: &To<'_>,
-    output: Output,
+    (settings, output): (&Settings, Output),
 ) -> Result<ExitCode, Error> {
+    let place = place(to.path, settings)?;
+    let to = &To { path: &place, ..*to };
     let open = open(repository, set)?;
     let only = match to.only {
         Some(path) => path_in_set(path)?,
@@ -51,6 +56,26 @@ pub(super) fn perform(
         }
     };
     tell(&exported, to.path, output)
+}
+
+/// Where an export goes: beneath a folder of `allow.exports`, if the configuration names some, and never among what
+/// holdfast keeps for itself.
+fn place(to: &Path, settings: &Settings) -> Result<PathBuf, Error> {
+    let bad = |error| Error::usage(format!("{} cannot be looked at: {error}.", to.display()));
+    let to = std::path::absolute(to).map_err(bad)?;
+    // The folder that it goes into is there: links and `..` are followed up to it.
+    let name = to.file_name().unwrap_or_default();
+    let to = match to.parent().and_then(|folder| folder.canonicalize().ok()) {
+        Some(folder) => folder.join(name),
+        None => to,
+    };
+    let roots = match settings.configuration.allow.exports.as_slice() {
+        [] => vec![PathBuf::from("/")],
+        roots => roots.iter().map(PathBuf::from).collect(),
+    };
+    let refused =
+        |failure: Failure| Error::usage(format!("The set cannot be exported: {failure}."));
+    allowed(&roots, &settings.kept_for_ourselves(), &to).map_err(refused)
 }
 
 fn tell(exported: &Exported, to: &Path, output: Output) -> Result<ExitCode, Error> {

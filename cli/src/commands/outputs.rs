@@ -38,6 +38,10 @@ fn in_words(value: &Value) -> String {
         return format!("{} elements", list.count);
     }
     match value {
+        // What has fields of its own is for programs.
+        Value::List(list) if list.iter().any(|element| element.as_map().is_some()) => {
+            format!("{} elements", list.len())
+        }
         Value::None => "none".to_owned(),
         Value::Text(text) => text.clone(),
         other => other.canonical(),

@@ -86,7 +86,7 @@ pub(crate) fn perform(
             &repository,
             &set,
             &export::To { path: &to, only: only.as_deref(), format },
-            output,
+            (settings, output),
         ),
     }
 }

@@ -320,6 +320,34 @@ steps:
     assert!(kept.iter().any(|set| set["id"] == first), "it works with {first}: {kept:#?}");
     drop(held);
     run.end().with_code(0);
+    // The plan says of each set what becomes of it, also to programs.
+    let plan = home.holdfast(&["set", "prune", "--dry-run", "--output", "json"]).with_code(0);
+    let plan = plan.json();
+    let of = |set: &Value| {
+        plan["outputs"]["sets"]
+            .as_array()
+            .expect("sets")
+            .iter()
+            .find_map(|line| (line["backup_set"]["id"] == *set).then(|| line["action"].clone()))
+    };
+    assert_eq!(of(&first), Some("remove".into()), "{plan:#}");
     home.holdfast(&["set", "prune"]).with_code(0);
     assert_eq!(sets(&home, &[]).len(), 1, "nothing needs it any more");
+}
+
+#[test]
+fn a_person_exports_where_the_configuration_allows_and_never_among_what_holdfast_keeps() {
+    let home = home();
+    home.holdfast(&["run", "files/backup", "--input", "target=documents"]).with_code(0);
+    let id = sets(&home, &[])[0]["id"].as_str().expect("an id").to_owned();
+    let export = |to: &str| home.holdfast(&["set", "export", &id, "--to", to]);
+    export("exports/one").with_code(0);
+    let outside = export("elsewhere").with_code(2);
+    assert!(outside.talk.contains("allow.exports"), "{outside:#?}");
+    assert!(!home.path("elsewhere").exists());
+    let text = home.read("holdfast.yaml");
+    home.write("holdfast.yaml", &text.replace("  exports: [./exports]\n", ""));
+    export("elsewhere").with_code(0);
+    let inside = export("backups/x").with_code(2);
+    assert!(inside.talk.contains("holdfast keeps for itself"), "{inside:#?}");
 }

@@ -161,8 +161,12 @@ fn paths(texts: &[String]) -> Result<Vec<Vec<u8>>, Failure> {
     texts.iter().map(path).collect()
 }
 
-/// A place that the configuration allows: where it leads to once links are followed, strictly beneath a folder.
-fn allowed(roots: &[PathBuf], never: &[PathBuf], to: &Path) -> Result<PathBuf, Failure> {
+/// A place that the configuration allows: where it leads to once links are followed, strictly beneath a folder, and
+/// away from `never`.
+///
+/// # Errors
+/// It is none, and why.
+pub fn allowed(roots: &[PathBuf], never: &[PathBuf], to: &Path) -> Result<PathBuf, Failure> {
     let refused = |message: String| Err(Failure::without_effect(Class::Auth, message));
     let is_plain = |part| matches!(part, Component::RootDir | Component::Normal(_));
     if !to.is_absolute() || !to.components().all(is_plain) {

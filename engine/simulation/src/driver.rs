@@ -26,7 +26,7 @@ use holdfast_kernel::submit::child_key;
 
 use crate::chance::{Chance, hash};
 use crate::disk::{Cut, SimulatedDisk};
-use crate::graph::{Children, Size, definition};
+use crate::graph::{Children, Size, Terms, definition, terms};
 use crate::occupancy::{Leaving, Occupancy, Place};
 use crate::operator::Forget;
 use crate::outside::Outside;
@@ -463,7 +463,8 @@ impl Driver {
     /// The host looks after a child run: what it does follows from its id.
     fn start_child(&mut self, parent: RunId, (step, item): (StepIndex, ItemIndex), run: RunId) {
         let Some((state, _)) = self.drive.run(parent) else { return };
-        let target = state.request.target.clone();
+        let (target, is_root) =
+            (state.request.target.clone(), state.request.initiator.parent().is_none());
         let ended = self.reader.load(run).ok().flatten().filter(|of| of.state.is_finished());
         let found = if let Some(loaded) = ended {
             // What ended before and goes on ends once more.
@@ -472,13 +473,16 @@ impl Driver {
             ChildFound::Ended(Box::new(Ended { program, state: loaded.state }))
         } else {
             let seed = hash(self.script.seed, &[run.bytes()]);
-            let size = Size { steps: 2, children: Children::None };
-            let definition = Arc::new(definition(&mut Chance::new(seed), size));
+            let mut chance = Chance::new(seed);
+            // One in four has children of its own; those have none.
+            let nests = is_root && chance.percent(25);
+            let children = if nests { Children::Some } else { Children::None };
+            let definition = Arc::new(definition(&mut chance, Size { steps: 2, children }));
             let initiator = Initiator::Parent { run: parent, step, item };
-            let target = target.filter(|_| seed.is_multiple_of(2));
+            let Terms { target, group } = terms(&mut chance, target, is_root && !nests);
             let dedupe_key = child_key(run);
             let request =
-                Request { run, initiator, target, dedupe_key, ..crate::host::request(seed) };
+                Request { run, initiator, target, group, dedupe_key, ..crate::host::request(seed) };
             self.occupancy.submitted(&request, definition.operation);
             ChildFound::New(Box::new(self.submission(&definition, request, Token(u64::MAX))))
         };

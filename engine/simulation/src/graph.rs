@@ -4,8 +4,9 @@
 
 use holdfast_kernel::definition::{
     ActionUse, ChildUse, Definition, EffectClass, Finally, ForEach, OnFailure, Operation,
-    RetryPolicy, RunWhen, Share, Step, Work, Writes,
+    RetryPolicy, RunWhen, Share, Step, WhenFull, Work, Writes,
 };
+use holdfast_kernel::event::{Group, TargetReference};
 use holdfast_kernel::failure::Class;
 use holdfast_kernel::id::{Digest, ExpressionId, Millis, StepIndex};
 use holdfast_kernel::value::Value;
@@ -176,4 +177,28 @@ fn retry(chance: &mut Chance) -> RetryPolicy {
         max_elapsed: chance.percent(15).then(|| Millis(chance.below(8_000))),
         when,
     }
+}
+
+/// What a child run asks for besides its work.
+pub(crate) struct Terms {
+    pub(crate) target: Option<TargetReference>,
+    pub(crate) group: Option<Group>,
+}
+
+/// Its parent's target, one that only children have, or none; a group, if it may be of one. Only who has no children
+/// waits for what no ancestor has: two that wait for each other would never end.
+pub(crate) fn terms(chance: &mut Chance, of_parent: Option<TargetReference>, alone: bool) -> Terms {
+    let side = TargetReference { name: "side".to_owned(), identity: "side".to_owned() };
+    let target = match chance.below(4) {
+        0 => None,
+        1 if alone => Some(side),
+        _ => of_parent,
+    };
+    let rejects = chance.percent(30);
+    let group = (alone && chance.percent(30)).then(|| Group {
+        name: "children".to_owned(),
+        limit: 1 + chance.small(1),
+        when_full: if rejects { WhenFull::Reject } else { WhenFull::Queue },
+    });
+    Terms { target, group }
 }

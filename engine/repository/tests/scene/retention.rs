@@ -1,14 +1,18 @@
 //! Retention: what goes, what stays and why, and that restic still finds everything in order.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use holdfast_kernel::id::{Millis, RunId};
-use holdfast_repository::backup_set::{BackupSet, Completeness};
+use holdfast_repository::backup_set::{BackupSet, Completeness, SetId};
 use holdfast_repository::manifest::Missing;
 use holdfast_repository::prune::{KeepRules, PruneRequest, Pruning, newest_complete};
-use holdfast_repository::{Permit, Refused};
+use holdfast_repository::{Fault, Permit, Refused, Repository};
 
-use crate::kit::{Scene, always, at, capture, effect, noise, run, seal_request, unit};
+use crate::kit::{PASSWORD, Scene, always, at, capture, effect, noise, run, seal_request, unit};
 use crate::sources::{Tree, file};
 
 const DAY: i64 = 24 * 60 * 60;
@@ -172,7 +176,7 @@ fn a_prune_that_lost_its_permit_removes_nothing() {
     let scene = Scene::new();
     set(&scene, 1, 1, "documents", Completeness::Complete);
     set(&scene, 2, 2, "documents", Completeness::Complete);
-    let never: Permit = std::sync::Arc::new(|| false);
+    let never: Permit = Arc::new(|| false);
     let asked = |_: &[BackupSet]| Ok::<_, Refused>(last(1));
     let refused = scene.repository.prune(asked, at(3 * DAY), &never).unwrap_err();
     assert!(matches!(refused, Refused::Cancelled), "{refused:?}");
@@ -189,4 +193,84 @@ fn the_newest_complete_set_is_that_of_its_target_and_object() {
         newest_complete(&sets),
         BTreeMap::from([(("documents".to_owned(), None), second.id)])
     );
+}
+
+/// The repository of a scene, copied to another folder.
+fn copied(scene: &Scene, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(scene.path()).arg(to).status().unwrap();
+    assert!(copied.success());
+}
+
+/// Prunes in a process that dies before its write number `at`. Whether it got to its end before that.
+fn prune_dying(path: &Path, day: i64, at: usize) -> bool {
+    let ended = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "retention::inv_11_a_prune_that_is_killed_anywhere_costs_nothing"])
+        .env(DYING, format!("{}:{day}:{at}", path.display()))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    ended.success()
+}
+
+/// Where, on which day and before which write the other process dies.
+const DYING: &str = "HOLDFAST_TEST_DYING_PRUNE";
+
+fn die_in_prune(order: &str) {
+    let mut order = order.rsplitn(3, ':');
+    let (number, day) = (order.next().unwrap(), order.next().unwrap());
+    let number: usize = number.parse().unwrap();
+    let writes = AtomicUsize::new(0);
+    let fault: Fault = Arc::new(move |_| {
+        if writes.fetch_add(1, Ordering::SeqCst) == number {
+            std::process::abort();
+        }
+        None
+    });
+    let path = Path::new(order.next().unwrap());
+    let repository = Repository::open(path, PASSWORD).unwrap().with_fault(fault);
+    let asked = |_: &[BackupSet]| Ok::<_, Refused>(last(1));
+    repository.prune(asked, at(day.parse::<i64>().unwrap() * DAY), &always()).unwrap();
+}
+
+#[test]
+fn inv_11_a_prune_that_is_killed_anywhere_costs_nothing() {
+    if let Ok(order) = std::env::var(DYING) {
+        return die_in_prune(&order);
+    }
+    let scene = Scene::new();
+    let goes = set(&scene, 1, 1, "documents", Completeness::Complete);
+    let partial = set(&scene, 2, 2, "documents", Completeness::Partial);
+    let stays = set(&scene, 3, 3, "documents", Completeness::Complete);
+    let other = set(&scene, 4, 1, "mail", Completeness::Complete);
+    let mut killed = 0;
+    // The second one deletes what the first one marked.
+    for days in [&[10][..], &[10, 20]] {
+        for number in 0.. {
+            let folder = tempfile::tempdir().unwrap();
+            copied(&scene, folder.path());
+            let path = folder.path().join(scene.path().file_name().unwrap());
+            let (day, before) = days.split_last().unwrap();
+            assert!(before.iter().all(|day| prune_dying(&path, *day, usize::MAX)));
+            let ended = prune_dying(&path, *day, number);
+            let copy =
+                Scene { home: folder, repository: Repository::open(&path, PASSWORD).unwrap() };
+            std::fs::write(copy.home.path().join("key"), PASSWORD).unwrap();
+            let there = || -> BTreeSet<_> {
+                copy.repository.sets().unwrap().into_iter().map(|set| set.id).collect()
+            };
+            let kept =
+                |ids: BTreeSet<SetId>| [&stays, &other].iter().all(|set| ids.contains(&set.id));
+            assert!(kept(there()), "killed before write {number} of day {day}");
+            copy.restic_ok(&["check"]);
+            prune(&copy, &last(1), *day);
+            assert!(kept(there()) && !there().contains(&goes.id) && !there().contains(&partial.id));
+            copy.check();
+            if ended {
+                break;
+            }
+            killed += 1;
+        }
+    }
+    assert!(killed > 8, "{killed} moments");
 }

@@ -12,6 +12,7 @@ use holdfast_kernel::payload::Payload;
 use holdfast_kernel::reopen::{Selection, plan};
 use holdfast_kernel::state::{Mark, RunState};
 
+use crate::chance::hash;
 use crate::driver::{Driver, Stop, program};
 use crate::outside::Outside;
 use crate::world::Truth;
@@ -83,6 +84,21 @@ impl Driver {
         })
     }
 
+    /// What of a run an operator wants: all of it, or one step or item that is not ok.
+    fn selection(&self, definition: &Definition, state: &RunState) -> Selection {
+        let narrows = hash(self.script.seed, &[state.run().bytes(), &state.period.to_le_bytes()]);
+        let steps = (0..).map(StepIndex).zip(&state.steps);
+        let mut parts = steps.filter_map(|(step, of)| {
+            let part = match (narrows % 3, of.items.not_ok.first()) {
+                (0, Some(item)) => Selection::Item(step, ItemIndex(item)),
+                (1, _) => Selection::Step(step),
+                (_, _) => return None,
+            };
+            plan(definition, state, part).is_ok().then_some(part)
+        });
+        parts.next().unwrap_or(Selection::All)
+    }
+
     /// An operator wants an ended run to go on. Whether it does.
     ///
     /// # Errors
@@ -97,6 +113,7 @@ impl Driver {
         if plan(&loaded.definition, &state, Selection::All).is_err() {
             return Ok(false);
         }
+        let selection = self.selection(&loaded.definition, &state);
         for (step, of) in (0..).map(StepIndex).zip(&state.steps) {
             let doubtful = |mark| matches!(mark, Mark::Unknown | Mark::FailedInDoubt);
             let marked = of.items.not_ok.iter().filter(|(_, mark)| doubtful(*mark));
@@ -107,7 +124,7 @@ impl Driver {
         self.told.remove(&run);
         let ended = Box::new(Ended { program: program(&loaded.definition, self.script), state });
         let (by, token) = ("an operator".to_owned(), Token(u64::MAX));
-        let input = Input::Retry { ended, selection: Selection::All, by, token };
+        let input = Input::Retry { ended, selection, by, token };
         self.drive.accept(input, self.outside.clock());
         Ok(true)
     }

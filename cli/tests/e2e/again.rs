@@ -362,3 +362,53 @@ fn a_retry_into_a_full_group_is_refused_or_waits_as_a_submit_would() {
     home.holdfast(&["resume"]).with_code(0);
     home.holdfast(&["watch", &waits]).with_code(0);
 }
+
+#[test]
+fn a_retry_keeps_the_definition_and_the_inputs_that_the_run_began_with() {
+    let home = Home::new();
+    failing(&home);
+    home.write("bad_z", "");
+    home.holdfast(&["run", "each", "--input", "names=[y, z]"]).with_code(3);
+    let run = run_of(&home);
+    fs::remove_file(home.path("bad_z")).expect("it goes");
+    let text = home.read("workflows/each.yaml");
+    let text =
+        text.replace("echo after", "echo later").replace("echo $0 >> done", "echo new >> done");
+    home.write("workflows/each.yaml", &text);
+    home.holdfast(&["retry", &run]).with_code(0);
+    home.holdfast(&["resume"]).with_code(0);
+    assert_eq!(home.read("done"), "y\nafter\nz\nafter\n");
+}
+
+#[test]
+fn what_told_of_a_failure_at_the_end_is_asked_again_when_the_run_goes_on() {
+    let home = Home::new();
+    let folder = home.path("").display().to_string();
+    let text = r#"holdfast: 1
+name: w
+operation: maintenance
+steps:
+  - id: work
+    uses: command
+    with: { argv: [/bin/sh, -c, "test ! -e bad"], cwd: "HOME" }
+finally:
+  - id: alarm
+    if: run.status == "failed"
+    uses: command
+    with: { argv: [/bin/sh, -c, "echo alarm >> told"], cwd: "HOME" }
+"#;
+    home.write("workflows/w.yaml", &text.replace("HOME", &folder));
+    home.write("bad", "");
+    home.holdfast(&["run", "w"]).with_code(1);
+    assert_eq!(home.read("told"), "alarm\n");
+    let run = run_of(&home);
+    fs::remove_file(home.path("bad")).expect("it goes");
+    home.holdfast(&["retry", &run]).with_code(0);
+    home.holdfast(&["resume"]).with_code(0);
+    assert_eq!(home.read("told"), "alarm\n", "nothing failed this time");
+    let shown = home.holdfast(&["show", &run, "--output", "json"]).with_code(0).json();
+    assert_eq!(
+        (&shown["status"], &shown["steps"][1]["status"]),
+        (&"succeeded".into(), &"skipped".into())
+    );
+}

@@ -39,6 +39,8 @@ steps:
     workflow(&home, "parent", &after);
     home.holdfast(&["run", "parent"]).with_code(0);
     assert_eq!(home.read("done"), "x\n");
+    let shown = home.holdfast(&["show", &run_of(&home, "kid"), "--output", "json"]).with_code(0);
+    assert_eq!(shown.json()["steps"][0]["status"], "skipped");
 }
 
 #[test]

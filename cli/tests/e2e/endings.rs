@@ -180,3 +180,17 @@ fn a_step_of_the_end_runs_whatever_became_of_the_ones_above_it() {
     home.holdfast(&["run", "w"]).with_code(1);
     assert_eq!(home.read("done"), "work\ntidy\ntell\n");
 }
+
+#[test]
+fn a_second_cancel_stops_the_end_of_a_run_that_the_first_one_stopped() {
+    let home = home();
+    let (run, id) = started(&home);
+    let two = hold(&home.path("two"));
+    home.holdfast(&["cancel", &id]).with_code(0);
+    let end = hold(&home.path("end"));
+    home.holdfast(&["cancel", &id]).with_code(0);
+    run.end().with_code(4);
+    drop((two, end));
+    assert_eq!(home.read("done"), "one\n", "nothing after the end");
+    assert_eq!(steps(&home, &id), "succeeded, failed, failed");
+}

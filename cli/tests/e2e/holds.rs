@@ -114,3 +114,21 @@ steps:
     let wanted = ["first", "second", "third"].map(|name| [name; 6]).concat();
     assert_eq!(effects, wanted, "in the order in which they were asked for");
 }
+
+#[test]
+fn runs_of_one_group_go_on_in_the_order_in_which_they_were_asked_for() {
+    let home = Home::new();
+    for name in ["a", "b"] {
+        let text = format!(
+            "holdfast: 1\nname: {name}\noperation: maintenance\nconcurrency: {{ group: g }}\ninputs:\n  n: {{ type: string, required: true }}\nsteps:\n  - id: s\n    uses: command\n    with: {{ argv: [/bin/sh, -c, \"echo $0 >> effects\", \"{{{{ inputs.n }}}}\"], cwd: {} }}\n",
+            home.path("").display()
+        );
+        home.write(&format!("workflows/{name}.yaml"), &text);
+    }
+    for (number, workflow) in ["a", "b", "b", "a", "b"].into_iter().enumerate() {
+        let input = format!("n={number}");
+        home.holdfast(&["submit", workflow, "--input", &input]).with_code(0);
+    }
+    home.holdfast(&["resume"]).with_code(0);
+    assert_eq!(home.read("effects"), "0\n1\n2\n3\n4\n");
+}

@@ -51,6 +51,10 @@ fn every_end_has_its_exit_code() {
     assert!(failed.talk.contains("exit code 7"), "{failed:#?}");
     assert!(failed.talk.contains("holdfast retry run_"), "the command to go on: {failed:#?}");
     home.holdfast(&["run", "tolerated.yaml"]).with_code(3);
+    let shown = home.holdfast(&["runs", "--status", "partial", "--output", "json"]).with_code(0);
+    let run = shown.json()[0]["run"].as_str().unwrap().to_owned();
+    let shown = home.holdfast(&["show", &run, "--output", "json"]).with_code(0).json();
+    assert_eq!(shown["steps"][0]["status"], "failed", "it stays what it is");
     let nowhere = home.holdfast(&["run", "nowhere"]).with_code(2);
     assert!(nowhere.talk.contains("no file and no workflow `nowhere`"), "{nowhere:#?}");
 }
@@ -223,4 +227,76 @@ fn a_run_goes_to_its_end_though_nobody_hears_what_is_said_of_it() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let shown = home.holdfast(&["show", "run_", "--output", "json"]).with_code(0).json();
     assert_eq!(shown["status"], "succeeded");
+}
+
+#[test]
+fn an_if_of_a_fan_out_is_asked_once_and_before_there_is_a_list() {
+    let home = Home::new();
+    let text = r#"holdfast: 1
+name: w
+operation: maintenance
+inputs:
+  n: { type: integer, default: 0 }
+steps:
+  - id: each
+    if: inputs.n > 0
+    for_each: "{{ range(10 // inputs.n) | list }}"
+    uses: assert
+    with: { that: true }
+"#;
+    home.write("workflows/w.yaml", text);
+    let of = |input: &str| {
+        home.holdfast(&["run", "w", "--input", input]).with_code(0);
+        let runs = home.holdfast(&["runs", "--output", "json"]).with_code(0).json();
+        let shown = home.holdfast(&["show", runs[0]["run"].as_str().unwrap(), "--output", "json"]);
+        let shown = shown.with_code(0).json();
+        (shown["steps"][0]["status"].clone(), shown["steps"][0]["counts"]["total"].clone())
+    };
+    assert_eq!(of("n=0"), ("skipped".into(), 0.into()), "its list would divide by nothing");
+    assert_eq!(of("n=2"), ("succeeded".into(), 5.into()));
+}
+
+#[test]
+fn a_target_is_one_whatever_it_is_called_and_an_input_is_one_whether_it_is_left_out_or_not() {
+    let home = Home::new();
+    home.write(
+        "holdfast.yaml",
+        "holdfast_config: 1\nallow: { commands: [/bin/sh] }\ntargets:\n  documents: { kind: files, root: ./documents }\n  papers: { kind: files, root: ./documents }\n",
+    );
+    std::fs::create_dir(home.path("documents")).unwrap();
+    let text = r#"holdfast: 1
+name: w
+operation: maintenance
+inputs:
+  target: { type: target, required: true }
+  depth: { type: integer, default: 3 }
+target: "{{ inputs.target }}"
+dedupe: { key: "{{ inputs.depth }}" }
+steps:
+  - id: s
+    uses: sleep
+    with: { duration: 1s }
+"#;
+    home.write("workflows/w.yaml", text);
+    home.write(
+        "workflows/v.yaml",
+        &text
+            .replace("name: w", "name: v")
+            .replace("dedupe: { key: \"{{ inputs.depth }}\" }\n", "")
+            .replace(
+                "target: { type: target, required: true }",
+                "target: { type: string, default: documents }",
+            ),
+    );
+    let submit = |arguments: &[&str]| {
+        let said = home.holdfast(&[&["submit"], arguments].concat()).with_code(0);
+        said.first()
+    };
+    let left_out = submit(&["v"]);
+    assert_eq!(submit(&["v", "--input", "depth=3", "--input", "target=documents"]), left_out);
+    assert_ne!(submit(&["v", "--input", "depth=4"]), left_out);
+    // With a key of its own: another name of the same folder is the same request, and names other inputs.
+    submit(&["w", "--input", "target=documents"]);
+    let other = home.holdfast(&["submit", "w", "--input", "target=papers"]).with_code(5);
+    assert!(other.talk.contains("with other inputs"), "{other:#?}");
 }

@@ -186,10 +186,11 @@ pub(crate) fn wait_text(record: &RunRecord, step: &str, ask: &ApprovalAsk) -> St
     let plan = ask.plan.as_ref().map(|plan| format!(" of {plan}"));
     let text = if ask.text.is_empty() { String::new() } else { format!(": {}", ask.text) };
     format!(
-        "The workflow {}{} waits for an approval{} at step {step}{text}",
+        "The workflow {}{} waits for an approval{} by {} at step {step}{text}",
         record.workflow,
         of.unwrap_or_default(),
-        plan.unwrap_or_default()
+        plan.unwrap_or_default(),
+        ask.by.join(" or ")
     )
 }
 

@@ -138,5 +138,14 @@ mod tests {
         let failure = Failure::without_effect(Class::Transient, "x");
         let policy = RetryPolicy { max_elapsed: Some(Millis(1_500)), ..policy() };
         check(&policy, 1, &failure, None);
+        // It is the time since the first attempt, with the wait, that counts.
+        let policy = RetryPolicy { max_elapsed: Some(Millis(10_000)), ..policy };
+        let wait = |after_millis: i64| {
+            next_wait(&policy, &after(1), &failure, Instant(after_millis * 1_000), MOST)
+        };
+        assert_eq!(
+            [0_i64, 8_000, 8_002, 60_000].map(wait),
+            [Some(Millis(1_999)), Some(Millis(1_999)), None, None]
+        );
     }
 }

@@ -447,3 +447,16 @@ fn a_cancel_wins_over_a_timeout_and_comes_too_late_once_the_main_graph_is_final(
     course.arrive(Event::Evaluated { question: Question::Outputs, answer });
     assert_eq!(course.outcome(), Some(Outcome::Succeeded));
 }
+
+#[test]
+fn a_fan_out_that_fails_fast_goes_on_while_no_more_are_bad_than_it_allows() {
+    let mut definition = fan_out();
+    let fan_out = definition.steps[0].for_each.as_mut().unwrap();
+    (fan_out.fail_fast, fan_out.max_failed) = (true, Some(Share::Count(1)));
+    let mut course = Course::started(definition);
+    course.fails(0);
+    assert_eq!((course.started.len(), course.end(0)), (2, None), "one is allowed");
+    course.fails(1);
+    assert_eq!((course.started.len(), course.end(0)), (2, Some(StepEnd::Failed)));
+    assert_eq!(course.state.steps[0].items.not_ok.get(2), Some(Mark::Untried));
+}

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex};
 
 use holdfast_contract::action::Output;
 use holdfast_drive::grants::Limits;
+use holdfast_drive::input::Ask;
 use holdfast_drive::output::{Refusal, Reply};
 use holdfast_journal::query::Page;
 use holdfast_kernel::definition::{EffectClass, Finally, Operation, Work, Writes};
-use holdfast_kernel::event::Verdict;
+use holdfast_kernel::event::{CancelKind, Verdict};
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{ItemIndex, Millis, StepIndex};
 use holdfast_kernel::payload::Payload;
@@ -20,6 +21,7 @@ use holdfast_kernel::status::{Outcome, Reason, StepEnd};
 use holdfast_kernel::value::Value;
 use holdfast_rig::{Plain, Rig, acting, chain, done, fan_out};
 use holdfast_runtime::executor::End;
+use holdfast_runtime::wake::Want;
 use holdfast_simulation::disk::SimulatedDisk;
 use tokio::sync::Notify;
 
@@ -124,6 +126,10 @@ async fn the_run_timeout_settles_what_is_in_flight_and_ends_the_run() {
     let mut rig = Rig::start(disk(), Plain::items(0), actions, Limits::default());
     let run = rig.queue(&definition, "a").await;
     assert_eq!(rig.ended(run).await, Outcome::Failed(Reason::Timeout));
+    let loaded = rig.reader.load(run).unwrap().unwrap();
+    assert_eq!(loaded.state.steps[0].phase.end(), Some(StepEnd::Failed));
+    let failure = loaded.state.steps[0].failure.clone().unwrap();
+    assert!(failure.message.contains("gave up"), "its own end, in its grace: {failure}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -465,4 +471,64 @@ async fn a_run_with_a_hundred_thousand_items_goes_to_its_end() {
     rig.all_succeeded(BTreeSet::from([run])).await;
     let record = rig.reader.run(run).unwrap().unwrap();
     assert_eq!((record.counts.total, record.counts.succeeded), (100_000, 100_000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_cancel_an_effect_is_in_doubt_whatever_the_action_thinks() {
+    let started = Arc::new(Notify::new());
+    let tell = Arc::clone(&started);
+    let actions = acting(move |attempt, _| {
+        let tell = Arc::clone(&tell);
+        async move {
+            tell.notify_one();
+            attempt.cancelled().await;
+            Err(Failure::without_effect(Class::Transient, "nothing happened"))
+        }
+    });
+    let mut rig = Rig::start(disk(), Plain::items(0), actions, Limits::default());
+    let run = rig.queue(&chain(1, EffectClass::Once), "a").await;
+    started.notified().await;
+    let (ask, by) = (Ask::Cancel(CancelKind::Cancel), "ada".to_owned());
+    assert_eq!(rig.handle.ask(Want::Ask { run, ask, by }).await, Ok(Reply::Done));
+    assert_eq!(rig.ended(run).await, Outcome::Failed(Reason::Cancelled));
+    let loaded = rig.reader.load(run).unwrap().unwrap();
+    assert_eq!(loaded.state.steps[0].items.not_ok.get(0), Some(Mark::Unknown));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timeout_is_for_one_attempt_and_the_next_one_has_its_own() {
+    let actions = acting(|attempt, input| async move {
+        if input.number < 3 {
+            attempt.cancelled().await;
+            return Err(Failure::without_effect(Class::Transient, "too slow"));
+        }
+        done()
+    });
+    let mut definition = chain(1, EffectClass::Idempotent);
+    definition.steps[0].timeout = Some(Millis(10));
+    definition.steps[0].retry.attempts = 3;
+    definition.steps[0].retry.delay = Millis(1);
+    definition.steps[0].retry.when = vec![Class::Timeout];
+    let mut rig = Rig::start(disk(), Plain::items(0), actions, Limits::default());
+    let run = rig.queue(&definition, "a").await;
+    assert_eq!(rig.ended(run).await, Outcome::Succeeded, "two of them took all of their time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_works_on_the_list_as_it_was() {
+    let disk = disk();
+    let failing =
+        acting(|_, _| async { Err(Failure::without_effect(Class::Permanent, "not today")) });
+    let mut rig = Rig::start(Arc::clone(&disk) as _, Plain::items(3), failing, Limits::default());
+    let run = rig.queue(&fan_out(), "a").await;
+    assert_eq!(rig.ended(run).await, Outcome::Failed(Reason::StepFailed));
+    rig.handle.drain();
+    rig.end.await.unwrap();
+    // By now there would be five.
+    let actions = acting(|_, _| async { done() });
+    let mut rig = Rig::start(disk, Plain::items(5), actions, Limits::default());
+    assert_eq!(rig.handle.retry(run, "ada".to_owned()).await, Ok(Reply::Queued(run)));
+    assert_eq!(rig.ended(run).await, Outcome::Succeeded);
+    let record = rig.reader.run(run).unwrap().unwrap();
+    assert_eq!((record.counts.total, record.counts.succeeded), (3, 3));
 }

@@ -12,7 +12,9 @@ use holdfast_contract::spec::{ActionSpec, Batch, Defaults, Env, ItemUse, TargetU
 use holdfast_drive::grants::Limits;
 use holdfast_kernel::definition::{Definition, EffectClass, RunWhen, Work, Writes};
 use holdfast_kernel::failure::{Class, Failure};
-use holdfast_kernel::status::Outcome;
+use holdfast_kernel::payload::Payload;
+use holdfast_kernel::state::Mark;
+use holdfast_kernel::status::{Outcome, StepEnd};
 use holdfast_kernel::value::Value;
 use holdfast_rig::{Plain, Rig, chain, done, fan_out};
 use holdfast_simulation::disk::SimulatedDisk;
@@ -132,4 +134,41 @@ async fn an_attempt_of_a_batch_has_a_key_for_each_item_and_keeps_them() {
     let keys: Vec<_> = batches.concat();
     let apart: BTreeSet<_> = keys.iter().collect();
     assert_eq!((keys.len(), apart.len()), (12, 6), "each item has one, at both of its attempts");
+}
+
+/// Its answer is lost; the target knows what became of it.
+struct Asked(Probe);
+
+#[async_trait]
+impl Action for Asked {
+    fn spec(&self) -> &'static ActionSpec {
+        &SPEC
+    }
+
+    async fn run(&self, _: &Attempt, _: &Input) -> Result<Output, Failure> {
+        Err(Failure::with_unknown_effect(Class::Conflict, "the answer was lost"))
+    }
+
+    async fn probe(&self, _: &Attempt, _: &Input) -> Result<Probe, Failure> {
+        Ok(self.0.clone())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_target_says_decides_about_a_probed_effect() {
+    let made = Value::from([("id", Value::from("4711"))]);
+    let ends = |probe| async {
+        let mut rig = started(Arc::new(Asked(probe)), 0);
+        let run = rig.queue(&chain(1, EffectClass::Probed), "a").await;
+        rig.ended(run).await;
+        let loaded = rig.reader.load(run).unwrap().unwrap();
+        let step = loaded.state.steps.first().unwrap().clone();
+        (step.phase.end(), step.output, step.items.not_ok.get(0))
+    };
+    let there = ends(Probe::Done(made.clone())).await;
+    assert_eq!(there, (Some(StepEnd::Succeeded), Some(Payload::Inline(made)), None));
+    let absent = ends(Probe::Absent).await;
+    assert_eq!(absent, (Some(StepEnd::Failed), None, Some(Mark::Failed)));
+    let silent = ends(Probe::Unknown).await;
+    assert_eq!(silent, (Some(StepEnd::Failed), None, Some(Mark::Unknown)));
 }

@@ -294,8 +294,12 @@ fn check_item(
             let in_doubt = of.items.doubts.get(item.0).is_some();
             require(truth.attempts == 0 || in_doubt, "it is untried and was tried")
         }
-        Some(Mark::FailedInDoubt | Mark::Unknown | Mark::ResolvedDone | Mark::ResolvedNotDone) => {
-            Ok(())
+        Some(Mark::FailedInDoubt) => {
+            require(class != EffectClass::Once, "it may have happened, and nobody is asked")
         }
+        Some(Mark::Unknown | Mark::ResolvedDone | Mark::ResolvedNotDone) => require(
+            matches!(class, EffectClass::Once | EffectClass::Probed),
+            "a person is asked about what could be done again",
+        ),
     }
 }

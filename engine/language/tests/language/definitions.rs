@@ -114,3 +114,61 @@ fn a_program_writes_what_the_allow_list_says() {
     let definition = checked(text, &actions().with_programs(allowed)).definition;
     assert_eq!(step(&definition, "look").action().unwrap().writes, Writes::Nothing);
 }
+
+#[test]
+fn needs_takes_the_place_of_the_order_and_is_not_added_to_it() {
+    let wait = |id: &str, more: &str| {
+        format!("  - id: {id}\n    uses: sleep\n    with: {{ duration: 5s }}\n{more}")
+    };
+    let text = format!(
+        "holdfast: 1\nname: a\noperation: maintenance\nsteps:\n{}{}{}",
+        wait("first", ""),
+        wait("second", ""),
+        wait("third", "    needs: [first]\n"),
+    );
+    let definition = checked(&text, &actions()).definition;
+    assert_eq!(step(&definition, "third").needs, [StepIndex(0)]);
+    assert_eq!(step(&definition, "first").needed_by, [StepIndex(1), StepIndex(2)]);
+}
+
+#[test]
+fn an_id_is_small_letters_digits_and_underscores_a_letter_first() {
+    let is_valid = |id: &str| {
+        let text = format!(
+            "holdfast: 1\nname: a\noperation: maintenance\nsteps:\n  - id: \"{id}\"\n    uses: sleep\n    with: {{ duration: 5s }}\n"
+        );
+        check(&Source::new("a.yaml", text), &actions()).is_ok()
+    };
+    for id in ["a", "a1", "a_b", "z9_"] {
+        assert!(is_valid(id), "{id}");
+    }
+    for id in ["", "1a", "_a", "a-b", "aB", "A", "ä", "a b"] {
+        assert!(!is_valid(id), "{id}");
+    }
+}
+
+#[test]
+fn the_end_of_a_run_has_ten_minutes_or_what_it_says() {
+    let text = |finally: &str| {
+        format!(
+            "holdfast: 1\nname: a\noperation: maintenance\nsteps:\n  - id: work\n    uses: sleep\n    with: {{ duration: 5s }}\nfinally:\n{finally}"
+        )
+    };
+    let step = "- id: end\n    uses: sleep\n    with: { duration: 5s }\n";
+    let usual = text(&format!("  {step}"));
+    let own = text(&format!("  timeout: 1m\n  steps:\n  {step}"));
+    let time = |text: &str| checked(text, &actions()).definition.finally.unwrap().timeout;
+    assert_eq!((time(&usual), time(&own)), (Millis::seconds(600), Millis::seconds(60)));
+}
+
+#[test]
+fn an_inventory_may_not_write_a_target_either() {
+    for operation in ["inventory", "preview"] {
+        let text = format!(
+            "holdfast: 1\nname: a\noperation: {operation}\nsteps:\n  - id: look\n    uses: command\n    with: {{ argv: [/usr/bin/df, -h] }}\n"
+        );
+        let found = check(&Source::new("a.yaml", text), &actions()).unwrap_err();
+        let told: Vec<_> = found.iter().map(|found| found.message.as_str()).collect();
+        assert!(told.iter().any(|told| told.contains(operation)), "{told:?}");
+    }
+}

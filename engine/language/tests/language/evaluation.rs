@@ -5,7 +5,7 @@ use holdfast_contract::list::ListedItem;
 use holdfast_kernel::event::Question;
 use holdfast_kernel::failure::Class;
 use holdfast_kernel::id::{ItemIndex, Millis};
-use holdfast_kernel::status::StepEnd;
+use holdfast_kernel::status::{Counts, StepEnd};
 use holdfast_kernel::value::Value;
 use holdfast_language::{Source, check};
 use proptest::prelude::*;
@@ -239,11 +239,39 @@ fn the_counts_of_a_fan_out_that_never_started_are_zeros() {
         let text = with.get("argv").and_then(Value::as_list).unwrap()[0].clone();
         let counts: serde_json::Value = serde_json::from_str(text.as_text().unwrap()).unwrap();
         let counts = counts.as_object().unwrap();
-        assert!(counts.len() >= 6 && counts.values().all(|count| *count == 0), "{counts:?}");
+        let names: Vec<_> = counts.keys().map(String::as_str).collect();
+        let all = ["failed", "partial", "skipped", "succeeded", "total", "unknown", "untried"];
+        assert_eq!(names, all);
+        assert!(counts.values().all(|count| *count == 0), "{counts:?}");
     };
     check(&run);
     run.end("first", StepEnd::Skipped, Value::empty_map());
     check(&run);
+}
+
+#[test]
+fn counts_say_how_many_items_came_to_what() {
+    let with = ["total", "succeeded", "partial", "failed", "skipped", "unknown", "untried"]
+        .map(|name| format!("\"{{{{ steps.first.counts.{name} }}}}\""));
+    let text = format!(
+        "{HEAD}steps:\n  - id: first\n    for_each: [a]\n    uses: command\n    with: {{ argv: [a] }}\n  - id: again\n    run_when: done\n    uses: command\n    \
+         with: {{ argv: [{}] }}\n",
+        with.join(", ")
+    );
+    let (mut run, program) = Run::of(&text, inputs());
+    run.end("first", StepEnd::Partial, Value::empty_map());
+    let first = run.index("first");
+    run.state.steps[first.place()].items.counts = Counts {
+        total: 21,
+        succeeded: 1,
+        partial: 2,
+        failed: 3,
+        skipped: 4,
+        unknown: 5,
+        untried: 6,
+    };
+    let with = program.with(&run, run.index("again"), ItemIndex(0)).unwrap();
+    assert_eq!(with.canonical(), r#"{"argv":["21","1","2","3","4","5","6"]}"#);
 }
 
 #[test]

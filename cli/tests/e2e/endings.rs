@@ -194,3 +194,39 @@ fn a_second_cancel_stops_the_end_of_a_run_that_the_first_one_stopped() {
     assert_eq!(home.read("done"), "one\n", "nothing after the end");
     assert_eq!(steps(&home, &id), "succeeded, failed, failed");
 }
+
+/// A workflow whose program starts another one that waits on a pipe.
+fn with_a_grandchild(home: &Home, leader: &str) -> std::path::PathBuf {
+    let pipe = home.pipe("pipe");
+    let text = format!(
+        "holdfast: 1\nname: w\noperation: maintenance\nsteps:\n  - id: s\n    uses: command\n    with: {{ argv: [/bin/sh, -c, \"(read line < {}; echo late >> late) & {leader}\"], cwd: {} }}\n",
+        pipe.display(),
+        home.path("").display()
+    );
+    home.write("workflows/w.yaml", &text);
+    pipe
+}
+
+/// Waits until nobody reads the pipe any more.
+fn until_nobody_reads(pipe: &std::path::Path) {
+    use rustix::fs::{Mode, OFlags, open};
+    let there = || open(pipe, OFlags::WRONLY | OFlags::NONBLOCK, Mode::empty()).is_ok();
+    while there() {}
+}
+
+#[test]
+fn nothing_that_a_program_started_outlives_its_run() {
+    for (leader, how) in
+        [("wait", "kill"), ("wait", "cancel"), ("exit 0", "kill"), ("exit 0", "cancel")]
+    {
+        let home = Home::new();
+        let pipe = with_a_grandchild(&home, leader);
+        let run = home.start(&["run", "w"]);
+        let held = hold(&pipe);
+        home.holdfast(&[how, &run_of(&home)]).with_code(0);
+        run.end().with_code(4);
+        until_nobody_reads(&pipe);
+        drop(held);
+        assert_eq!(home.read("late"), "", "{leader}, {how}");
+    }
+}

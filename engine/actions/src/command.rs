@@ -6,6 +6,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "this is the door to processes")]
 
+use std::pin::{Pin, pin};
 use std::process::{ExitStatus, Stdio};
 
 use async_trait::async_trait;
@@ -122,15 +123,22 @@ impl Action for Command {
         let codes = Codes::of(&input.with)?;
         attempt.permit()?;
         let mut child = self.start(input, &argv)?;
+        let group = Group::of(&child);
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let feed = feed(child.stdin.take(), &stdin);
-        let streams = async {
-            tokio::join!(drain(stdout, "stdout", attempt), drain(stderr, "stderr", attempt), feed)
+        let ends = async {
+            let (stdout, stderr) =
+                (drain(stdout, "stdout", attempt), drain(stderr, "stderr", attempt));
+            tokio::join!(child.wait(), stdout, stderr, feed)
         };
-        let (status, (stdout, stderr, ())) = tokio::join!(wait(&mut child, attempt), streams);
+        let (status, stdout, stderr, ()) = group.until(ends, attempt).await;
         let (stdout, is_cut) = stdout.text();
         let (stderr, _) = stderr.text();
-        let code = codes.judge(status?, &stderr)?;
+        let status = status.map_err(|error| {
+            let message = format!("cannot wait for the program: {error}");
+            Failure::with_unknown_effect(Class::Permanent, message)
+        })?;
+        let code = codes.judge(status, &stderr)?;
         let mut output =
             vec![("exit_code", Value::Integer(i128::from(code))), ("stderr", Value::Text(stderr))];
         if text(&input.with, "parse")?.as_deref() == Some("json") {
@@ -149,32 +157,52 @@ async fn feed(stdin: Option<ChildStdin>, text: &str) {
     stdin.shutdown().await.unwrap_or_default();
 }
 
-/// Waits for the program; a cancelled one is asked to end, and then made to.
-async fn wait(child: &mut Child, attempt: &Attempt) -> Result<ExitStatus, Failure> {
-    let failed = |error: std::io::Error| {
-        Failure::with_unknown_effect(
-            Class::Permanent,
-            format!("cannot wait for the program: {error}"),
-        )
-    };
-    tokio::select! {
-        status = child.wait() => return status.map_err(failed),
-        () = attempt.cancelled() => {}
+/// A program and everything that it started, while any of it may hold what the program prints to.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
     }
-    signal(child, Signal::TERM);
-    tokio::select! {
-        status = child.wait() => return status.map_err(failed),
-        () = attempt.pause(KILL_AFTER) => {}
+
+    /// Waits for the end of all of it; what is cancelled is asked to end, and then made to.
+    async fn until<T>(mut self, ends: impl Future<Output = T>, attempt: &Attempt) -> T {
+        let mut ends = pin!(ends);
+        let ended = tokio::select! {
+            ended = &mut ends => Some(ended),
+            () = attempt.cancelled() => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => self.end(ends, attempt).await,
+        };
+        // Its number may be another's from here on.
+        self.0 = None;
+        ended
     }
-    signal(child, Signal::KILL);
-    child.wait().await.map_err(failed)
+
+    async fn end<T>(&self, mut ends: Pin<&mut impl Future<Output = T>>, attempt: &Attempt) -> T {
+        self.signal(Signal::TERM);
+        tokio::select! {
+            ended = &mut ends => return ended,
+            () = attempt.pause(KILL_AFTER) => {}
+        }
+        self.signal(Signal::KILL);
+        ends.await
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.0 {
+            // It may be gone already.
+            kill_process_group(group, signal).unwrap_or_default();
+        }
+    }
 }
 
-fn signal(child: &Child, signal: Signal) {
-    let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    if let Some(group) = id {
-        // The group may be gone already.
-        kill_process_group(group, signal).unwrap_or_default();
+/// An attempt that nobody waits for any more leaves nothing behind that could still write.
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
     }
 }
 

@@ -365,7 +365,7 @@ pub(crate) struct Runs {
     /// Only runs of this status: queued, running, succeeded, partial, failed. Repeat it for more.
     #[arg(long, value_name = "STATUS")]
     pub(crate) status: Vec<String>,
-    /// Only runs that failed for this reason: cancelled, timeout, queue_timeout, step_failed, internal.
+    /// Only runs that failed for this reason: `cancelled`, `timeout`, `queue_timeout`, `step_failed`, `internal`.
     #[arg(long, value_name = "REASON")]
     pub(crate) reason: Option<String>,
     /// Only runs of this workflow.

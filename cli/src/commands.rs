@@ -84,10 +84,7 @@ pub(crate) fn perform(arguments: Arguments, output: Output) -> Result<ExitCode, 
         Command::Init(init) => init::perform(&init, &shared, output),
         Command::Doctor => doctor::perform(&shared, output),
         Command::Demo(demo) => demo::perform(&demo, &shared, output),
-        Command::Version => {
-            output.line(concat!("holdfast ", env!("CARGO_PKG_VERSION")));
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Version => version(output),
         Command::Other(words) => Err(unknown::error(&words)),
     }
 }
@@ -112,4 +109,14 @@ fn refused(what: &str, refusal: &Refusal) -> Error {
         | Refusal::Invalid(_)
         | Refusal::Draining => error,
     }
+}
+
+fn version(output: Output) -> Result<ExitCode, Error> {
+    let version = env!("CARGO_PKG_VERSION");
+    if output.is_json() {
+        output.json(&serde_json::json!({ "name": "holdfast", "version": version }))?;
+    } else {
+        output.line(format!("holdfast {version}"));
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -208,9 +208,10 @@ impl Row {
     /// A step that runs.
     fn draw(&mut self) {
         let (done, total, aside) = self.far.in_numbers();
+        // A look is drawn at once, with what was said before.
+        self.bar.set_message(aside);
         self.look(if total > 0 { Look::Far } else { Look::Running });
         self.bar.set_length(total);
-        self.bar.set_message(aside);
         self.bar.set_position(done);
     }
 }

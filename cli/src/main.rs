@@ -63,11 +63,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bug_in_holdfast_ends_with_its_own_code() {
+    fn a_bug_in_holdfast_and_a_long_queue_end_with_their_own_codes() {
         assert_eq!(guarded(|| ExitCode::from(3)), ExitCode::from(3));
         let bug = guarded(|| panic!("a bug"));
         assert_eq!(bug, ExitCode::from(70));
         assert_eq!(error::Error::internal("a bug").code(), ExitCode::from(70));
         assert_eq!(error::code_of(Outcome::Failed(Reason::Internal)), ExitCode::from(70));
+        assert_eq!(error::code_of(Outcome::Failed(Reason::QueueTimeout)), ExitCode::from(1));
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::access::Access;
 use crate::commands::waits::{Place, place_of};
 use crate::live::LiveView;
-use crate::output::Output;
+use crate::output::{Output, counted};
 use crate::progress::ProgressLine;
 
 /// Tells what happens to runs of this process.
@@ -287,7 +287,7 @@ pub(crate) fn of_items(counts: &Counts) -> String {
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
     match (counts.total, parts.as_slice()) {
-        (total, []) => format!("{total} items"),
-        (total, parts) => format!("{total} items: {}", parts.join(", ")),
+        (total, []) => counted(total, "item"),
+        (total, parts) => format!("{}: {}", counted(total, "item"), parts.join(", ")),
     }
 }

@@ -67,6 +67,9 @@ fn answer(
     match access.act(Act::Answer { run, step, item, word })? {
         Reply::Refused(refusal) => Err(super::refused("The answer was refused", &refusal)),
         Reply::Queued(_) | Reply::Deduplicated { .. } | Reply::Done => {
+            if output.is_json() {
+                output.json(&super::submit::Submitted::new(run))?;
+            }
             output.talk(format!("{told}."));
             access.tell_unfinished(output);
             Ok(ExitCode::SUCCESS)
@@ -146,6 +149,9 @@ fn plan(
     let reply = access.act(Act::Keep(Box::new(Keep::Approval(approval))))?;
     if let Reply::Refused(refusal) = reply {
         return Err(super::refused("The answer was refused", &refusal));
+    }
+    if output.is_json() {
+        output.json(&serde_json::json!({ "plan": plan.id }))?;
     }
     output.talk(format!("{told}: {}.", plan.id));
     if !policies.is_empty() && verdict == ApprovalVerdict::Approved {

@@ -28,9 +28,16 @@ pub(crate) fn perform(
     let mut access = Access::open(settings, &parts)?;
     let run = access.find(&run.run)?;
     if let Reply::Refused(refusal) = access.act(Act::Cancel { run, how })? {
-        return Err(super::refused(&format!("{run} was not cancelled"), &refusal));
+        let what = match how {
+            CancelKind::Cancel => "cancelled",
+            CancelKind::Kill => "killed",
+        };
+        return Err(super::refused(&format!("{run} was not {what}"), &refusal));
     }
     let state = access.load(run)?.state;
+    if output.is_json() {
+        output.json(&super::submit::Submitted::new(run))?;
+    }
     output.talk(match (&state.phase, state.cancel) {
         (Phase::Finished(outcome), _) => format!("{run} has ended: {}.", outcome.status().word()),
         _ if !access.is_driven() => {

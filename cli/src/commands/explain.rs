@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use holdfast_contract::duration;
 use holdfast_kernel::definition::{Definition, ForEach, OnFailure, Share, Step, Work};
 use holdfast_kernel::id::ExpressionId;
+use holdfast_kernel::queue::{Hold, hold_of};
 use holdfast_language::input::{Declarations, Input};
 use holdfast_language::written;
 use serde_json::{Value as Json, json};
@@ -59,7 +60,10 @@ fn tell(definition: &Definition, declarations: &Declarations, output: Output) {
         group
             .and_then(|group| Some(format!("{}, {} at once", of(Some(group.group))?, group.limit))),
     );
+    run("hold", hold(definition).map(str::to_owned));
     run("timeout", Some(duration::format(definition.timeout)));
+    run("finally", definition.finally.map(|finally| duration::format(finally.timeout)));
+    run("outputs", of(definition.outputs));
     for input in &declarations.inputs {
         run("input", Some(declared(input)));
     }
@@ -69,6 +73,15 @@ fn tell(definition: &Definition, declarations: &Declarations, output: Output) {
         for (name, value) in facts(definition, step) {
             output.line(format!("  {name:<10} {value}"));
         }
+    }
+}
+
+/// What a run has of its target while it goes on.
+const fn hold(definition: &Definition) -> Option<&'static str> {
+    match (definition.target, hold_of(definition.operation)) {
+        (None, _) | (_, Hold::None) => None,
+        (Some(_), Hold::Shared) => Some("its target, beside other backups and no restore"),
+        (Some(_), Hold::Exclusive) => Some("its target alone, beside no backup and no restore"),
     }
 }
 
@@ -181,7 +194,15 @@ fn data(definition: &Definition, declarations: &Declarations) -> Json {
         "target": template(definition, definition.target),
         "object": template(definition, definition.object),
         "repository": definition.repository,
+        "dedupe_key": template(definition, definition.dedupe_key),
+        "group": definition.concurrency.as_ref().map(|of| json!({
+            "name": template(definition, Some(of.group)),
+            "limit": of.limit,
+        })),
+        "hold": hold(definition),
         "timeout": duration::format(definition.timeout),
+        "finally_timeout": definition.finally.map(|finally| duration::format(finally.timeout)),
+        "outputs": template(definition, definition.outputs),
         "inputs": declarations.inputs,
         "steps": steps.collect::<Vec<_>>(),
     })

@@ -13,7 +13,7 @@ use holdfast_repository::{Permit, Refused};
 use crate::arguments::ExportForm;
 use crate::commands::set::{open, path_in_set};
 use crate::error::Error;
-use crate::output::Output;
+use crate::output::{Output, counted};
 use crate::settings::Settings;
 use crate::time;
 
@@ -94,8 +94,8 @@ fn tell(exported: &Exported, to: &Path, output: Output) -> Result<ExitCode, Erro
             output.line(format!("left out: {line}"));
         }
         output.talk(format!(
-            "{} files with {} are in {}.",
-            exported.counts.files,
+            "{} with {} in {}.",
+            counted(exported.counts.files, "file"),
             time::bytes(exported.counts.bytes),
             to.display()
         ));

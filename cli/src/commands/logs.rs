@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use holdfast_kernel::id::{Instant, RunId};
 use holdfast_service::wire::ask::Ask;
 use holdfast_service::wire::news::Told;
+use serde_json::json;
 
 use crate::access::Access;
 use crate::arguments::Logs;
 use crate::commands::watch::each;
-use crate::compose::parts;
+use crate::compose;
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::Settings;
@@ -22,8 +23,7 @@ use crate::watch::ended;
 /// # Errors
 /// There is no such run, or the log cannot be read.
 pub(crate) fn perform(logs: &Logs, settings: &Settings, output: Output) -> Result<ExitCode, Error> {
-    let parts = parts(settings, output);
-    let access = Access::open(settings, &parts)?;
+    let access = Access::open(settings, &compose::parts(settings, output))?;
     let run = access.find(&logs.run)?;
     let mut log = Log { access: &access, run, printed: 0, ahead: BTreeSet::new(), output };
     log.catch_up()?;
@@ -60,11 +60,24 @@ impl Log<'_> {
     fn catch_up(&mut self) -> Result<(), Error> {
         let text: String = self.access.ask(Ask::Said { run: self.run })?;
         for line in text.lines().skip(self.printed) {
-            self.output.line(said(line));
-            self.printed += 1;
+            self.print(line)?;
             self.ahead.insert(line.to_owned());
         }
         Ok(())
+    }
+
+    fn print(&mut self, line: &str) -> Result<(), Error> {
+        self.printed += 1;
+        if !self.output.is_json() {
+            self.output.line(said(line));
+            return Ok(());
+        }
+        // A stream: one document a line.
+        let (at, text) = parts(line);
+        let line = json!({ "at": at.map(time::utc), "text": text });
+        let failed =
+            |error| Error::unavailable(format!("Standard output cannot be written: {error}."));
+        self.output.bytes(format!("{line}\n").as_bytes()).map_err(failed)
     }
 
     fn tell(&mut self, told: &Told) -> Result<(), Error> {
@@ -77,11 +90,11 @@ impl Log<'_> {
             }
             Told::Missed => self.catch_up(),
             Told::Line { line, .. } => {
-                if !self.ahead.remove(line) {
-                    self.output.line(said(line));
-                    self.printed += 1;
+                if self.ahead.remove(line) {
+                    Ok(())
+                } else {
+                    self.print(line)
                 }
-                Ok(())
             }
             _ => Ok(()),
         }
@@ -90,9 +103,17 @@ impl Log<'_> {
 
 /// A line with its instant in local time.
 fn said(line: &str) -> String {
+    match parts(line) {
+        (Some(at), text) => format!("{} {text}", time::local(at)),
+        (None, text) => text.to_owned(),
+    }
+}
+
+/// When a line was said, and what.
+fn parts(line: &str) -> (Option<Instant>, &str) {
     let parts = line.split_once(' ').and_then(|(at, rest)| Some((at.parse().ok()?, rest)));
     match parts {
-        Some((micros, rest)) => format!("{} {rest}", time::local(Instant(micros))),
-        None => line.to_owned(),
+        Some((micros, rest)) => (Some(Instant(micros)), rest),
+        None => (None, line),
     }
 }

@@ -42,6 +42,9 @@ pub(crate) fn perform(
         Reply::Refused(refusal) => Err(super::refused("Nothing was resolved", &refusal)),
         Reply::Queued(_) | Reply::Deduplicated { .. } | Reply::Done => {
             let step_ended = loaded.state.step(step).is_some_and(|step| step.phase.end().is_some());
+            if output.is_json() {
+                output.json(&super::submit::Submitted::new(run))?;
+            }
             output.talk(if loaded.state.is_finished() {
                 format!("Stored. `holdfast retry {run}` lets the run go on.")
             } else if step_ended {

@@ -17,7 +17,7 @@ use crate::commands::sets::{ShownSet, find, shown as shown_set, unusable, verifi
 use crate::commands::{drive, export};
 use crate::compose::{Parts, parts};
 use crate::error::Error;
-use crate::output::Output;
+use crate::output::{Output, counted};
 use crate::settings::Settings;
 use crate::time;
 
@@ -152,10 +152,10 @@ fn show(
     output.line(format!("target     {} ({})", set.target, manifest.target.identity));
     output.line(format!("sealed     {}", time::local(set.sealed_at)));
     output.line(format!(
-        "holds      {} files, {} folders, {} others, {}",
-        set.counts.files,
-        set.counts.folders,
-        set.counts.others,
+        "holds      {}, {}, {}, {}",
+        counted(set.counts.files, "file"),
+        counted(set.counts.folders, "folder"),
+        counted(set.counts.others, "other"),
         time::bytes(set.counts.bytes)
     ));
     output.line(format!("run        {}", set.run));

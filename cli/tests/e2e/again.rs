@@ -134,7 +134,8 @@ outputs:
     let mut named: Vec<_> = named.filter_map(|item| item["child"].as_str()).collect();
     let mut kids: Vec<_> =
         runs.as_array().expect("a list").iter().filter_map(|run| run["run"].as_str()).collect();
-    (named.sort_unstable(), kids.sort_unstable());
+    named.sort_unstable();
+    kids.sort_unstable();
     assert_eq!(named, kids);
     let one = home.holdfast(&["show", parent, "--step", "kids", "--item", "4"]).with_code(0);
     assert_eq!(one.out.matches("run_").count(), 2, "the parent and this child: {one:#?}");

@@ -128,3 +128,37 @@ fn a_workflow_of_ones_own_that_is_not_valid_is_never_passed_over_for_a_shipped_o
         assert!(said.talk.contains("verify.yaml:"), "with the line: {said:#?}");
     }
 }
+
+#[test]
+fn what_is_explained_is_all_that_the_workflow_comes_to() {
+    let home = Home::new();
+    let text = "holdfast: 1
+name: w
+operation: restore
+inputs:
+  target: { type: target, required: true }
+target: \"{{ inputs.target }}\"
+steps:
+  - id: s
+    uses: command
+    with: { argv: [/bin/sh, -c, \"echo a b\", \"{{ run.id }}\", \"7\"], ok_exit_codes: [0, 7] }
+finally:
+  timeout: 3m
+  steps:
+    - id: end
+      uses: sleep
+      with: { duration: 1s }
+outputs:
+  code: \"{{ steps.s.output.exit_code }}\"
+";
+    home.write("workflows/w.yaml", text);
+    let said = home.holdfast(&["explain", "w"]).with_code(0).out;
+    for line in [
+        "hold        its target alone, beside no backup and no restore",
+        "finally     3m",
+        r#"outputs     { code: "{{ steps.s.output.exit_code }}" }"#,
+        r#"with       { argv: [/bin/sh, -c, "echo a b", "{{ run.id }}", "7"], ok_exit_codes: [0,7] }"#,
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+}

@@ -4,6 +4,7 @@ use holdfast_contract::plan::{Plan, PlanId};
 use holdfast_contract::records::{Approval, Attestation, References, Verification};
 use holdfast_kernel::event::Initiator;
 use holdfast_kernel::id::{Instant, RunId};
+use holdfast_kernel::payload::Payload;
 use holdfast_kernel::status::RunStatus;
 use holdfast_kernel::value::Value;
 
@@ -91,18 +92,17 @@ impl Reader {
     fn ids_of(&self, record: &RunRecord) -> Result<Vec<String>, ReadError> {
         let mut ids = Vec::new();
         mentioned(&record.inputs, &mut ids);
-        let Some(Loaded { definition, state, .. }) = self.load(record.run)? else { return Ok(ids) };
-        for ((step, definition), of) in definition.numbered().zip(&state.steps) {
-            if let Some(output) = &of.output {
-                worked_with(&self.payloads.load(record.run, output)?, &mut ids);
-            }
-            if definition.for_each.is_some() {
-                for result in self.results(&state, step) {
-                    let output = result?.row.output;
-                    let output = output.map(|output| self.payloads.load(record.run, &output));
-                    worked_with(&output.transpose()?.unwrap_or(Value::None), &mut ids);
-                }
-            }
+        let Some(Loaded { definition, state }) = self.load(record.run)? else { return Ok(ids) };
+        let mut keep = |output: &Payload| {
+            worked_with(&self.payloads.load(record.run, output)?, &mut ids);
+            Ok::<(), ReadError>(())
+        };
+        for output in state.steps.iter().filter_map(|step| step.output.as_ref()) {
+            keep(output)?;
+        }
+        let fan_outs = definition.numbered().filter(|(_, step)| step.for_each.is_some());
+        for result in fan_outs.flat_map(|(step, _)| self.results(&state, step)) {
+            result?.row.output.as_ref().map_or(Ok(()), &mut keep)?;
         }
         Ok(ids)
     }

@@ -219,6 +219,12 @@ mod tests {
                 follows(class, Class::Timeout, Effect::Unknown, Asked::No, &open(1, 0)),
                 expect
             );
+            // Without another attempt the target or a person decides, or it failed.
+            let spent = if expect == "retry" { "failed" } else { expect };
+            assert_eq!(
+                follows(class, Class::Timeout, Effect::Unknown, Asked::No, &open(2, 0)),
+                spent
+            );
         }
     }
 

@@ -561,6 +561,7 @@ pub const fn block_cause(cause: StopCause) -> BlockCause {
 }
 
 /// What is rare is not written where it is not so.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 const fn is_false(flag: &bool) -> bool {
     !*flag
 }

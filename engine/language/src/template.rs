@@ -138,14 +138,34 @@ impl Template {
                 parts.iter().map(part).collect()
             }
             Self::List(list) => {
-                let list: Vec<String> = list.iter().map(Self::written).collect();
+                let list: Vec<String> = list.iter().map(Self::nested).collect();
                 format!("[{}]", list.join(", "))
             }
             Self::Map(map) => {
-                let part = |(key, part): (&String, &Self)| format!("{key}: {}", part.written());
+                let part = |(key, part): (&String, &Self)| format!("{key}: {}", part.nested());
                 let parts: Vec<String> = map.iter().map(part).collect();
                 format!("{{ {} }}", parts.join(", "))
             }
+        }
+    }
+}
+
+impl Template {
+    /// As it stands in a list or a map: quoted where YAML would read something else.
+    fn nested(&self) -> String {
+        let plain = |text: &str| {
+            let is_plain =
+                |character: char| character.is_ascii_alphanumeric() || "_./-+".contains(character);
+            let is_other = text.parse::<f64>().is_ok()
+                || matches!(text, "true" | "false" | "null" | "~" | "-");
+            !text.is_empty() && text.chars().all(is_plain) && !is_other
+        };
+        match self {
+            Self::Value(Value::Text(text)) if plain(text) => text.clone(),
+            Self::Value(Value::Text(_)) | Self::Expression(_) | Self::Text(_) => {
+                Value::Text(self.written()).canonical()
+            }
+            Self::Value(_) | Self::List(_) | Self::Map(_) => self.written(),
         }
     }
 }

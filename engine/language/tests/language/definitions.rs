@@ -172,3 +172,27 @@ fn an_inventory_may_not_write_a_target_either() {
         assert!(told.iter().any(|told| told.contains(operation)), "{told:?}");
     }
 }
+
+#[test]
+fn what_a_step_says_wins_over_the_defaults_and_they_over_the_language_key_by_key() {
+    let text = "holdfast: 1
+name: a
+operation: backup
+target: here
+defaults: { timeout: 9m, retry: { attempts: 3, delay: 1s } }
+steps:
+  - id: list
+    uses: inventory
+    retry: { delay: 9s }
+  - id: again
+    uses: inventory
+    timeout: 1m
+";
+    let definition = checked(text, &actions()).definition;
+    let (list, again) = (step(&definition, "list"), step(&definition, "again"));
+    assert_eq!(list.timeout, Some(Millis::seconds(540)), "from `defaults`");
+    assert_eq!(list.retry.attempts, 3, "from `defaults`");
+    assert_eq!(list.retry.delay, Millis::seconds(9), "its own");
+    assert_eq!(list.retry.max_delay, Millis::seconds(60), "of the language");
+    assert_eq!((again.timeout, again.retry.delay), (Some(Millis::seconds(60)), Millis::seconds(1)));
+}

@@ -196,7 +196,7 @@ fn status_of(state: &StepState) -> String {
 /// Whether people are all that a step waits for.
 fn is_waiting(state: &StepState) -> bool {
     let open = &state.items.open;
-    !open.is_empty() && open.values().all(|open| open.stage.is_awaiting())
+    !open.is_empty() && open.values().all(|open| open.stage.is_idle())
 }
 
 const fn cause_word(cause: holdfast_kernel::event::BlockCause) -> &'static str {

@@ -30,6 +30,9 @@ pub(super) fn why(
         WaitsFor::Slot => slot(access, record.run)?,
         WaitsFor::Approval => {
             let steps = awaiting(loaded);
+            if steps.is_empty() {
+                return child(access, loaded);
+            }
             let ids = steps.iter().filter_map(|(step, _)| loaded.definition.step(*step));
             let mut ids: Vec<&str> = ids.map(|step| step.id.as_str()).collect();
             ids.dedup();

@@ -329,3 +329,36 @@ fn a_parent_says_which_child_it_waits_for() {
     home.holdfast(&["approve", &kid]).with_code(0);
     run.end().with_code(0);
 }
+
+#[test]
+fn a_parent_gives_its_group_back_while_its_child_waits_for_a_person() {
+    let home = Home::new();
+    let pipe = home.pipe("pipe");
+    let kid = format!(
+        "steps:\n  - id: ask\n    uses: approval\n    with: {{ text: \"Really?\", allow_self: true }}\n  - id: after\n    {SHELL}\"echo kid >> done\"] }}\n"
+    );
+    workflow(&home, "kid", &kid);
+    workflow(
+        &home,
+        "parent",
+        "concurrency: { group: g }\nsteps:\n  - id: kid\n    workflow: kid\n",
+    );
+    let read = format!("\"read line < {}; echo other >> done\"", pipe.display());
+    workflow(
+        &home,
+        "other",
+        &format!("concurrency: {{ group: g }}\nsteps:\n  - id: s\n    {SHELL}{read}] }}\n"),
+    );
+    let mut run = home.start(&["run", "parent"]);
+    run.wait_for_talk("to answer: holdfast approve");
+    let other = home.start(&["run", "other"]);
+    // The group is free, so the other run gets to its step.
+    let held = hold(&pipe);
+    home.holdfast(&["approve", &run_of(&home, "kid")]).with_code(0);
+    let shown = home.holdfast(&["show", &run_of(&home, "parent")]).with_code(0);
+    assert!(shown.out.contains("its group g, where"), "it needs it again: {shown:#?}");
+    drop(held);
+    other.end().with_code(0);
+    run.end().with_code(0);
+    assert_eq!(home.read("done"), "other\nkid\n", "what covers the child comes first");
+}

@@ -36,6 +36,14 @@ impl Drive {
         std::iter::successors(parent(run), |run| parent(*run)).take_while(is_active).collect()
     }
 
+    /// Whether every ancestor of a run has its slots: what covers it must be there.
+    pub(crate) fn is_covered(&self, run: RunId) -> bool {
+        let has_slots = |run: &RunId| {
+            self.runs.get(run).is_some_and(|active| active.state.slots == Slots::Held)
+        };
+        self.ancestors(run).iter().all(has_slots)
+    }
+
     /// What a run that has started has.
     pub(crate) fn holds<'a>(&'a self, run: RunId, families: &'a Families) -> Option<Holder<'a>> {
         let active = self.runs.get(&run)?;

@@ -40,14 +40,29 @@ impl Drive {
 
     /// Whether a run waits for this child where the event says: an earlier child of the same item may end late.
     fn waits_for(&self, parent: RunId, child: RunId, event: &Event) -> bool {
-        let (Event::ChildFinished { step, item, .. } | Event::ChildRefused { step, item, .. }) =
-            event
+        let (Event::ChildFinished { step, item, .. }
+        | Event::ChildRefused { step, item, .. }
+        | Event::ChildIdle { step, item, .. }) = event
         else {
             return false;
         };
         let step = self.runs.get(&parent).and_then(|active| active.state.step(*step));
         let open = step.and_then(|step| step.items.open.get(item));
         open.is_some_and(|open| open.stage.child() == Some(child))
+    }
+
+    /// Tells the parent of a run that it began or ended to wait for people and nothing else.
+    pub(crate) fn tell_idleness(&mut self, run: RunId) {
+        let Some(active) = self.runs.get_mut(&run) else { return };
+        let idle = active.state.idle_since.is_some();
+        if active.told_idle == idle {
+            return;
+        }
+        active.told_idle = idle;
+        if let Initiator::Parent { run: parent, step, item } = active.state.request.initiator {
+            let event = Event::ChildIdle { step, item, idle };
+            self.to_relatives.push_back(Told { run: parent, of: run, event });
+        }
     }
 
     /// A child that is cancelled before it was queued is never queued: whatever still looks after it comes late.
@@ -69,7 +84,14 @@ impl Drive {
         let Child { parent, step, item, run, found } = child;
         let refused = |failure| Event::ChildRefused { step, item, failure };
         let is_wanted = self.admits(parent, &refused(gone()));
-        if !is_wanted || self.runs.contains_key(&run) {
+        if !is_wanted {
+            return;
+        }
+        if let Some(active) = self.runs.get(&run) {
+            // It goes on by itself already.
+            if active.state.idle_since.is_some() {
+                self.happened(parent, Event::ChildIdle { step, item, idle: true });
+            }
             return;
         }
         let stops = self.runs.get(&parent).is_some_and(|active| active.state.phase.is_stopping());

@@ -77,17 +77,21 @@ impl Drive {
     }
 
     fn start_runs(&mut self) {
-        if self.queued.is_empty() && self.queued_children.is_empty() {
-            return;
-        }
-        let families = self.families();
-        let started = self.started.iter().filter_map(|run| self.holds(*run, &families));
-        let queued = self.queued_children.iter().chain(&self.queued);
-        let queued = queued.filter_map(|(_, run)| self.asks_for(*run, &families));
-        let slots = self.limits.runs as usize;
-        let (chosen, _) = line_up(started, queued, slots, Explain::No);
-        for run in chosen {
-            self.step(run, Event::HoldGranted);
+        // A child may start once its parent has what the two of them gave back.
+        while !(self.queued.is_empty() && self.queued_children.is_empty()) {
+            let families = self.families();
+            let started = self.started.iter().filter_map(|run| self.holds(*run, &families));
+            let children = self.queued_children.iter().filter(|(_, run)| self.is_covered(*run));
+            let queued = children.chain(&self.queued);
+            let queued = queued.filter_map(|(_, run)| self.asks_for(*run, &families));
+            let slots = self.limits.runs as usize;
+            let (chosen, _) = line_up(started, queued, slots, Explain::No);
+            if chosen.is_empty() {
+                break;
+            }
+            for run in chosen {
+                self.step(run, Event::HoldGranted);
+            }
         }
     }
 

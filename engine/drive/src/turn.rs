@@ -55,11 +55,14 @@ pub(crate) struct Active {
     pub(crate) state: RunState,
     /// As what the indexes know it: its phase, and whether it waits for its slots; none until they do.
     indexed: Option<(Phase, bool)>,
+    /// Whether its parent knows that it waits for people and nothing else. What is stored was told.
+    pub(crate) told_idle: bool,
 }
 
 impl Active {
     pub(crate) const fn new(program: Program, state: RunState) -> Self {
-        Self { program, state, indexed: None }
+        let told_idle = state.idle_since.is_some();
+        Self { program, state, indexed: None, told_idle }
     }
 
     pub(crate) fn in_flight(&self) -> InFlight {
@@ -442,6 +445,7 @@ impl Drive {
 
     /// Brings the indexes in line with the state of a run.
     pub(crate) fn reindex(&mut self, run: RunId) {
+        self.tell_idleness(run);
         let Some(active) = self.runs.get_mut(&run) else { return };
         let state = &active.state;
         let now = (state.phase.clone(), state.wants_slots());

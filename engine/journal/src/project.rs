@@ -338,6 +338,7 @@ pub(crate) fn highest_offset(event: &Event) -> Option<u64> {
         | Event::RunJoined { .. }
         | Event::HoldGranted
         | Event::HoldReleased
+        | Event::ChildIdle { .. }
         | Event::ApprovalRequested { .. }
         | Event::ApprovalRejected { .. }
         | Event::ChildStarted { .. }
@@ -381,12 +382,13 @@ pub(crate) fn item_status(step: &StepState, item: ItemIndex) -> Option<ItemStatu
     }
     if let Some(open) = items.open.get(&item) {
         return Some(match &open.stage {
-            OpenStage::Running(_) | OpenStage::Sleeping { .. } | OpenStage::Child { .. } => {
-                ItemStatus::Running
-            }
+            OpenStage::Running(_)
+            | OpenStage::Sleeping { .. }
+            | OpenStage::Child { idle: false, .. } => ItemStatus::Running,
             OpenStage::Settling { .. }
             | OpenStage::Waiting { .. }
             | OpenStage::Due { .. }
+            | OpenStage::Child { idle: true, .. }
             | OpenStage::Awaiting { .. } => ItemStatus::Waiting,
         });
     }

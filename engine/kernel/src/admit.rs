@@ -76,6 +76,9 @@ pub fn admits(definition: &Definition, state: &RunState, event: &Event) -> bool 
         Event::ApprovalGiven { step, item, .. } | Event::ApprovalRejected { step, item, .. } => {
             open(step, item).is_some_and(OpenStage::is_awaiting)
         }
+        Event::ChildIdle { step, item, idle: now } => {
+            matches!(open(step, item), Some(OpenStage::Child { idle, .. }) if idle != now)
+        }
         Event::ChildFinished { step, item, .. } | Event::ChildRefused { step, item, .. } => {
             matches!(open(step, item), Some(OpenStage::Child { .. }))
         }

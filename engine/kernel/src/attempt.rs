@@ -30,6 +30,7 @@ impl Folding<'_> {
     /// | awaiting | `ApprovalGiven` | ended, succeeded |
     /// | awaiting | `ApprovalRejected`, `TimerFired` | ended, failed |
     /// | queued, due | `ChildStarted` | child |
+    /// | child | `ChildIdle` | child, which waits for people or does not |
     /// | child | `ChildFinished`, `ChildRefused` | ended, as the child ended |
     /// | ended, unknown | `EffectResolved` | step open: succeeded or due; else resolved, until a retry |
     ///
@@ -79,6 +80,7 @@ impl Folding<'_> {
             | Event::ApprovalGiven { .. }
             | Event::ApprovalRejected { .. }
             | Event::ChildStarted { .. }
+            | Event::ChildIdle { .. }
             | Event::ChildFinished { .. }
             | Event::ChildRefused { .. } => self.wait_event(event),
             _ => corrupt("an event is not about an item"),

@@ -346,7 +346,7 @@ impl<'a> Turn<'a> {
     fn command_child(&mut self, step: StepIndex, item: ItemIndex) {
         let Some(state) = self.state.step(step) else { return };
         let Some(open) = state.items.open.get(&item) else { return };
-        if let OpenStage::Child { run } = open.stage {
+        if let OpenStage::Child { run, .. } = open.stage {
             let item = state.items.as_try(item, open);
             self.command(Command::StartChild { step, item, run });
         }

@@ -189,6 +189,15 @@ pub enum Event {
         /// The child's id.
         run: RunId,
     },
+    /// A child run began or ended to wait for people and nothing else.
+    ChildIdle {
+        /// The step.
+        step: StepIndex,
+        /// The item.
+        item: ItemIndex,
+        /// Whether it only waits for people from here on.
+        idle: bool,
+    },
     /// A child run ended.
     ChildFinished {
         /// The step.

@@ -175,6 +175,7 @@ impl Folding<'_> {
             | Event::ApprovalGiven { .. }
             | Event::ApprovalRejected { .. }
             | Event::ChildStarted { .. }
+            | Event::ChildIdle { .. }
             | Event::ChildFinished { .. }
             | Event::ChildRefused { .. }
             | Event::EffectResolved { .. } => self.item_event(event),

@@ -32,6 +32,7 @@ impl Folding<'_> {
                 self.rejected(*step, *item, failure)
             }
             Event::ChildStarted { step, item, run } => self.child_started(*step, *item, *run),
+            Event::ChildIdle { step, item, idle } => self.child_idle(*step, *item, *idle),
             Event::ChildFinished { step, item, outcome, output, in_doubt } => {
                 self.child_finished((*step, *item), *outcome, output, *in_doubt)
             }
@@ -115,10 +116,26 @@ impl Folding<'_> {
         let mut open = take_startable(&mut step.items, item)?;
         open.attempts += 1;
         open.first_at = Some(at);
-        open.stage = OpenStage::Child { run };
+        open.stage = OpenStage::Child { run, idle: false };
         step.items.open.insert(item, open);
         self.state.has_written |= writes;
         self.touch(index)
+    }
+
+    /// A child run waits for people and nothing else, or does so no more.
+    pub(crate) fn child_idle(
+        &mut self,
+        index: StepIndex,
+        item: ItemIndex,
+        now: bool,
+    ) -> Result<(), Corrupt> {
+        match self.step(index)?.1.items.open.get_mut(&item).map(|open| &mut open.stage) {
+            Some(OpenStage::Child { idle, .. }) => {
+                *idle = now;
+                Ok(())
+            }
+            _ => corrupt("a child run waits that the item does not have"),
+        }
     }
 
     /// A child run ended. An item whose child failed or is partial keeps its epoch: a retry lets the same child
@@ -181,7 +198,7 @@ impl Folding<'_> {
 
     fn child(&mut self, index: StepIndex, item: ItemIndex) -> Result<RunId, Corrupt> {
         match self.step(index)?.1.items.open.get(&item).map(|open| &open.stage) {
-            Some(OpenStage::Child { run }) => Ok(*run),
+            Some(OpenStage::Child { run, .. }) => Ok(*run),
             _ => corrupt("a child run ended that the item does not have"),
         }
     }

@@ -383,6 +383,9 @@ pub enum OpenStage {
     Child {
         /// The child run.
         run: RunId,
+        /// Whether it waits for people and nothing else.
+        #[serde(default, skip_serializing_if = "is_false")]
+        idle: bool,
     },
 }
 
@@ -392,10 +395,15 @@ impl OpenStage {
         matches!(self, Self::Awaiting { .. })
     }
 
+    /// Whether people are all that it waits for.
+    pub const fn is_idle(&self) -> bool {
+        matches!(self, Self::Awaiting { .. } | Self::Child { idle: true, .. })
+    }
+
     /// The child run that goes on.
     pub const fn child(&self) -> Option<RunId> {
         match self {
-            Self::Child { run } => Some(*run),
+            Self::Child { run, .. } => Some(*run),
             Self::Running(_)
             | Self::Settling { .. }
             | Self::Waiting { .. }
@@ -461,10 +469,11 @@ impl RunState {
                 && self.idle_since.is_none())
     }
 
-    /// Whether people are all that it waits for.
+    /// Whether people are all that it waits for, itself or by its children.
     pub fn only_awaits(&self) -> bool {
-        self.awaiting > 0
-            && self.phase.is_live()
+        let is_open = |step: &StepState| !step.items.open.is_empty();
+        self.phase.is_live()
+            && (self.awaiting > 0 || self.steps.iter().any(is_open))
             && self.in_flight.is_empty()
             && self.ready.is_empty()
             && self.steps.iter().all(|step| match step.phase {
@@ -472,7 +481,7 @@ impl RunState {
                 StepPhase::Pending | StepPhase::Final(_) => true,
                 StepPhase::Running | StepPhase::Halting => {
                     let mut open = step.items.open.values();
-                    open.all(|open| matches!(open.stage, OpenStage::Awaiting { .. }))
+                    open.all(|open| open.stage.is_idle())
                 }
             })
     }

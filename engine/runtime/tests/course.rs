@@ -8,13 +8,15 @@ use std::collections::BTreeMap;
 use holdfast_kernel::admit::admits;
 use holdfast_kernel::command::Command;
 use holdfast_kernel::decide::{Decision, Places, Stamp, decide, grant, outstanding, queue};
-use holdfast_kernel::definition::{Definition, EffectClass, RunWhen, Share, Work, Writes};
+use holdfast_kernel::definition::{
+    ChildUse, Definition, EffectClass, RunWhen, Share, Work, Writes,
+};
 use holdfast_kernel::event::{
     Answer, ApprovalAsk, BlockCause, CancelKind, Completeness, Death, Event, Listing, Question,
     Timer, Verdict,
 };
 use holdfast_kernel::failure::{Class, Failure};
-use holdfast_kernel::id::{AttemptId, ExpressionId, Instant, ItemIndex, Millis, StepIndex};
+use holdfast_kernel::id::{AttemptId, Digest, ExpressionId, Instant, ItemIndex, Millis, StepIndex};
 use holdfast_kernel::invariant;
 use holdfast_kernel::payload::Payload;
 use holdfast_kernel::ranges::RangeSet;
@@ -459,4 +461,31 @@ fn a_fan_out_that_fails_fast_goes_on_while_no_more_are_bad_than_it_allows() {
     course.fails(1);
     assert_eq!((course.started.len(), course.end(0)), (2, Some(StepEnd::Failed)));
     assert_eq!(course.state.steps[0].items.not_ok.get(2), Some(Mark::Untried));
+}
+
+#[test]
+fn a_parent_whose_children_only_wait_for_people_waits_for_people_itself() {
+    let mut definition = chain(1, EffectClass::Idempotent);
+    definition.steps[0].work = Work::Child(ChildUse {
+        workflow: "kid".to_owned(),
+        definition: Digest::of_bytes(b"kid"),
+        writes: Writes::Nothing,
+        with: None,
+    });
+    definition.timeout = Millis::seconds(600);
+    let mut course = Course::started(definition);
+    let (step, item) = (StepIndex(0), ItemIndex(0));
+    course.pass(Millis::seconds(100));
+    course.arrive(Event::ChildIdle { step, item, idle: true });
+    assert_eq!((course.state.slots, course.timers.get(&Timer::Run)), (Slots::GivenBack, None));
+    course.pass(DAY);
+    course.another_process();
+    assert_eq!(course.timers, BTreeMap::new(), "its time stands still");
+    course.arrive(Event::ChildIdle { step, item, idle: false });
+    assert!(course.state.wants_slots());
+    course.arrive(Event::HoldGranted);
+    assert_eq!(course.timers[&Timer::Run], Millis::seconds(500), "the day was not its own");
+    let (outcome, output, in_doubt) = (Outcome::Succeeded, Payload::empty(), false);
+    course.arrive(Event::ChildFinished { step, item, outcome, output, in_doubt });
+    assert_eq!(course.outcome(), Some(Outcome::Succeeded));
 }

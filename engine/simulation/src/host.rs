@@ -13,7 +13,7 @@ use holdfast_kernel::fold::{begin, fold};
 use holdfast_kernel::id::{DedupeKey, Digest, Instant, Millis, RunId};
 use holdfast_kernel::invariant;
 use holdfast_kernel::payload::Payload;
-use holdfast_kernel::state::{OpenStage, RunState};
+use holdfast_kernel::state::RunState;
 use holdfast_kernel::status::{Outcome, Reason};
 use holdfast_kernel::value::Value;
 
@@ -189,7 +189,7 @@ impl Host {
         let run = self.state.run();
         for (index, _) in self.definition.numbered() {
             let open = self.state.step(index).into_iter().flat_map(|step| &step.items.open);
-            let of_child = open.filter(|(_, open)| open.stage == OpenStage::Child { run: child });
+            let of_child = open.filter(|(_, open)| open.stage.child() == Some(child));
             for (item, _) in of_child {
                 let outcome = Outcome::Failed(Reason::Cancelled);
                 let (step, item, output) = (index, *item, Payload::empty());

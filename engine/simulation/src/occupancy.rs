@@ -87,6 +87,8 @@ impl Occupancy {
     pub fn died(&mut self) {
         self.away.clear();
         self.at_work.clear();
+        // That they have their slots again may be durable and never be told, too.
+        self.idle.clear();
     }
 
     /// Events are durable: who waits for people gives its slots back, and gets them again.
@@ -96,7 +98,7 @@ impl Occupancy {
         for (run, event) in events {
             match event {
                 Event::HoldReleased => drop(self.idle.insert(run)),
-                Event::HoldGranted => drop(self.idle.remove(&run)),
+                Event::HoldGranted | Event::RunFinished { .. } => drop(self.idle.remove(&run)),
                 _ => {}
             }
         }
@@ -124,6 +126,9 @@ impl Occupancy {
         if let Some(other) = self.at_work.iter().find(same) {
             return Err(format!("{run} and {other} were asked for with one key"));
         }
+        if let Some(above) = self.ancestors(run).find(|above| self.idle.contains(above)) {
+            return Err(format!("{run} is at work, and {above} has given back what covers it"));
+        }
         let roots =
             self.at_work.iter().filter(|of| !self.idle.contains(of) && !self.is_child(**of));
         within("runs have started", roots.count(), self.limits.runs)?;
@@ -148,12 +153,15 @@ impl Occupancy {
         self.asked.get(&run).is_some_and(|asked| asked.parent.is_some())
     }
 
+    /// The ancestors of a run, its parent first.
+    fn ancestors(&self, run: RunId) -> impl Iterator<Item = RunId> + '_ {
+        let parent = |run: RunId| self.asked.get(&run).and_then(|asked| asked.parent);
+        std::iter::successors(parent(run), move |run| parent(*run))
+    }
+
     /// Whether one of two runs is an ancestor of the other.
     fn are_family(&self, one: RunId, other: RunId) -> bool {
-        let parent = |run: RunId| self.asked.get(&run).and_then(|asked| asked.parent);
-        let is_above = |above: RunId, below: RunId| {
-            std::iter::successors(parent(below), |run| parent(*run)).any(|run| run == above)
-        };
+        let is_above = |above: RunId, below: RunId| self.ancestors(below).any(|run| run == above);
         is_above(one, other) || is_above(other, one)
     }
 

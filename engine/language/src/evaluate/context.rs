@@ -249,8 +249,7 @@ fn size(value: &Value) -> usize {
 
 fn status(state: &StepState) -> &'static str {
     let mut open = state.items.open.values();
-    let waits = !state.items.open.is_empty()
-        && open.all(|open| matches!(open.stage, OpenStage::Awaiting { .. }));
+    let waits = !state.items.open.is_empty() && open.all(|open| open.stage.is_idle());
     match state.phase {
         StepPhase::Running if waits => "waiting",
         StepPhase::Pending => "pending",

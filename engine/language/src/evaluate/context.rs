@@ -9,7 +9,7 @@ use holdfast_contract::list::StoredList;
 use holdfast_contract::summary::summary;
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{ItemIndex, StepIndex};
-use holdfast_kernel::state::{OpenStage, Phase, StepPhase, StepState};
+use holdfast_kernel::state::{Phase, StepPhase, StepState};
 use holdfast_kernel::status::{StepEnd, run_outcome};
 use holdfast_kernel::value::Value;
 

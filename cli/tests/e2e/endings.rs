@@ -230,3 +230,80 @@ fn nothing_that_a_program_started_outlives_its_run() {
         assert_eq!(home.read("late"), "", "{leader}, {how}");
     }
 }
+
+#[test]
+fn a_run_that_waits_for_a_person_or_for_its_next_attempt_is_cancelled_at_once() {
+    let home = Home::new();
+    let head = |name: &str| format!("holdfast: 1\nname: {name}\noperation: maintenance\nsteps:\n");
+    let ask = "  - id: s\n    uses: approval\n    with: { text: \"Really?\", allow_self: true }\n";
+    home.write("workflows/asks.yaml", &format!("{}{ask}", head("asks")));
+    let again = format!(
+        "  - id: s\n    uses: command\n    retry: {{ attempts: 2, delay: 10h, max_delay: 10h, when: [permanent] }}\n    with: {{ argv: [/bin/sh, -c, \"echo x >> done; exit 1\"], cwd: {} }}\n",
+        home.path("").display()
+    );
+    home.write("workflows/retries.yaml", &format!("{}{again}", head("retries")));
+    for (workflow, word) in [("asks", "approval"), ("retries", "retry")] {
+        let run = home.start(&["run", workflow]);
+        let waits = || {
+            let runs = home.holdfast(&["runs", "--workflow", workflow, "--output", "json"]);
+            let runs = runs.with_code(0).json();
+            let waits = runs[0]["waits_for"]["what"] == word;
+            waits.then(|| runs[0]["run"].as_str().expect("an id").to_owned())
+        };
+        let id = loop {
+            if let Some(id) = waits() {
+                break id;
+            }
+        };
+        home.holdfast(&["cancel", &id]).with_code(0);
+        run.end().with_code(4);
+        assert_eq!(steps(&home, &id), "failed");
+        home.holdfast(&["approve", &id]).with_code(5);
+    }
+    assert_eq!(home.read("done"), "x\n");
+}
+
+#[test]
+fn a_kill_of_a_parent_kills_its_child_and_a_second_cancel_stops_what_the_first_one_let_be() {
+    let home = Home::new();
+    let (pipe, end) = (home.pipe("pipe"), home.pipe("end"));
+    let step = |id: &str, pipe: &std::path::Path| {
+        format!(
+            "  - id: {id}\n    uses: command\n    with: {{ argv: [/bin/sh, -c, \"read line < {}; echo {id} >> done\"], cwd: {} }}\n",
+            pipe.display(),
+            home.path("").display()
+        )
+    };
+    let kid = format!(
+        "holdfast: 1\nname: kid\noperation: maintenance\nsteps:\n{}finally:\n{}",
+        step("work", &pipe),
+        step("tidy", &end)
+    );
+    home.write("workflows/kid.yaml", &kid);
+    home.write(
+        "workflows/parent.yaml",
+        "holdfast: 1\nname: parent\noperation: maintenance\nsteps:\n  - id: kid\n    workflow: kid\n",
+    );
+    let run_of = |workflow: &str| {
+        let runs = home.holdfast(&["runs", "--workflow", workflow, "--output", "json"]);
+        runs.with_code(0).json()[0]["run"].as_str().expect("a run").to_owned()
+    };
+    let run = home.start(&["run", "parent"]);
+    let work = hold(&pipe);
+    home.holdfast(&["kill", &run_of("parent")]).with_code(0);
+    run.end().with_code(4);
+    assert_eq!(steps(&home, &run_of("kid")), "failed, blocked (cancelled)");
+    drop(work);
+
+    let run = home.start(&["run", "parent"]);
+    let work = hold(&pipe);
+    let parent = run_of("parent");
+    home.holdfast(&["cancel", &parent]).with_code(0);
+    // The child was asked to end, and does what it does at its end.
+    let tidy = hold(&end);
+    home.holdfast(&["cancel", &parent]).with_code(0);
+    run.end().with_code(4);
+    assert_eq!(steps(&home, &run_of("kid")), "failed, failed");
+    drop((work, tidy));
+    assert_eq!(home.read("done"), "", "nothing after the end");
+}

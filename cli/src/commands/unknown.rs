@@ -6,22 +6,22 @@ use crate::arguments::Arguments;
 use crate::error::Error;
 
 /// The commands that are meant and not there yet.
-const NOT_YET: [&str; 14] = [
+const NOT_YET: [&str; 11] = [
     "config",
     "coverage",
     "crashtest",
-    "diff",
     "eval",
-    "export",
     "fmt",
     "pause",
-    "prune",
     "schedules",
     "serve",
     "test",
     "ticks",
     "unpause",
 ];
+
+/// What is done with something else than it seems.
+const OF_SETS: [&str; 5] = ["cat", "diff", "export", "prune", "verify"];
 
 /// What is said of it.
 pub(crate) fn error(words: &[String]) -> Error {
@@ -31,6 +31,9 @@ pub(crate) fn error(words: &[String]) -> Error {
             .hint("`holdfast --help` lists the commands of this version.");
     }
     let error = Error::usage(format!("There is no command `{word}`."));
+    if OF_SETS.contains(&word) {
+        return error.hint(format!("Did you mean `holdfast set {word}`?"));
+    }
     let command = Arguments::command();
     let names = command.get_subcommands().map(clap::Command::get_name);
     let near = names.max_by(|a, b| strsim::jaro(word, a).total_cmp(&strsim::jaro(word, b)));

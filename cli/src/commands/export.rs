@@ -64,7 +64,9 @@ fn place(to: &Path, settings: &Settings) -> Result<PathBuf, Error> {
     let bad = |error| Error::usage(format!("{} cannot be looked at: {error}.", to.display()));
     let to = std::path::absolute(to).map_err(bad)?;
     // The folder that it goes into is there: links and `..` are followed up to it.
-    let name = to.file_name().unwrap_or_default();
+    let name = to.file_name().ok_or_else(|| {
+        Error::usage(format!("{} names no folder or file of its own.", to.display()))
+    })?;
     let to = match to.parent().and_then(|folder| folder.canonicalize().ok()) {
         Some(folder) => folder.join(name),
         None => to,

@@ -25,7 +25,8 @@ use crate::watch::ended;
 pub(crate) fn perform(logs: &Logs, settings: &Settings, output: Output) -> Result<ExitCode, Error> {
     let access = Access::open(settings, &compose::parts(settings, output))?;
     let run = access.find(&logs.run)?;
-    let mut log = Log { access: &access, run, printed: 0, ahead: BTreeSet::new(), output };
+    let mut log =
+        Log { access: &access, run, printed: 0, last: None, ahead: BTreeSet::new(), output };
     log.catch_up()?;
     if let Some(client) = access.client()
         && logs.follow
@@ -38,6 +39,8 @@ pub(crate) fn perform(logs: &Logs, settings: &Settings, output: Output) -> Resul
             }
         })?;
         failed.map_or(Ok(()), Err)?;
+        // What was said last may have come after the last news.
+        log.catch_up()?;
     } else if log.printed == 0 {
         output.talk("The attempts of this run said nothing.");
     }
@@ -50,6 +53,8 @@ struct Log<'a> {
     run: RunId,
     /// How many lines were printed.
     printed: usize,
+    /// The last one.
+    last: Option<String>,
     /// Lines that were read from the log and may still be told.
     ahead: BTreeSet<String>,
     output: Output,
@@ -59,15 +64,20 @@ impl Log<'_> {
     /// Prints what the log has and was not printed.
     fn catch_up(&mut self) -> Result<(), Error> {
         let text: String = self.access.ask(Ask::Said { run: self.run })?;
-        for line in text.lines().skip(self.printed) {
+        // An old log is cut at its beginning: the place is found from the end.
+        let lines: Vec<&str> = text.lines().collect();
+        let last = self.last.as_deref();
+        let printed = lines.iter().rposition(|line| Some(*line) == last).map_or(0, |at| at + 1);
+        for line in lines.iter().skip(printed) {
             self.print(line)?;
-            self.ahead.insert(line.to_owned());
+            self.ahead.insert((*line).to_owned());
         }
         Ok(())
     }
 
     fn print(&mut self, line: &str) -> Result<(), Error> {
         self.printed += 1;
+        self.last = Some(line.to_owned());
         if !self.output.is_json() {
             self.output.line(said(line));
             return Ok(());

@@ -12,7 +12,7 @@ use holdfast_journal::retain::Forgotten;
 use holdfast_kernel::id::{Instant, Millis};
 use holdfast_runtime::clock;
 use holdfast_service::wire::ask::{Act, Ask};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::access::Access;
 use crate::arguments::StateWhat;
@@ -51,13 +51,13 @@ pub(crate) fn perform(
 /// One JSON document a line: the table, the key, the row.
 fn export(access: &Access, to: Option<&Path>, output: Output) -> Result<ExitCode, Error> {
     let Some(path) = to else {
-        let mut rows = 0;
-        each(access, |line| {
+        let mut rows: usize = 0;
+        let damaged = each(access, |line| {
             rows += 1;
             output.bytes(line).map_err(|error| failed("standard output", &error))
         })?;
         output.talk(format!("{} were exported.", counted(rows, "row")));
-        return Ok(ExitCode::SUCCESS);
+        return whole(damaged);
     };
     let place = path.display().to_string();
     let failed = |error: std::io::Error| failed(&place, &error);
@@ -66,8 +66,8 @@ fn export(access: &Access, to: Option<&Path>, output: Output) -> Result<ExitCode
     let beside =
         tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(failed)?;
     let mut out = BufWriter::new(beside.as_file());
-    let mut rows = 0;
-    each(access, |line| {
+    let mut rows: usize = 0;
+    let damaged = each(access, |line| {
         rows += 1;
         out.write_all(line).map_err(failed)
     })?;
@@ -76,30 +76,45 @@ fn export(access: &Access, to: Option<&Path>, output: Output) -> Result<ExitCode
     beside.as_file().sync_all().map_err(failed)?;
     beside.persist(path).map_err(|error| failed(error.error))?;
     output.talk(format!("{} are in {place}.", counted(rows, "row")));
-    Ok(ExitCode::SUCCESS)
+    whole(damaged)
 }
 
 fn failed(place: &str, error: &std::io::Error) -> Error {
     Error::unavailable(format!("{place} cannot be written: {error}."))
 }
 
-fn each(access: &Access, mut take: impl FnMut(&[u8]) -> Result<(), Error>) -> Result<(), Error> {
+/// Hands on every row. How many of them say that something is damaged.
+fn each(access: &Access, mut take: impl FnMut(&[u8]) -> Result<(), Error>) -> Result<usize, Error> {
+    let mut damaged = 0;
     for table in tables() {
         let mut after = None;
         loop {
             let asked = Ask::Export { table: table.to_owned(), after: after.clone() };
-            let Exported { rows, more } = access.ask(asked)?;
+            let Exported { rows, more, next } = access.ask(asked)?;
             for (key, row) in rows {
+                damaged += usize::from(row.get("error").is_some_and(Value::is_string));
                 let line = json!({ "table": table, "key": key, "row": row });
                 take(format!("{line}\n").as_bytes())?;
                 after = Some(key);
             }
+            after = next.or(after);
             if !more {
                 break;
             }
         }
     }
-    Ok(())
+    Ok(damaged)
+}
+
+/// What is damaged is told once everything else is kept.
+fn whole(damaged: usize) -> Result<ExitCode, Error> {
+    match damaged {
+        0 => Ok(ExitCode::SUCCESS),
+        _ => Err(Error::unavailable(format!(
+            "{} of the state cannot be read: rows of `payloads` with `error` say which, and why.",
+            counted(damaged, "part")
+        ))),
+    }
 }
 
 /// How long runs and notifications are kept.

@@ -362,3 +362,37 @@ fn a_parent_gives_its_group_back_while_its_child_waits_for_a_person() {
     run.end().with_code(0);
     assert_eq!(home.read("done"), "other\nkid\n", "what covers the child comes first");
 }
+
+#[test]
+fn a_cancel_of_a_parent_that_waits_for_people_lets_its_child_do_what_it_does_at_its_end() {
+    let home = Home::new();
+    let ask = "steps:\n  - id: ask\n    uses: approval\n    with: { text: \"Really?\", allow_self: true }\n";
+    workflow(
+        &home,
+        "kid",
+        &format!("{ask}finally:\n  - id: tidy\n    {SHELL}\"echo tidy >> done\"] }}\n"),
+    );
+    workflow(&home, "parent", "steps:\n  - id: kid\n    workflow: kid\n");
+    let mut run = home.start(&["run", "parent"]);
+    run.wait_for_talk("to answer: holdfast approve");
+    home.holdfast(&["cancel", &run_of(&home, "parent")]).with_code(0);
+    run.end().with_code(4);
+    assert_eq!(home.read("done"), "tidy\n");
+}
+
+#[test]
+fn a_child_that_is_retried_by_itself_goes_on_beside_a_parent_that_waits_for_people() {
+    let home = Home::new();
+    workflow(&home, "kid", &format!("steps:\n  - id: s\n    {SHELL}\"test ! -e bad\"] }}\n"));
+    let parent = "steps:\n  - id: kid\n    workflow: kid\n    continue_on_error: true\n  - id: ask\n    uses: approval\n    with: { text: \"Really?\", allow_self: true }\n";
+    workflow(&home, "parent", parent);
+    home.write("bad", "");
+    let mut run = home.start(&["run", "parent"]);
+    run.wait_for_talk("to answer: holdfast approve");
+    fs::remove_file(home.path("bad")).expect("it goes");
+    let kid = run_of(&home, "kid");
+    home.holdfast(&["retry", &kid]).with_code(0);
+    home.holdfast(&["watch", &kid]).with_code(0);
+    home.holdfast(&["approve", &run_of(&home, "parent")]).with_code(0);
+    run.end().with_code(3);
+}

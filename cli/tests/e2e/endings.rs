@@ -232,6 +232,25 @@ fn nothing_that_a_program_started_outlives_its_run() {
 }
 
 #[test]
+fn what_let_go_of_its_output_and_does_not_want_to_end_is_made_to() {
+    let home = Home::new();
+    let pipe = home.pipe("pipe");
+    let text = format!(
+        "holdfast: 1\nname: w\noperation: maintenance\nsteps:\n  - id: s\n    uses: command\n    with: {{ argv: [/bin/sh, -c, \"(trap '' TERM; exec > /dev/null 2>&1; read line < {}; echo late >> late) & wait\"], cwd: {} }}\n",
+        pipe.display(),
+        home.path("").display()
+    );
+    home.write("workflows/w.yaml", &text);
+    let run = home.start(&["run", "w"]);
+    let held = hold(&pipe);
+    home.holdfast(&["cancel", &run_of(&home)]).with_code(0);
+    run.end().with_code(4);
+    until_nobody_reads(&pipe);
+    drop(held);
+    assert_eq!(home.read("late"), "");
+}
+
+#[test]
 fn a_run_that_waits_for_a_person_or_for_its_next_attempt_is_cancelled_at_once() {
     let home = Home::new();
     let head = |name: &str| format!("holdfast: 1\nname: {name}\noperation: maintenance\nsteps:\n");

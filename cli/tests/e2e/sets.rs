@@ -351,3 +351,28 @@ fn a_person_exports_where_the_configuration_allows_and_never_among_what_holdfast
     let inside = export("backups/x").with_code(2);
     assert!(inside.talk.contains("holdfast keeps for itself"), "{inside:#?}");
 }
+
+#[test]
+fn a_workflow_may_look_first_what_would_go_and_then_let_it_go() {
+    let home = home();
+    for content in ["one", "two", "three"] {
+        home.write("documents/a", content);
+        home.holdfast(&["run", "files/backup", "--input", "target=documents"]).with_code(0);
+    }
+    let text = "holdfast: 1
+name: careful
+operation: maintenance
+steps:
+  - id: look
+    uses: backup_set.prune
+    with: { dry_run: true }
+  - id: prune
+    uses: backup_set.prune
+outputs:
+  would: \"{{ steps.look.output.removed }}\"
+  did: \"{{ steps.prune.output.removed }}\"
+";
+    home.write("workflows/careful.yaml", text);
+    let said = home.holdfast(&["run", "careful"]).with_code(0);
+    assert_eq!((output(&said, "would"), output(&said, "did")), ("2".to_owned(), "2".to_owned()));
+}

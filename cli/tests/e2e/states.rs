@@ -198,3 +198,37 @@ fn targets_are_listed_and_one_that_cannot_be_used_is_said() {
     );
     assert!(said.out.lines().any(|line| line.starts_with("gone")), "{said:#?}");
 }
+
+#[test]
+fn what_is_damaged_in_a_state_is_told_and_everything_else_is_exported() {
+    let home = Home::new();
+    let long = "x".repeat(3_000);
+    for name in ["a", "b"] {
+        let text = format!(
+            "holdfast: 1\nname: {name}\noperation: maintenance\nsteps:\n  - id: s\n    uses: command\n    with: {{ argv: [/bin/sh, -c, \"echo {name} $0\", {long}] }}\n"
+        );
+        home.write("w.yaml", &text);
+        home.holdfast(&["run", "w.yaml"]).with_code(0);
+    }
+    let all = runs(&home);
+    let file = |run: &str| home.path(&format!("state/payloads/{run}"));
+    // What stands behind the last frame that a record names is nothing.
+    let mut bytes = std::fs::read(file(&all[0].0)).expect("it is there");
+    bytes.extend([0; 50]);
+    std::fs::write(file(&all[0].0), &bytes).expect("it is written");
+    let whole = home.holdfast(&["state", "export"]).with_code(0);
+    assert!(!whole.out.contains("\"error\":\""), "{whole:#?}");
+    // A byte of the older one is another.
+    let mut bytes = std::fs::read(file(&all[1].0)).expect("it is there");
+    bytes[20] ^= 1;
+    std::fs::write(file(&all[1].0), &bytes).expect("it is written");
+    let said = home.holdfast(&["state", "export", "--to", "all.ndjson"]).with_code(69);
+    assert!(said.talk.contains("1 part of the state cannot be read"), "{said:#?}");
+    let text = home.read("all.ndjson");
+    assert!(
+        text.contains("its checksum does not fit")
+            && text.contains(&file(&all[1].0).display().to_string())
+    );
+    let content = format!("{} xxx", all[0].1.split(' ').next().expect("a word"));
+    assert!(text.lines().any(|line| line.contains("\"payloads\"") && line.contains(&content)));
+}

@@ -126,12 +126,10 @@ impl Action for Command {
         let group = Group::of(&child);
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let feed = feed(child.stdin.take(), &stdin);
-        let ends = async {
-            let (stdout, stderr) =
-                (drain(stdout, "stdout", attempt), drain(stderr, "stderr", attempt));
-            tokio::join!(child.wait(), stdout, stderr, feed)
+        let pipes = async {
+            tokio::join!(drain(stdout, "stdout", attempt), drain(stderr, "stderr", attempt), feed)
         };
-        let (status, stdout, stderr, ()) = group.until(ends, attempt).await;
+        let (status, (stdout, stderr, ())) = group.until(pipes, &mut child, attempt).await;
         let (stdout, is_cut) = stdout.text();
         let (stderr, _) = stderr.text();
         let status = status.map_err(|error| {
@@ -157,7 +155,7 @@ async fn feed(stdin: Option<ChildStdin>, text: &str) {
     stdin.shutdown().await.unwrap_or_default();
 }
 
-/// A program and everything that it started, while any of it may hold what the program prints to.
+/// A program and everything that it started. Its number is its own until the program is waited for.
 struct Group(Option<Pid>);
 
 impl Group {
@@ -165,30 +163,48 @@ impl Group {
         Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
     }
 
-    /// Waits for the end of all of it; what is cancelled is asked to end, and then made to.
-    async fn until<T>(mut self, ends: impl Future<Output = T>, attempt: &Attempt) -> T {
-        let mut ends = pin!(ends);
-        let ended = tokio::select! {
-            ended = &mut ends => Some(ended),
+    /// Waits until nobody holds the pipes any more, and then for the program. What is cancelled is asked to end, and
+    /// then made to, with all that it started.
+    async fn until<T>(
+        mut self,
+        pipes: impl Future<Output = T>,
+        child: &mut Child,
+        attempt: &Attempt,
+    ) -> (std::io::Result<ExitStatus>, T) {
+        let mut pipes = pin!(pipes);
+        let read = tokio::select! {
+            read = &mut pipes => Some(read),
             () = attempt.cancelled() => None,
         };
-        let ended = match ended {
-            Some(ended) => ended,
-            None => self.end(ends, attempt).await,
+        let read = match read {
+            Some(read) => read,
+            None => self.end(pipes, attempt).await,
+        };
+        let ended = tokio::select! {
+            status = child.wait() => Some(status),
+            () = attempt.cancelled() => None,
+        };
+        let status = match ended {
+            Some(status) => status,
+            None => self.end(pin!(child.wait()), attempt).await,
         };
         // Its number may be another's from here on.
         self.0 = None;
-        ended
+        (status, read)
     }
 
     async fn end<T>(&self, mut ends: Pin<&mut impl Future<Output = T>>, attempt: &Attempt) -> T {
         self.signal(Signal::TERM);
-        tokio::select! {
-            ended = &mut ends => return ended,
-            () = attempt.pause(KILL_AFTER) => {}
-        }
+        let ended = tokio::select! {
+            ended = &mut ends => Some(ended),
+            () = attempt.pause(KILL_AFTER) => None,
+        };
+        // Also what let go of the pipes and did not end.
         self.signal(Signal::KILL);
-        ends.await
+        match ended {
+            Some(ended) => ended,
+            None => ends.await,
+        }
     }
 
     fn signal(&self, signal: Signal) {

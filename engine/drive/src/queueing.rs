@@ -36,12 +36,22 @@ impl Drive {
         std::iter::successors(parent(run), |run| parent(*run)).take_while(is_active).collect()
     }
 
-    /// Whether every ancestor of a run has its slots: what covers it must be there.
+    /// Whether what covers a run is there: no ancestor that waits for it has yet to get its slots back. One that ends
+    /// gets none any more, and one that does not wait for this run covers nothing of it.
     pub(crate) fn is_covered(&self, run: RunId) -> bool {
-        let has_slots = |run: &RunId| {
-            self.runs.get(run).is_some_and(|active| active.state.slots == Slots::Held)
-        };
-        self.ancestors(run).iter().all(has_slots)
+        let mut below = run;
+        for above in self.ancestors(run) {
+            let Some(Active { state, .. }) = self.runs.get(&above) else { break };
+            let mut open = state.steps.iter().flat_map(|step| step.items.open.values());
+            if !open.any(|open| open.stage.child() == Some(below)) {
+                break;
+            }
+            if state.phase.is_live() && state.slots == Slots::GivenBack {
+                return false;
+            }
+            below = above;
+        }
+        true
     }
 
     /// What a run that has started has.

@@ -36,6 +36,9 @@ pub struct Exported {
     pub rows: Vec<(String, Value)>,
     /// Whether there are more after them.
     pub more: bool,
+    /// After which key, if it is not that of the last row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// The names of the tables that are exported.
@@ -67,7 +70,8 @@ impl Reader {
                 let row: Value = view.decode(table, row)?;
                 Ok((digits(key), row))
             });
-            Ok(Exported { rows: rows.collect::<Result<_, crate::fault::FileFault>>()?, more })
+            let rows = rows.collect::<Result<_, crate::fault::FileFault>>()?;
+            Ok(Exported { rows, more, next: None })
         })
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::export::{Exported, bytes, digits};
 use crate::frame::{COMPRESSED, HEADER};
+use crate::live::RunRow;
 use crate::payloads::{PayloadError, Payloads};
 use crate::query::{ReadError, Reader};
 use crate::store::{Keys, Order, Table, run_of};
@@ -16,6 +17,12 @@ pub(crate) const TABLE: &str = "payloads";
 
 /// How many bytes of content are enough for one part of an export.
 const PART: usize = 1 << 17;
+
+/// How many runs are looked at for one part.
+const RUNS: usize = 200;
+
+/// An offset behind every frame.
+const END: u64 = u64::MAX;
 
 /// The most that the content of one frame may come to.
 const MOST: u64 = 1 << 30;
@@ -51,29 +58,56 @@ impl Payloads {
 }
 
 impl Reader {
-    /// The payloads that come after this key: its run and its offset.
+    /// The payloads that come after this key: its run and its offset. What is damaged is told in a row of its own, and
+    /// the rest of that run with it.
     pub(crate) fn export_payloads(&self, after: Option<&str>) -> Result<Exported, ReadError> {
-        let (mut run, mut offset) = match after.and_then(bytes).as_deref().and_then(place) {
-            Some((run, offset)) => (Some(run), self.behind(run, offset)?),
-            None => (self.run_after(None)?, 0),
+        let mut at = match after.and_then(bytes).as_deref().and_then(place) {
+            Some((run, offset)) => match self.payloads.frame_at(run, offset) {
+                Ok(Some(frame)) => Some((run, frame.next)),
+                // It was told, or the run was forgotten meanwhile.
+                Ok(None) | Err(_) => Some((run, END)),
+            },
+            None => self.run_after(None)?.map(|run| (run, 0)),
         };
-        let (mut rows, mut size) = (Vec::new(), 0);
-        while let Some(of) = run {
-            match self.payloads.frame_at(of, offset)? {
-                Some(frame) if size < PART => {
+        let (mut rows, mut size, mut runs, mut done) = (Vec::new(), 0, 0, None);
+        while let Some((run, offset)) = at {
+            if size >= PART || runs >= RUNS {
+                let next = done.filter(|_| rows.is_empty()).map(|run| key(run, END));
+                return Ok(Exported { rows, more: true, next });
+            }
+            match self.named_frame(run, offset)? {
+                Ok(Some(frame)) => {
                     size += frame.content.len();
-                    rows.push((key(of, offset), row(of, offset, &frame.content)));
-                    offset = frame.next;
+                    rows.push((key(run, offset), row(run, offset, &frame.content)));
+                    at = Some((run, frame.next));
                 }
-                Some(_) => return Ok(Exported { rows, more: true }),
-                None => (run, offset) = (self.run_after(Some(of))?, 0),
+                Ok(None) => {
+                    (runs, done) = (runs + 1, Some(run));
+                    at = self.run_after(Some(run))?.map(|run| (run, 0));
+                }
+                Err(error) => {
+                    let told = json!({ "run": run.to_string(), "offset": offset, "error": error.to_string() });
+                    rows.push((key(run, offset), told));
+                    at = Some((run, END));
+                }
             }
         }
-        Ok(Exported { rows, more: false })
+        Ok(Exported { rows, more: false, next: None })
     }
 
-    fn behind(&self, run: RunId, offset: u64) -> Result<u64, ReadError> {
-        Ok(self.payloads.frame_at(run, offset)?.map_or(offset, |frame| frame.next))
+    /// The frame at an offset, if a record names it or a later one: what stands behind the last of them is nothing.
+    fn named_frame(
+        &self,
+        run: RunId,
+        offset: u64,
+    ) -> Result<Result<Option<Frame>, PayloadError>, ReadError> {
+        let row: Option<RunRow> =
+            self.look(|core, source| Ok(core.view(source).get(Table::Runs, run.bytes())?))?;
+        let last = row.and_then(|row| row.last_offset);
+        if last.is_none_or(|last| offset > last) {
+            return Ok(Ok(None));
+        }
+        Ok(self.payloads.frame_at(run, offset))
     }
 
     fn run_after(&self, run: Option<RunId>) -> Result<Option<RunId>, ReadError> {

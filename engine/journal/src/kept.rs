@@ -196,8 +196,14 @@ const BEFORE: &str = "previous";
 
 /// The ids of sets and plans that the output of a step or an item says it works with.
 fn worked_with(output: &Value, found: &mut Vec<String>) {
-    let named = output.as_map().into_iter().flatten();
-    named.filter(|(name, _)| *name != BEFORE).for_each(|(_, value)| mentioned(value, found));
+    let named = output.as_map().into_iter().flatten().filter(|(name, _)| *name != BEFORE);
+    for (_, value) in named {
+        // Lists are told to people: a prune names there what is to go.
+        if let Value::Text(_) = value {
+            mentioned(value, found);
+        }
+        value.get("id").into_iter().for_each(|id| mentioned(id, found));
+    }
 }
 
 /// The ids of sets and plans that a value mentions.

@@ -14,9 +14,9 @@ use holdfast_kernel::failure::{Class, Effect, Failure};
 use holdfast_kernel::id::{AttemptId, Instant, ItemIndex, StepIndex};
 use holdfast_kernel::payload::Payload;
 use holdfast_kernel::state::{
-    Items, Listed, Mark, OpenStage, OutputsState, Phase, RunState, StepState,
+    Items, Listed, Mark, OpenStage, OutputsState, Phase, RunState, StepPhase, StepState,
 };
-use holdfast_kernel::status::{Counts, Outcome, RunStatus};
+use holdfast_kernel::status::{Counts, Outcome, RunStatus, StepEnd};
 use holdfast_kernel::value::Value;
 
 use crate::record::{ErrorSummary, ItemRow, ItemStatus, RunRecord, WaitsFor};
@@ -399,6 +399,7 @@ pub(crate) fn item_status(step: &StepState, item: ItemIndex) -> Option<ItemStatu
         return Some(ItemStatus::Queued);
     }
     Some(match items.not_ok.get(item.0) {
+        None if step.phase == StepPhase::Final(StepEnd::Skipped) => ItemStatus::Skipped,
         None => ItemStatus::Succeeded,
         Some(Mark::Failed | Mark::FailedInDoubt) => ItemStatus::Failed,
         Some(Mark::Partial) => ItemStatus::Partial,

@@ -79,7 +79,9 @@ impl Folding<'_> {
         }
         let stops = match self.state.phase {
             Phase::Queued => true,
-            Phase::Running => !main_is_final || wanted >= Cancel::All,
+            Phase::Running => {
+                !main_is_final || (wanted >= Cancel::All && self.state.open_finally > 0)
+            }
             Phase::Finally(_) => wanted >= Cancel::All,
             Phase::Granted
             | Phase::Stopping(_)
@@ -99,7 +101,11 @@ impl Folding<'_> {
 
     /// No step of the graph that goes on starts any more.
     pub(crate) fn stop(&mut self, cause: StopCause) -> Result<(), Corrupt> {
+        let main_is_final = self.state.open_steps == 0;
         let phase = match (&self.state.phase, cause) {
+            (Phase::Running, StopCause::Cancelled) if main_is_final => {
+                Phase::StoppingFinally { main: None, cause }
+            }
             (Phase::Queued, StopCause::QueueTimeout | StopCause::Cancelled)
             | (Phase::Running, StopCause::Timeout | StopCause::Cancelled) => Phase::Stopping(cause),
             (Phase::Finally(main), StopCause::Timeout | StopCause::Cancelled) => {

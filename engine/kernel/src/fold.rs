@@ -318,7 +318,14 @@ impl Folding<'_> {
         let (_, step) = self.step(index)?;
         let fits = step.phase == StepPhase::Gating;
         Self::expect(fits, "a step was skipped that was not at its gate")?;
-        self.end_step(index, StepEnd::Skipped)
+        if step.items.not_ok.is_empty() {
+            return self.end_step(index, StepEnd::Skipped);
+        }
+        // An earlier period left something in doubt in it: that is not made good by a step that is not wanted now.
+        leave_untried(&mut step.items);
+        let (definition, step) = self.step(index)?;
+        let end = step_end(&step.items.counts, definition.for_each.as_ref());
+        self.end_step(index, end)
     }
 
     fn step_blocked(&mut self, index: StepIndex, cause: BlockCause) -> Result<(), Corrupt> {
@@ -394,7 +401,11 @@ impl Folding<'_> {
             return corrupt("a step ended twice");
         }
         step.phase = StepPhase::Final(end);
-        // A step that is done again may be blocked this time: what was queued for it never starts.
+        // A step that is done again may be blocked or skipped this time: what was queued for it never starts.
+        if end == StepEnd::Skipped {
+            step.items.counts.skipped += step.items.queue.count();
+            step.items.queue = RangeSet::new();
+        }
         leave_untried(&mut step.items);
         match end {
             StepEnd::Failed if step.failure.is_none() => step.failure = Some(no_item(step, stop)),

@@ -309,7 +309,8 @@ fn redo_all(items: &mut Items, step: &Step) {
         items.queue.clear(range);
     }
     let mut anew = items.queue.clone();
-    let (total, skipped) = (items.counts.total, items.counts.skipped);
+    // A step that was skipped counted all of them.
+    let (total, skipped) = (items.counts.total, items.excluded.count());
     items.counts = Counts { total, skipped, ..Counts::default() };
     for (range, mark) in marks {
         let counter = match mark {

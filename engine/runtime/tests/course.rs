@@ -9,7 +9,7 @@ use holdfast_kernel::admit::admits;
 use holdfast_kernel::command::Command;
 use holdfast_kernel::decide::{Decision, Places, Stamp, decide, grant, outstanding, queue};
 use holdfast_kernel::definition::{
-    ChildUse, Definition, EffectClass, RunWhen, Share, Work, Writes,
+    ChildUse, Definition, EffectClass, Finally, RunWhen, Share, Work, Writes,
 };
 use holdfast_kernel::event::{
     Answer, ApprovalAsk, BlockCause, CancelKind, Completeness, Death, Event, Listing, Question,
@@ -488,4 +488,49 @@ fn a_parent_whose_children_only_wait_for_people_waits_for_people_itself() {
     let (outcome, output, in_doubt) = (Outcome::Succeeded, Payload::empty(), false);
     course.arrive(Event::ChildFinished { step, item, outcome, output, in_doubt });
     assert_eq!(course.outcome(), Some(Outcome::Succeeded));
+}
+
+#[test]
+fn a_step_that_is_not_wanted_any_more_is_skipped_with_its_items_and_not_over_what_is_in_doubt() {
+    for in_doubt in [false, true] {
+        let mut definition = chain(2, EffectClass::Once);
+        definition.steps[1].run_when = RunWhen::Done;
+        definition.steps[1].condition = Some(ExpressionId(0));
+        definition.steps[1].for_each = fan_out().steps[0].for_each.clone();
+        let mut course = Course::started(definition);
+        course.fails(0);
+        course.done(0);
+        if in_doubt {
+            course.unknown(1);
+        } else {
+            course.done(1);
+        }
+        course.done(2);
+        course.gate = false;
+        course.again();
+        course.done(0);
+        let counts = course.state.steps[1].items.counts;
+        if in_doubt {
+            assert_eq!(course.end(1), Some(StepEnd::Failed), "nobody knows what became of one");
+            assert_eq!((counts.unknown, counts.untried), (1, 2));
+        } else {
+            assert_eq!(course.end(1), Some(StepEnd::Skipped));
+            assert_eq!((counts.skipped, counts.untried), (3, 0));
+            assert_eq!(course.outcome(), Some(Outcome::Succeeded));
+        }
+    }
+}
+
+#[test]
+fn a_kill_while_the_outputs_are_made_stops_the_end_and_counts_as_that() {
+    let mut definition = chain(2, EffectClass::Idempotent);
+    definition.steps[0].needed_by.clear();
+    definition.steps[1].needs.clear();
+    definition.finally = Some(Finally { first: StepIndex(1), timeout: Millis::seconds(60) });
+    definition.outputs = Some(ExpressionId(0));
+    let mut course = Course::started(definition);
+    course.done(0);
+    course.arrive(Event::CancelRequested { how: CancelKind::Kill, by: "ada".to_owned() });
+    assert_eq!(course.end(1), Some(StepEnd::Blocked(BlockCause::Cancelled)));
+    assert_eq!(course.outcome(), Some(Outcome::Failed(Reason::StepFailed)));
 }

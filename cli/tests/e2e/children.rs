@@ -82,12 +82,17 @@ fn a_child_of_a_full_group_fails_its_step_if_it_says_so() {
     owner.end().with_code(0);
 }
 
+/// A child that asks a person, and a parent that runs it.
+fn asking(home: &Home) {
+    let kid = "steps:\n  - id: ask\n    uses: approval\n    with: { text: \"Really?\", allow_self: true }\n";
+    workflow(home, "kid", kid);
+    workflow(home, "parent", "steps:\n  - id: kid\n    workflow: kid\n");
+}
+
 #[test]
 fn who_follows_a_parent_hears_what_its_child_asks() {
     let home = Home::new();
-    let kid = "steps:\n  - id: ask\n    uses: approval\n    with: { text: \"Really?\", allow_self: true }\n";
-    workflow(&home, "kid", kid);
-    workflow(&home, "parent", "steps:\n  - id: kid\n    workflow: kid\n");
+    asking(&home);
     let mut run = home.start(&["run", "parent"]);
     run.wait_for_talk("to answer: holdfast approve");
     let kid = run_of(&home, "kid");
@@ -317,9 +322,7 @@ fn what_an_ancestor_has_of_a_group_covers_all_of_its_children() {
 #[test]
 fn a_parent_says_which_child_it_waits_for() {
     let home = Home::new();
-    let kid = "steps:\n  - id: ask\n    uses: approval\n    with: { text: \"Really?\", allow_self: true }\n";
-    workflow(&home, "kid", kid);
-    workflow(&home, "parent", "steps:\n  - id: kid\n    workflow: kid\n");
+    asking(&home);
     let mut run = home.start(&["run", "parent"]);
     run.wait_for_talk("to answer: holdfast approve");
     let kid = run_of(&home, "kid");

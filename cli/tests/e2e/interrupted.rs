@@ -87,11 +87,9 @@ fn the_same_request_after_a_kill_is_the_same_run() {
     assert_eq!(times(&home).len(), 12);
 }
 
-#[test]
-fn ctrl_c_lets_what_is_in_flight_end() {
-    let home = Home::new();
-    home.write("fan.yaml", &fan(&home));
-    let mut process = home.start(&["run", "fan.yaml"]);
+/// Stops the program once item g waits, and lets that item end.
+fn stopped_in_time(home: &Home, arguments: &[&str]) {
+    let mut process = home.start(arguments);
     let mut held = hold(&home.path("pipe"));
     process.signal(Signal::INT);
     process.wait_for_talk("Letting what is in flight end");
@@ -100,6 +98,13 @@ fn ctrl_c_lets_what_is_in_flight_end() {
     drop(held);
     let said = process.end().with_code(130);
     assert!(said.talk.contains("`holdfast resume` goes on"), "{said:#?}");
+}
+
+#[test]
+fn ctrl_c_lets_what_is_in_flight_end() {
+    let home = Home::new();
+    home.write("fan.yaml", &fan(&home));
+    stopped_in_time(&home, &["run", "fan.yaml"]);
     let times = times(&home);
     assert_eq!(times.get("g"), Some(&1), "{times:?}");
     assert_eq!(times.len(), 7, "nothing new was started: {times:?}");
@@ -128,14 +133,7 @@ fn a_resume_that_is_stopped_says_so_though_what_was_in_flight_ended_in_time() {
     let home = Home::new();
     home.write("fan.yaml", &fan(&home));
     home.holdfast(&["submit", "fan.yaml"]).with_code(0);
-    let mut process = home.start(&["resume"]);
-    let mut held = hold(&home.path("pipe"));
-    process.signal(Signal::INT);
-    process.wait_for_talk("Letting what is in flight end");
-    held.write_all(b"go\n").unwrap();
-    drop(held);
-    let said = process.end().with_code(130);
-    assert!(said.talk.contains("`holdfast resume` goes on"), "{said:#?}");
+    stopped_in_time(&home, &["resume"]);
     let run = only_run(&home);
     check_goes_on(&home, &run);
 }

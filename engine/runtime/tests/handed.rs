@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use holdfast_contract::action::{Action, Input, Output, Probe, Registry};
 use holdfast_contract::attempt::Attempt;
-use holdfast_contract::spec::{ActionSpec, Batch, Defaults, Env, ItemUse, TargetUse};
+use holdfast_contract::spec::{ActionSpec, Batch};
 use holdfast_drive::grants::Limits;
-use holdfast_kernel::definition::{Definition, EffectClass, RunWhen, Work, Writes};
+use holdfast_kernel::definition::{Definition, EffectClass, Work};
 use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::payload::Payload;
 use holdfast_kernel::state::Mark;
@@ -19,23 +19,8 @@ use holdfast_kernel::value::Value;
 use holdfast_rig::{Plain, Rig, chain, done, fan_out};
 use holdfast_simulation::disk::SimulatedDisk;
 
-static SPEC: ActionSpec = ActionSpec {
-    name: "act",
-    version: 1,
-    effect: EffectClass::Probed,
-    writes: Writes::Nothing,
-    target: TargetUse::None,
-    batch: Batch::Allowed,
-    defaults: Defaults::DoNotReach,
-    run_when: RunWhen::Ok,
-    env: Env::Refused,
-    item: ItemUse::None,
-    inputs: &[],
-    outputs: &[],
-    summary: "",
-    remarks: "",
-    example: "",
-};
+static SPEC: ActionSpec =
+    ActionSpec { effect: EffectClass::Probed, batch: Batch::Allowed, ..holdfast_rig::SPEC };
 
 fn started(action: Arc<dyn Action>, items: u32) -> Rig {
     let registry = Registry::new(vec![action]);

@@ -133,30 +133,33 @@ impl Action for Acting {
     }
 }
 
+/// What an action named `act` says of itself.
+pub const SPEC: ActionSpec = ActionSpec {
+    name: "act",
+    version: 1,
+    effect: EffectClass::Idempotent,
+    writes: Writes::Nothing,
+    target: TargetUse::None,
+    batch: Batch::Refused,
+    defaults: Defaults::DoNotReach,
+    run_when: RunWhen::Ok,
+    env: Env::Refused,
+    item: ItemUse::None,
+    inputs: &[],
+    outputs: &[],
+    summary: "",
+    remarks: "",
+    example: "",
+};
+
 /// An action named `act` that does this.
 pub fn acting<F>(body: impl Fn(Attempt, Input) -> F + Send + Sync + 'static) -> Registry
 where
     F: Future<Output = Result<Output, Failure>> + Send + 'static,
 {
-    static SPEC: ActionSpec = ActionSpec {
-        name: "act",
-        version: 1,
-        effect: EffectClass::Idempotent,
-        writes: Writes::Nothing,
-        target: TargetUse::None,
-        batch: Batch::Refused,
-        defaults: Defaults::DoNotReach,
-        run_when: RunWhen::Ok,
-        env: Env::Refused,
-        item: ItemUse::None,
-        inputs: &[],
-        outputs: &[],
-        summary: "",
-        remarks: "",
-        example: "",
-    };
+    static ACT: ActionSpec = SPEC;
     let body: Body = Arc::new(move |attempt, input| Box::pin(body(attempt, input)));
-    Registry::new(vec![Arc::new(Acting { spec: &SPEC, body })])
+    Registry::new(vec![Arc::new(Acting { spec: &ACT, body })])
 }
 
 /// What went well.

@@ -54,16 +54,21 @@ fn child(access: &Access, loaded: &LoadedRun) -> Result<Option<String>, Error> {
     if !all || !state.in_flight.is_empty() || children.len() > FIRST {
         return Ok(None);
     }
-    let mut told = None;
+    let mut first = None;
     for child in children {
         let record: Option<RunRecord> = access.ask(Ask::Run { run: child })?;
         let Some(record) = record.filter(|record| record.finished_at.is_none()) else {
             return Ok(None);
         };
-        let Some(waits) = why(access, &record, &access.load(child)?)? else { return Ok(None) };
-        told.get_or_insert_with(|| format!("its child {child}, which waits for {waits}"));
+        // Only the first one is looked into: what lies below the others may be as much again, at each depth.
+        if first.is_some() && record.waits_for.is_none() {
+            return Ok(None);
+        }
+        first.get_or_insert(record);
     }
-    Ok(told)
+    let Some(record) = first else { return Ok(None) };
+    let waits = why(access, &record, &access.load(record.run)?)?;
+    Ok(waits.map(|waits| format!("its child {}, which waits for {waits}", record.run)))
 }
 
 /// Who is in the way of a run that waits for its slots.

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use holdfast_kernel::event::Initiator;
 use holdfast_kernel::id::RunId;
 use holdfast_kernel::queue::{Explain, Hold, Holder, Obstacle, hold_of, line_up};
 use holdfast_kernel::state::{RunState, Slots};
@@ -40,18 +41,25 @@ impl Drive {
     /// gets none any more, and one that does not wait for this run covers nothing of it.
     pub(crate) fn is_covered(&self, run: RunId) -> bool {
         let mut below = run;
-        for above in self.ancestors(run) {
-            let Some(Active { state, .. }) = self.runs.get(&above) else { break };
-            let mut open = state.steps.iter().flat_map(|step| step.items.open.values());
-            if !open.any(|open| open.stage.child() == Some(below)) {
-                break;
-            }
-            if state.phase.is_live() && state.slots == Slots::GivenBack {
+        while let Some(above) = self.waiting_for(below) {
+            if above.phase.is_live() && above.slots == Slots::GivenBack {
                 return false;
             }
-            below = above;
+            below = above.run();
         }
         true
+    }
+
+    /// The parent of a run, if it goes on and waits for it.
+    fn waiting_for(&self, run: RunId) -> Option<&RunState> {
+        let Initiator::Parent { run: parent, step, item } =
+            self.runs.get(&run)?.state.request.initiator
+        else {
+            return None;
+        };
+        let state = &self.runs.get(&parent)?.state;
+        let open = state.step(step)?.items.open.get(&item)?;
+        (open.stage.child() == Some(run)).then_some(state)
     }
 
     /// What a run that has started has.

@@ -1,6 +1,7 @@
 //! The arguments of every command, with their help.
 
 mod backup_sets;
+mod schedules;
 
 use std::path::PathBuf;
 
@@ -8,6 +9,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use backup_sets::{
     ExportForm, PlanCommand, PlanWhat, RepositoryCommand, RepositoryWhat, SetCommand, SetWhat, Sets,
+};
+
+pub(crate) use schedules::{
+    Pause, SchedulesCommand, SchedulesWhat, TicksCommand, TicksWhat, Unpause,
 };
 
 /// Backs up, previews and restores, by durable workflows.
@@ -74,6 +79,24 @@ pub(crate) enum Command {
     /// Store a run without driving it, and return at once.
     #[command(after_help = "Example:\n  holdfast submit nightly --input target=documents")]
     Submit(Submission),
+    /// Drive runs and wait for the ticks of schedules, until a signal ends it.
+    #[command(
+        after_help = "Example:\n  holdfast serve\n\nSIGTERM or Ctrl-C lets what is in flight end, a second one stops at \
+                            once; SIGHUP reads configuration and workflows anew, as a change of the files does."
+    )]
+    Serve,
+    /// Let nothing start any more: no attempt and no tick, or no tick of one schedule.
+    #[command(after_help = "Example:\n  holdfast pause nightly:backup")]
+    Pause(Pause),
+    /// Let everything go on, or one schedule.
+    #[command(after_help = "Example:\n  holdfast unpause nightly:backup --catch-up")]
+    Unpause(Unpause),
+    /// List schedules, say when their next ticks are, or forget one whose file is gone.
+    #[command(after_help = "Example:\n  holdfast schedules next --count 3")]
+    Schedules(SchedulesCommand),
+    /// List what was decided about ticks, or start the run of one by hand.
+    #[command(after_help = "Example:\n  holdfast ticks --schedule nightly:backup --since 7d")]
+    Ticks(TicksCommand),
     /// Drive every unfinished run until none is left.
     #[command(after_help = "Example:\n  holdfast resume")]
     Resume,

@@ -106,7 +106,7 @@ fn child(
     source: &Source,
     repository: Option<String>,
 ) -> Result<ChildWorkflow, ChildRefusal> {
-    let Checked { mut definition, declarations, children, warnings: _ } = checked;
+    let Checked { mut definition, declarations, children, schedules: _, warnings: _ } = checked;
     definition.repository = definition.repository.or(repository);
     let lowered = serde_json::to_string(&definition)
         .map_err(|error| ChildRefusal::Invalid(error.to_string()))?;

@@ -22,7 +22,9 @@ mod rerun;
 mod resolve;
 mod retry;
 mod runs;
+mod schedules;
 mod schema;
+mod serve;
 mod set;
 mod sets;
 mod show;
@@ -30,6 +32,7 @@ pub(crate) mod state;
 mod status;
 mod submit;
 mod targets;
+mod ticks;
 mod unknown;
 mod validate;
 pub(crate) mod waits;
@@ -60,6 +63,11 @@ pub(crate) fn perform(arguments: Arguments, output: Output) -> Result<ExitCode, 
         Command::Completions(shell) => completions::perform(&shell, output),
         Command::Actions(actions) => actions::perform(&actions, &settings()?, output),
         Command::Run(submission) => drive::run(&submission, &settings()?, output),
+        Command::Serve => serve::perform(&shared, settings()?, output),
+        Command::Pause(pause) => schedules::pause(&pause, &settings()?, output),
+        Command::Unpause(unpause) => schedules::unpause(&unpause, &settings()?, output),
+        Command::Schedules(what) => schedules::perform(&what, &settings()?, output),
+        Command::Ticks(what) => ticks::perform(&what, &settings()?, output),
         Command::Resume => drive::resume(&settings()?, output),
         Command::Submit(submission) => submit::perform(&submission, &settings()?, output),
         Command::Retry(retry) => retry::perform(&retry, &settings()?, output),
@@ -105,6 +113,8 @@ fn refused(what: &str, refusal: &Refusal) -> Error {
         | Refusal::NotForYou(_)
         | Refusal::NothingToDo
         | Refusal::NoSuchRun
+        | Refusal::NoSuchSchedule
+        | Refusal::Decided
         | Refusal::Unreadable(_)
         | Refusal::Invalid(_)
         | Refusal::Draining => error,

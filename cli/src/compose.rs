@@ -8,14 +8,16 @@ use holdfast_actions::repositories::Repositories;
 use holdfast_contract::action::Registry;
 use holdfast_contract::provider::Targets;
 use holdfast_contract::roles::Roles;
+use holdfast_drive::ticking::Standstill;
 use holdfast_journal::database::Check;
 use holdfast_journal::disk::Disk;
 use holdfast_journal::disk::local::Local;
 use holdfast_journal::fault::FileFault;
 use holdfast_journal::query::{ReadError, Reader};
 use holdfast_journal::resume::{OpenError, Opened, open};
+use holdfast_journal::schedule::Paused;
 use holdfast_journal::sealing::KeySource;
-use holdfast_kernel::id::{Millis, RunId};
+use holdfast_kernel::id::RunId;
 use holdfast_language::configuration::TargetKind;
 use holdfast_language::{Actions, Program};
 use holdfast_runtime::attempt::CANCEL_GRACE;
@@ -25,6 +27,7 @@ use holdfast_runtime::lock::{LockError, PATIENCE, StateLock, Use};
 use holdfast_runtime::logs::Logs;
 use holdfast_runtime::offline::Offline;
 use holdfast_runtime::unreadable::Unreadable;
+use holdfast_runtime::wake::Configured;
 use holdfast_runtime::{chance, clock};
 use holdfast_service::answer::Sources;
 use holdfast_service::socket::Service;
@@ -37,9 +40,6 @@ use crate::repository;
 use crate::secrets::DeclaredSecrets;
 use crate::settings::Settings;
 use crate::targets::LocalTargets;
-
-/// How long attempts have to end on their own when the process is drained.
-const DRAIN_GRACE: Millis = Millis::seconds(30);
 
 /// After so many unclean ends in a row every page of the state is verified.
 const UNCLEAN_ENDS: u32 = 3;
@@ -201,6 +201,25 @@ pub(crate) struct Engine {
     pub(crate) service: Service,
     /// The runs that were unfinished.
     pub(crate) active: Vec<RunId>,
+    /// Whether somebody paused everything.
+    pub(crate) pause: Standstill,
+}
+
+/// What of an executor goes by the configuration.
+pub(crate) fn configured(settings: &Settings, parts: &Parts) -> Configured {
+    Configured {
+        actions: parts.registry.clone(),
+        compile: compile(&parts.actions),
+        secrets: Arc::new(DeclaredSecrets { allowed: settings.allowed() }),
+        children: Arc::new(LocalChildren {
+            actions: parts.actions.clone(),
+            targets: Arc::clone(&parts.targets),
+            repositories: Arc::clone(&parts.repositories),
+        }),
+        limits: settings.limits(),
+        reserve: settings.reserve(),
+        drain_grace: settings.configuration.service.drain_grace,
+    }
 }
 
 /// Makes an executor of an open state.
@@ -209,30 +228,29 @@ pub(crate) fn engine(state: State, settings: &Settings, parts: &Parts) -> Engine
     let reader = opened.reader.clone();
     opened.bodies.seal_with(body_key(parts, opened.reader.clone()));
     let active = opened.recovered.active.iter().map(|active| active.run).collect();
+    let is_paused = opened.recovered.pause.as_ref().is_some_and(Paused::lasts);
+    let pause = if is_paused { Standstill::Paused } else { Standstill::No };
     let logs = Logs::new(Arc::clone(&disk));
     let bodies = Arc::clone(&opened.bodies);
-    let compile = compile(&parts.actions);
+    let Configured { actions, compile, secrets, children, limits, reserve, drain_grace } =
+        configured(settings, parts);
     let setup = Setup {
         opened,
         disk,
-        reserve: settings.reserve(),
+        reserve,
         logs: logs.clone(),
-        actions: parts.registry.clone(),
+        actions,
         compile: Arc::clone(&compile),
-        secrets: Arc::new(DeclaredSecrets { allowed: settings.allowed() }),
-        children: Arc::new(LocalChildren {
-            actions: parts.actions.clone(),
-            targets: Arc::clone(&parts.targets),
-            repositories: Arc::clone(&parts.repositories),
-        }),
-        limits: settings.limits(),
-        drain_grace: DRAIN_GRACE,
+        secrets,
+        children,
+        limits,
+        drain_grace,
         cancel_grace: CANCEL_GRACE,
     };
     let (executor, handle) = Executor::new(setup);
     let sources = Sources { reader, bodies, logs, roles };
     let service = Service { handle: handle.clone(), sources, compile };
-    Engine { executor, handle, lock, service, active }
+    Engine { executor, handle, lock, service, active, pause }
 }
 
 /// What became of opening a state that is not to be driven.

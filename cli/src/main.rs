@@ -7,6 +7,7 @@
 
 mod access;
 mod arguments;
+mod book;
 mod children;
 mod commands;
 mod compose;

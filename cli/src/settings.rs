@@ -6,7 +6,7 @@ use holdfast_actions::allow::{AllowedCommand, AllowedCommands};
 use holdfast_contract::roles::Roles;
 use holdfast_drive::grants::Limits;
 use holdfast_kernel::definition::SecretReference;
-use holdfast_language::configuration::Configuration;
+use holdfast_language::configuration::{Configuration, LogForm};
 use holdfast_language::source::Source;
 use holdfast_repository::prune::KeepRules;
 
@@ -21,7 +21,7 @@ use crate::repository;
 pub(crate) const NAME: &str = "holdfast.yaml";
 
 /// The settings of one process.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Settings {
     /// The folder of the configuration, or the working directory.
     pub(crate) base: PathBuf,
@@ -89,7 +89,11 @@ impl Settings {
     /// How long ended runs and notifications are kept, if the configuration says so.
     pub(crate) const fn kept(&self) -> Kept {
         let state = &self.configuration.state;
-        Kept { runs: state.keep_runs, notifications: state.keep_notifications }
+        Kept {
+            runs: state.keep_runs,
+            notifications: state.keep_notifications,
+            ticks: state.keep_ticks,
+        }
     }
 
     /// Who has which role.
@@ -132,6 +136,18 @@ impl Settings {
     }
 }
 
+/// What the language has, and nothing carries out yet: nobody may believe that they are told.
+fn not_carried_out(configuration: &Configuration) -> Option<&'static str> {
+    let service = &configuration.service;
+    let asked = [
+        (!configuration.channels.is_empty(), "channels"),
+        (!configuration.notify.is_empty(), "notify"),
+        (service.metrics_file.is_some(), "service.metrics_file"),
+        (service.log != LogForm::default(), "service.log"),
+    ];
+    asked.into_iter().find(|(is_asked, _)| *is_asked).map(|(_, key)| key)
+}
+
 /// Looks upwards from a folder.
 fn find(from: &Path) -> Option<PathBuf> {
     from.ancestors().map(|folder| folder.join(NAME)).find(|path| path.is_file())
@@ -146,6 +162,13 @@ fn read(path: &Path, output: Output) -> Result<(PathBuf, Configuration), Error> 
     match holdfast_language::configuration::read(&source) {
         Ok(configuration) => {
             output.diagnostics(&source, &configuration.warnings);
+            if let Some(key) = not_carried_out(&configuration) {
+                return Err(Error::usage(format!(
+                    "The configuration {} asks for `{key}`, and this version does not do it yet.",
+                    path.display()
+                ))
+                .hint("Take it out: notifications reach the stored inbox alone."));
+            }
             let configuration = configuration.resolved_against(&base).map_err(|error| {
                 Error::usage(format!(
                     "The configuration {} cannot be used: {error}.",

@@ -2,6 +2,7 @@
 
 use holdfast_kernel::id::{Instant, Millis};
 use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 /// An instant in the local zone, with its offset.
@@ -13,6 +14,18 @@ pub(crate) fn local(at: Instant) -> String {
 /// An instant in UTC, for programs.
 pub(crate) fn utc(at: Instant) -> String {
     Timestamp::from_microsecond(at.0).map(|timestamp| timestamp.to_string()).unwrap_or_default()
+}
+
+/// An instant as people write it: with a time and an offset, or a day, or a day with a time, in the local zone.
+pub(crate) fn parse(text: &str) -> Option<Instant> {
+    let local = |civil: DateTime| civil.to_zoned(TimeZone::system()).ok();
+    let found = text.parse::<Timestamp>().ok();
+    let day = || text.parse::<Date>().ok().and_then(|day| local(day.at(0, 0, 0, 0)));
+    let found = found.or_else(|| {
+        let civil = text.parse::<DateTime>().ok().and_then(local).or_else(day);
+        civil.map(|zoned| zoned.timestamp())
+    });
+    found.map(|timestamp| Instant(timestamp.as_microsecond()))
 }
 
 /// A duration in its two largest units.

@@ -9,7 +9,7 @@ use crate::{expect_findings, expect_none, page, tree};
 const PAGE: &str = "docs/rules.md";
 
 /// Fewer rules than this were lost, not mended.
-const RULES: usize = 271;
+const RULES: usize = 300;
 
 fn findings(text: &str, tests: &BTreeSet<&str>) -> Vec<String> {
     let mut findings = Vec::new();

@@ -66,7 +66,7 @@ fn answer(
     let told = if matches!(word, Word::Approve(_)) { "Approved" } else { "Rejected" };
     match access.act(Act::Answer { run, step, item, word })? {
         Reply::Refused(refusal) => Err(super::refused("The answer was refused", &refusal)),
-        Reply::Queued(_) | Reply::Deduplicated { .. } | Reply::Done => {
+        Reply::Queued(_) | Reply::Deduplicated { .. } | Reply::Ticked(_) | Reply::Done => {
             if output.is_json() {
                 output.json(&super::submit::Submitted::new(run))?;
             }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use holdfast_drive::output::{Refusal, Reply};
+use holdfast_drive::ticking::Standstill;
 use holdfast_kernel::id::RunId;
 use holdfast_kernel::status::Outcome;
 use holdfast_kernel::value::Value;
@@ -32,7 +33,7 @@ use crate::submission::{self, Prepared};
 use crate::watch::{Several, Watch, ended};
 
 /// How long clients have for their last line when the process ends.
-const FAREWELL: Duration = Duration::from_secs(2);
+pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Runs a workflow.
 ///
@@ -155,7 +156,9 @@ fn queued(reply: Reply, output: Output) -> Result<RunId, Error> {
             run
         }
         Reply::Refused(refusal) => return Err(super::refused("The run was rejected", &refusal)),
-        Reply::Done => return Err(Error::internal("The submit got a reply that is none.")),
+        Reply::Done | Reply::Ticked(_) => {
+            return Err(Error::internal("The submit got a reply that is none."));
+        }
     };
     output.talk(format!("{run} queued"));
     Ok(run)
@@ -245,6 +248,9 @@ pub(super) fn with_runtime<T>(work: impl Future<Output = Result<T, Error>>) -> R
 }
 
 fn announce(engine: &Engine, output: Output) {
+    if engine.pause == Standstill::Paused {
+        output.talk("Everything is paused, so nothing starts: `holdfast unpause` ends it.");
+    }
     let pid = std::process::id();
     match engine.active.len() {
         0 => output.talk(format!("This process ({pid}) drives the runs of this state directory.")),
@@ -281,7 +287,9 @@ impl Driven {
         let (close, closed) = oneshot::channel::<()>();
         let serving = match Socket::bind(&settings.state) {
             Ok(socket) => tasks::spawn(async move {
-                socket.serve(service, async { closed.await.unwrap_or_default() }).await;
+                socket
+                    .serve(move || service.clone(), async { closed.await.unwrap_or_default() })
+                    .await;
             }),
             Err(error) => {
                 // Some file systems have none: the runs matter more than who asks about them.
@@ -329,9 +337,9 @@ impl Driven {
 }
 
 /// Lets the state forget what the configuration does not keep. Runs matter more: a failure is only told.
-fn forget_old(handle: &Handle, settings: &Settings, access: Access, output: Output) {
+pub(super) fn forget_old(handle: &Handle, settings: &Settings, access: Access, output: Output) {
     let (handle, kept) = (handle.clone(), settings.kept());
-    if kept.runs.is_none() && kept.notifications.is_none() {
+    if kept.is_for_ever() {
         return;
     }
     tasks::spawn(async move {
@@ -347,7 +355,7 @@ fn forget_old(handle: &Handle, settings: &Settings, access: Access, output: Outp
     });
 }
 
-fn stopped(reason: &str) -> Error {
+pub(super) fn stopped(reason: &str) -> Error {
     Error::unavailable(format!("Nothing goes on: {reason}."))
         .hint("What was not stored did not happen. Mend the cause; `holdfast resume` goes on where the journal ends.")
 }

@@ -20,12 +20,18 @@ use crate::time;
 #[derive(Serialize)]
 struct Shown<'a> {
     id: u64,
-    run: String,
-    workflow: &'a str,
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workflow: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<&'a str>,
     asked_by: Vec<std::borrow::Cow<'a, str>>,
-    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     text: &'a str,
@@ -65,17 +71,18 @@ fn line(notification: &Notification, access: &Access) -> String {
     let said = notification.message.as_ref().map(|sent| {
         let level = sent.level.word();
         let title = if sent.title.is_empty() { String::new() } else { format!("{}: ", sent.title) };
-        format!("{level} from {}: {title}", notification.workflow)
+        let workflow = notification.workflow.as_deref().unwrap_or("-");
+        format!("{level} from {workflow}: {title}")
     });
     // What follows a message's first line stands beneath it.
     let text = notification.text.replace('\n', "\n    ");
     let line = format!("{}  {}{text}", time::local(notification.at), said.unwrap_or_default());
-    let line = match &notification.asks {
-        Some(asks) => {
-            let place = place_of(access, notification.run, Place::Named(&asks.step, asks.item));
+    let line = match (&notification.asks, notification.run) {
+        (Some(asks), Some(run)) => {
+            let place = place_of(access, run, Place::Named(&asks.step, asks.item));
             format!("{line} Answer: holdfast approve {place}")
         }
-        None => line,
+        (_, _) => line,
     };
     match notification.asked_by.as_slice() {
         [] | [_] => line,
@@ -89,11 +96,13 @@ fn line(notification: &Notification, access: &Access) -> String {
 fn shown(notification: &Notification) -> Shown<'_> {
     Shown {
         id: notification.id,
-        run: notification.run.to_string(),
-        workflow: &notification.workflow,
+        kind: notification.kind().word(),
+        run: notification.run.map(|run| run.to_string()),
+        workflow: notification.workflow.as_deref(),
+        schedule: notification.schedule.as_ref().map(ToString::to_string),
         target: notification.target.as_deref(),
         asked_by: notification.asked_by.iter().map(Initiator::name).collect(),
-        status: notification.status.word(),
+        status: notification.status.map(holdfast_kernel::status::RunStatus::word),
         reason: notification.reason.map(holdfast_kernel::status::Reason::word),
         text: &notification.text,
         message: notification.message.as_ref(),

@@ -40,7 +40,7 @@ pub(crate) fn perform(
     let item = item_not_ok(&access, &loaded, step, item)?;
     match access.act(Act::Resolve { run, step, item, verdict })? {
         Reply::Refused(refusal) => Err(super::refused("Nothing was resolved", &refusal)),
-        Reply::Queued(_) | Reply::Deduplicated { .. } | Reply::Done => {
+        Reply::Queued(_) | Reply::Deduplicated { .. } | Reply::Ticked(_) | Reply::Done => {
             let step_ended = loaded.state.step(step).is_some_and(|step| step.phase.end().is_some());
             if output.is_json() {
                 output.json(&super::submit::Submitted::new(run))?;

@@ -122,12 +122,20 @@ fn whole(damaged: usize) -> Result<ExitCode, Error> {
 pub(crate) struct Kept {
     pub(crate) runs: Option<Millis>,
     pub(crate) notifications: Option<Millis>,
+    pub(crate) ticks: Option<Millis>,
+}
+
+impl Kept {
+    /// Whether everything is kept for ever.
+    pub(crate) const fn is_for_ever(self) -> bool {
+        self.runs.is_none() && self.notifications.is_none() && self.ticks.is_none()
+    }
 }
 
 fn limits(older_than: Option<&str>, settings: &Settings) -> Result<Kept, Error> {
     let configured = settings.kept();
     let Some(text) = older_than else {
-        if configured.runs.is_none() && configured.notifications.is_none() {
+        if configured.is_for_ever() {
             return Err(Error::usage("Nothing says how long runs are kept.").hint(
                 "Give `--older-than 90d`, or write `state: { keep_runs: 90d }` into the configuration.",
             ));
@@ -136,7 +144,7 @@ fn limits(older_than: Option<&str>, settings: &Settings) -> Result<Kept, Error> 
     };
     let length = duration::parse(text)
         .map_err(|error| Error::usage(format!("`--older-than {text}` is no duration: {error}.")))?;
-    Ok(Kept { runs: Some(length), notifications: Some(length) })
+    Ok(Kept { runs: Some(length), notifications: Some(length), ticks: Some(length) })
 }
 
 fn prune(
@@ -161,10 +169,16 @@ fn prune(
         if dry_run || found.is_empty() {
             break;
         }
-        forget(access, &found, None)?;
+        let runs = found.iter().map(|record| record.run).collect();
+        forget(access, Forgotten { runs, ..Forgotten::default() })?;
     }
-    if !dry_run && kept.notifications.is_some() {
-        forget(access, &[], before(kept.notifications, now))?;
+    let rest = Forgotten {
+        runs: Vec::new(),
+        notifications_before: before(kept.notifications, now),
+        ticks_before: before(kept.ticks, now),
+    };
+    if !dry_run && !rest.is_empty() {
+        forget(access, rest)?;
     }
     let done = if dry_run { "would be forgotten" } else { "forgotten" };
     output.talk(format!("{} {done}.", counted(runs, "run")));
@@ -184,7 +198,13 @@ pub(super) fn due(access: &Access, kept: Kept) -> Result<Option<Forgotten>, Erro
     {
         notifications_before = None;
     }
-    let forgotten = Forgotten { runs, notifications_before };
+    let mut ticks_before = before(kept.ticks, now);
+    if let Some(before) = ticks_before
+        && !access.ask::<bool>(Ask::OldTicks { before })?
+    {
+        ticks_before = None;
+    }
+    let forgotten = Forgotten { runs, notifications_before, ticks_before };
     Ok(Some(forgotten).filter(|forgotten| !forgotten.is_empty()))
 }
 
@@ -205,16 +225,11 @@ fn before(kept: Option<Millis>, now: Instant) -> Option<Instant> {
     Some(Instant(now.0.saturating_sub(micros)))
 }
 
-fn forget(
-    access: &mut Access,
-    runs: &[RunRecord],
-    notifications_before: Option<Instant>,
-) -> Result<(), Error> {
-    let runs = runs.iter().map(|record| record.run).collect();
-    match access.act(Act::Forget(Forgotten { runs, notifications_before }))? {
+fn forget(access: &mut Access, forgotten: Forgotten) -> Result<(), Error> {
+    match access.act(Act::Forget(forgotten))? {
         Reply::Done => Ok(()),
         Reply::Refused(refusal) => Err(super::refused("The runs stay", &refusal)),
-        Reply::Queued(_) | Reply::Deduplicated { .. } => {
+        Reply::Queued(_) | Reply::Deduplicated { .. } | Reply::Ticked(_) => {
             Err(Error::internal("To forget got a reply that is none."))
         }
     }

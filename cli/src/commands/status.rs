@@ -10,12 +10,14 @@ use holdfast_journal::query::{Filter, Paged};
 use holdfast_journal::record::RunRecord;
 use holdfast_kernel::id::{Instant, Millis, RunId};
 use holdfast_kernel::status::RunStatus;
+use holdfast_language::configuration::RepositoryConfiguration;
 use holdfast_repository::backup_set::{BackupSet, Completeness};
 use holdfast_runtime::clock;
 use holdfast_service::wire::ask::Ask;
 use serde::Serialize;
 
 use crate::access::Access;
+use crate::commands::schedules::{self, Schedules, Shown};
 use crate::commands::{sets, waits};
 use crate::compose::{Parts, parts};
 use crate::error::Error;
@@ -23,6 +25,9 @@ use crate::output::Output;
 use crate::settings::Settings;
 use crate::targets::LocalTargets;
 use crate::time;
+
+/// How many of the next ticks are told.
+const NEXT_TICKS: usize = 5;
 
 /// How many runs of each sort are looked at.
 const MANY: usize = 1_000;
@@ -34,8 +39,23 @@ struct Status {
     active: Vec<Active>,
     needs: Vec<Need>,
     targets: Vec<Target>,
+    /// By whom and since when everything is paused, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused: Option<String>,
+    /// The schedules that are known, by name.
+    schedules: Vec<Shown>,
+    /// The disks with the repositories of the configuration.
+    repositories: Vec<Disk>,
     /// Bytes that are free on the disk with the state.
     free_bytes: Option<u64>,
+}
+
+/// The disk with a repository.
+#[derive(Serialize)]
+struct Disk {
+    repository: String,
+    path: String,
+    free_bytes: u64,
 }
 
 /// A run that has not ended.
@@ -89,7 +109,13 @@ pub(crate) fn perform(settings: &Settings, output: Output) -> Result<ExitCode, E
     let (active, mut needs) = active(&access)?;
     needs.extend(in_doubt(&access)?);
     needs.extend(plans(settings, &access, now)?);
+    let schedules = Schedules::stored(&access)?;
     let status = Status {
+        paused: schedules
+            .standstill()
+            .map(|paused| format!("by {} since {}", paused.by, time::local(paused.from))),
+        schedules: schedules.shown(now),
+        repositories: disks(settings),
         driven: access.is_driven(),
         active,
         needs,
@@ -105,6 +131,17 @@ pub(crate) fn perform(settings: &Settings, output: Output) -> Result<ExitCode, E
     }
     access.tell_unfinished(output);
     Ok(ExitCode::SUCCESS)
+}
+
+/// How much is free where the repositories of the configuration are.
+fn disks(settings: &Settings) -> Vec<Disk> {
+    let repositories = settings.configuration.repositories.iter();
+    let disk = |(name, of): (&String, &RepositoryConfiguration)| {
+        let space = rustix::fs::statvfs(of.path.as_str()).ok()?;
+        let free_bytes = space.f_bavail.saturating_mul(space.f_frsize);
+        Some(Disk { repository: name.clone(), path: of.path.clone(), free_bytes })
+    };
+    repositories.filter_map(disk).collect()
 }
 
 fn runs(access: &Access, statuses: &[RunStatus]) -> Result<Vec<RunRecord>, Error> {
@@ -238,6 +275,9 @@ fn tell(status: &Status, now: Instant, output: Output) {
             "Nobody drives the runs of this state directory: `holdfast resume`.".to_owned()
         }
     });
+    if let Some(paused) = &status.paused {
+        output.line(format!("Everything is paused {paused}: `holdfast unpause` ends it."));
+    }
     for active in &status.active {
         let target = active.target.as_deref().unwrap_or("-");
         output.line(format!("{}  {:<7}  {}  {target}", active.run, active.status, active.workflow));
@@ -259,7 +299,29 @@ fn tell(status: &Status, now: Instant, output: Output) {
         );
         output.line(format!("{:<20}  {told}", target.name));
     }
+    tell_schedules(&status.schedules, output);
+    for disk in &status.repositories {
+        let free = time::bytes(disk.free_bytes);
+        output.line(format!("{free} are free where the repository {} is.", disk.repository));
+    }
     if let Some(free) = status.free_bytes {
         output.line(format!("{} are free on the disk with the state.", time::bytes(free)));
+    }
+}
+
+/// What is wrong with schedules, and the next ticks.
+fn tell_schedules(schedules: &[Shown], output: Output) {
+    let is_well = |one: &&Shown| one.state == "waits" && one.late_since.is_none();
+    for one in schedules.iter().filter(|one| !is_well(one)) {
+        output.line(schedules::line(one));
+    }
+    let mut next: Vec<(&str, &str)> = schedules
+        .iter()
+        .filter(|one| one.state != "paused")
+        .filter_map(|one| Some((one.next.as_deref()?, one.schedule.as_str())))
+        .collect();
+    next.sort_unstable();
+    for (tick, schedule) in next.into_iter().take(NEXT_TICKS) {
+        output.line(format!("next tick {tick}  {schedule}"));
     }
 }

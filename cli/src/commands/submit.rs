@@ -58,7 +58,9 @@ pub(super) fn store(act: Act, access: &mut Access, output: Output) -> Result<Exi
             Submitted { run, deduplicated: true, definition_differs }
         }
         Reply::Refused(refusal) => return Err(super::refused("The run was rejected", &refusal)),
-        Reply::Done => return Err(Error::internal("The submit got a reply that is none.")),
+        Reply::Done | Reply::Ticked(_) => {
+            return Err(Error::internal("The submit got a reply that is none."));
+        }
     };
     if output.is_json() {
         output.json(&submitted)?;

@@ -79,6 +79,7 @@ fn slot(access: &Access, run: RunId) -> Result<String, Error> {
     Ok(match obstacle {
         Some(Obstacle::Slots) => "a slot: as many runs go on as `limits.runs` allows".to_owned(),
         Some(Obstacle::Group(group, holder)) => format!("its group {group}, where {holder} is"),
+        Some(Obstacle::Schedule(before)) => format!("the run before it in its schedule, {before}"),
         Some(Obstacle::Hold(target, holder)) => format!("the target {target}, where {holder} is"),
         None if access.is_driven() => "its slot".to_owned(),
         None => "a process that drives runs: `holdfast resume`".to_owned(),

@@ -145,6 +145,10 @@ fn bytes_below(folder: &Path) -> Vec<u8> {
 pub(crate) struct Started(Option<Child>);
 
 impl Started {
+    pub(crate) const fn of(child: Child) -> Self {
+        Self(Some(child))
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.0.as_ref().expect("it has not ended").id()
     }
@@ -172,6 +176,26 @@ impl Started {
         }
     }
 
+    /// Waits until it has said lines on standard error that have all of these texts, one line for each, in any order.
+    pub(crate) fn wait_for_lines(&mut self, lines: &[&[&str]]) {
+        let child = self.0.as_mut().expect("it has not ended");
+        let talk = child.stderr.as_mut().expect("its talk is heard");
+        let (mut left, mut line, mut byte) = (lines.to_vec(), Vec::new(), [0]);
+        while !left.is_empty() {
+            talk.read_exact(&mut byte).expect("it says so before it ends");
+            line.extend(byte);
+            if byte != *b"\n" {
+                continue;
+            }
+            let said = String::from_utf8_lossy(&line).into_owned();
+            let is_said = |texts: &&[&str]| texts.iter().all(|text| said.contains(text));
+            if let Some(found) = left.iter().position(is_said) {
+                left.remove(found);
+            }
+            line.clear();
+        }
+    }
+
     /// Waits for its end.
     pub(crate) fn end(mut self) -> Said {
         let child = self.0.take().expect("it ends once");
@@ -189,7 +213,7 @@ impl Drop for Started {
 }
 
 impl Said {
-    fn of(output: Output) -> Self {
+    pub(crate) fn of(output: Output) -> Self {
         Self {
             code: output
                 .status

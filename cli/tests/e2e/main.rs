@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "a test fails by panicking, and starts the program it tests"
 )]
@@ -22,6 +23,7 @@ mod mere_user;
 mod owner;
 mod people;
 mod running;
+mod schedules;
 mod secrets;
 mod sets;
 mod states;

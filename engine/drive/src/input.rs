@@ -6,18 +6,33 @@ use holdfast_contract::evaluate::Evaluate;
 use holdfast_contract::records::Keep;
 use holdfast_journal::record::StoredDefinition;
 use holdfast_journal::retain::Forgotten;
+use holdfast_journal::schedule::ScheduleChange;
 use holdfast_kernel::definition::Definition;
 use holdfast_kernel::event::{CancelKind, Event, Request, Verdict};
 use holdfast_kernel::failure::Failure;
-use holdfast_kernel::id::{ItemIndex, RunId, StepIndex};
+use holdfast_kernel::id::{Instant, ItemIndex, RunId, StepIndex};
 use holdfast_kernel::reopen::Selection;
 use holdfast_kernel::state::RunState;
+use holdfast_kernel::tick::{Decided, Overlap, ScheduleName};
 use serde::{Deserialize, Serialize};
 
 /// Something that calls for a decision.
 pub enum Input {
     /// A request for a run.
     Submit(Box<Submit>),
+    /// Ticks of a schedule whose time has come.
+    Tick(Box<Tick>),
+    /// A person wants the run of a tick: the request says of which.
+    TickByHand(Box<Submit>),
+    /// Something changes about schedules.
+    Schedule {
+        /// What.
+        change: Box<ScheduleChange>,
+        /// Who wants it.
+        by: String,
+        /// Where the reply goes.
+        token: Token,
+    },
     /// Something that happened to a run: the end of an attempt, a probe's answer, a timer.
     Event {
         /// The run.
@@ -131,6 +146,30 @@ pub enum ChildFound {
     Ended(Box<Ended>),
     /// It cannot be queued.
     Refused(Failure),
+}
+
+/// Ticks of a schedule whose time has come, as the kernel sifted them.
+pub struct Tick {
+    /// The schedule.
+    pub schedule: ScheduleName,
+    /// The last tick that was decided when they were sifted.
+    pub after: Instant,
+    /// Those that are passed over, ascending.
+    pub passed: Vec<Decided>,
+    /// The one after them that is to start a run.
+    pub fires: Option<Fires>,
+    /// Where the reply goes.
+    pub token: Token,
+}
+
+/// A tick that is to start a run.
+pub struct Fires {
+    /// The tick.
+    pub tick: Instant,
+    /// What becomes of it beside earlier runs.
+    pub overlap: Overlap,
+    /// The request, or why none can be made.
+    pub submit: Result<Box<Submit>, String>,
 }
 
 /// A request with what is needed to run it.

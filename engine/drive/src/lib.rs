@@ -14,4 +14,5 @@ mod queueing;
 mod relatives;
 pub mod scope;
 mod step;
+pub mod ticking;
 pub mod turn;

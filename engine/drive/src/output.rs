@@ -5,6 +5,7 @@ use holdfast_kernel::event::{Event, Question};
 use holdfast_kernel::id::RunId;
 use holdfast_kernel::reopen::NotReopenable;
 use holdfast_kernel::status::Outcome;
+use holdfast_kernel::tick::TickDecision;
 use serde::{Deserialize, Serialize};
 
 use crate::input::{Program, Token};
@@ -70,6 +71,8 @@ pub enum Reply {
         /// Whether the workflow has changed since that run was submitted.
         definition_differs: bool,
     },
+    /// Ticks were decided; what became of the one that was to start a run.
+    Ticked(Option<TickDecision>),
     /// Done.
     Done,
     /// It may not be done.
@@ -117,6 +120,12 @@ pub enum Refusal {
     /// There is no unknown effect at that place.
     #[error("there is no effect in doubt at that step and item")]
     NotUnknown,
+    /// There is no such schedule.
+    #[error("there is no such schedule")]
+    NoSuchSchedule,
+    /// The ticks of the schedule were decided by somebody else meanwhile.
+    #[error("the ticks of the schedule are decided already")]
+    Decided,
     /// There is no such run.
     #[error("there is no such run")]
     NoSuchRun,

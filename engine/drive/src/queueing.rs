@@ -93,6 +93,7 @@ fn holder<'a>(active: &'a Active, families: &'a Families) -> Holder<'a> {
         target: request.target.as_ref().map(|target| target.identity.as_str()),
         hold: hold_of(active.program.definition.operation),
         group: request.group.as_ref(),
+        turn: request.initiator.turn(),
         slots: Slots::Held,
         ancestors: families.get(&request.run).map(Vec::as_slice).unwrap_or_default(),
     }

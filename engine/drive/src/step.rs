@@ -20,6 +20,7 @@ use crate::grants::{Used, in_turn};
 use crate::input::Program;
 use crate::output::Output;
 use crate::scope::TurnScope;
+use crate::ticking::Standstill;
 use crate::turn::{Active, Drive, Intake, Told};
 
 /// The most questions one turn answers for a run before it counts as going round in circles.
@@ -66,7 +67,11 @@ impl Drive {
 
     /// Gives slots, holds and places to whom they are due; before every batch.
     pub(crate) fn balance(&mut self) {
-        match self.intake {
+        let intake = match (self.intake, self.ticking.pause) {
+            (Intake::Open, Standstill::Paused) => Intake::Paused,
+            (intake, _) => intake,
+        };
+        match intake {
             Intake::Open => {
                 self.start_runs();
                 self.fill_places();

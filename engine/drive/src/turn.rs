@@ -13,6 +13,7 @@ use holdfast_journal::commit::Batch;
 use holdfast_journal::payloads::Payloads;
 use holdfast_journal::record::{AuditEntry, StoredDefinition};
 use holdfast_journal::retain::Forgotten;
+use holdfast_journal::schedule::ScheduleChange;
 use holdfast_kernel::decide::{Places, Stamp, queue};
 use holdfast_kernel::definition::WhenFull;
 use holdfast_kernel::event::{Event, KeyKind, Request, StepRedo, Verdict};
@@ -23,6 +24,7 @@ use holdfast_kernel::state::{Phase, RunState, Slots};
 use crate::grants::{InFlight, Limits};
 use crate::input::{Ended, Input, Program, Submit, Token};
 use crate::output::{Output, Refusal, Reply};
+use crate::ticking::Ticking;
 
 /// The drive of one process.
 pub struct Drive {
@@ -40,6 +42,7 @@ pub struct Drive {
     pub(crate) served_last: Option<RunId>,
     pub(crate) intake: Intake,
     pub(crate) claims: BTreeMap<DedupeKey, RunId>,
+    pub(crate) ticking: Ticking,
     pub(crate) quarantined: BTreeMap<RunId, BTreeSet<AttemptId>>,
     /// The runs that were forgotten since this drive began: who read one before that comes too late.
     pub(crate) forgotten: BTreeSet<RunId>,
@@ -104,6 +107,7 @@ struct Open {
     definitions: Vec<StoredDefinition>,
     audit: Vec<AuditEntry>,
     kept: Vec<Keep>,
+    schedules: Vec<ScheduleChange>,
     forgotten: Option<Forgotten>,
     outputs: Vec<Output>,
 }
@@ -111,7 +115,10 @@ struct Open {
 impl Open {
     /// Whether there is nothing to make durable.
     const fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.kept.is_empty() && self.forgotten.is_none()
+        self.entries.is_empty()
+            && self.kept.is_empty()
+            && self.schedules.is_empty()
+            && self.forgotten.is_none()
     }
 }
 
@@ -134,6 +141,7 @@ impl Drive {
             served_last: None,
             intake: Intake::Open,
             claims: BTreeMap::new(),
+            ticking: Ticking::default(),
             quarantined: BTreeMap::new(),
             forgotten: BTreeSet::new(),
             at: highest.unwrap_or(Instant(i64::MIN)),
@@ -147,7 +155,10 @@ impl Drive {
     pub fn accept(&mut self, input: Input, now: Instant) {
         self.begin(now);
         match input {
-            Input::Submit(submit) => self.submit(*submit),
+            Input::Submit(submit) => drop(self.submit(*submit)),
+            Input::Tick(tick) => self.tick(*tick),
+            Input::TickByHand(submit) => self.tick_by_hand(*submit),
+            Input::Schedule { change, by, token } => self.change_schedule(*change, &by, token),
             Input::Event { run, event } => self.happened(run, event),
             Input::Resolve { ended, run, step, item, verdict, by, token } => {
                 let resumed = ended.map(|ended| *ended);
@@ -171,6 +182,12 @@ impl Drive {
     /// Opens or closes the intake.
     pub fn set_intake(&mut self, intake: Intake, now: Instant) {
         self.intake = intake;
+        self.begin(now);
+    }
+
+    /// Goes by other limits from here on; what goes on is not stopped.
+    pub fn set_limits(&mut self, limits: Limits, now: Instant) {
+        self.limits = limits;
         self.begin(now);
     }
 
@@ -202,6 +219,7 @@ impl Drive {
         batch.definitions = open.definitions;
         batch.audit = open.audit;
         batch.kept = open.kept;
+        batch.schedules = open.schedules;
         batch.forgotten = open.forgotten;
         self.committing.push_back((self.sequence, open.outputs));
         self.sequence += 1;
@@ -258,23 +276,28 @@ impl Drive {
         self.output(Output::Reply { token, reply });
     }
 
-    fn submit(&mut self, submit: Submit) {
+    /// A request for a run; the run, if it is queued.
+    pub(crate) fn submit(&mut self, submit: Submit) -> Option<RunId> {
         let Submit { request, stored, program, token } = submit;
         if let Some(run) = self.claims.get(&request.dedupe_key).copied() {
-            return self.join(run, request, token);
+            self.join(run, request, token);
+            return None;
         }
-        if self.intake == Intake::Draining {
-            return self.reply(token, Reply::Refused(Refusal::Draining));
-        }
-        // What the journal will not store must not reach it: that would end everybody's work.
-        if let Err(error) = program.definition.check() {
-            return self.reply(token, Reply::Refused(Refusal::Invalid(error.to_string())));
-        }
-        if let Some(refusal) = self.full_group(&request) {
-            return self.reply(token, Reply::Refused(refusal));
+        let refusal = if self.intake == Intake::Draining {
+            Some(Refusal::Draining)
+        } else if let Err(error) = program.definition.check() {
+            // What the journal will not store must not reach it: that would end everybody's work.
+            Some(Refusal::Invalid(error.to_string()))
+        } else {
+            self.full_group(&request)
+        };
+        if let Some(refusal) = refusal {
+            self.reply(token, Reply::Refused(refusal));
+            return None;
         }
         let run = self.queue_new(request, stored, program);
         self.reply(token, Reply::Queued(run));
+        Some(run)
     }
 
     /// Queues a run that was not there before.
@@ -488,6 +511,21 @@ impl Drive {
                 self.started.insert(run);
             }
         }
+    }
+
+    /// Gathers a change of schedules for the next batch.
+    pub(crate) fn record_schedule(&mut self, change: ScheduleChange) {
+        self.open.schedules.push(change);
+    }
+
+    /// Writes down who did something that is about no run.
+    pub(crate) fn note(&mut self, by: &str, what: String) {
+        self.open.audit.push(AuditEntry { by: by.to_owned(), what, run: None });
+    }
+
+    /// The instant of the batch that is gathered.
+    pub(crate) const fn now(&self) -> Instant {
+        self.at
     }
 
     /// How many events are gathered for the next batch.

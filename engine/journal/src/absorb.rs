@@ -28,11 +28,12 @@ use crate::project::{
     LISTED_JOINERS, RowChange, highest_offset, new_record, notification_text, row_changes, status,
     update_record,
 };
-use crate::record::{Asks, AuditRecord, Notification, RunEvents, RunRecord, Sent};
+use crate::record::{Asks, AuditRecord, Kind, Notification, RunEvents, RunRecord, Sent};
 use crate::store::{
     Keys, Order, Rows, Table, View, event_key, index_prefix, item_key, verification_key,
 };
 
+mod schedules;
 mod words;
 
 /// A state snapshot is made after this many events at the earliest.
@@ -86,6 +87,8 @@ pub(crate) struct Core {
     /// The record that is taken in, and how many words about plans it has brought.
     absorbing: u64,
     words: u32,
+    /// And how many ticks.
+    ticks: u32,
 }
 
 impl Core {
@@ -103,6 +106,7 @@ impl Core {
             frozen_gone: Vec::new(),
             absorbing: 0,
             words: 0,
+            ticks: 0,
         }
     }
 
@@ -143,7 +147,7 @@ impl Core {
 
     /// Takes one record in.
     pub(crate) fn absorb(&mut self, source: &Source<'_>, batch: &Batch) -> Result<(), FilingError> {
-        (self.absorbing, self.words) = (batch.sequence, 0);
+        (self.absorbing, self.words, self.ticks) = (batch.sequence, 0, 0);
         for definition in &batch.definitions {
             let key = definition.digest.bytes().to_vec();
             self.fresh.put(Table::Definitions, key, encode(definition)?);
@@ -175,6 +179,7 @@ impl Core {
         for (run, events) in &batch.entries {
             self.absorb_run(source, *run, events, batch)?;
         }
+        self.absorb_schedules(source, batch)?;
         if let Some(forgotten) = &batch.forgotten {
             self.forget(source, forgotten)?;
         }
@@ -279,6 +284,12 @@ impl Core {
             self.change_item(source, live, (step, item), change)?;
         }
         let status_now = status(&live.state);
+        if live.ended == Ended::Now
+            && matches!(event, Event::RunFinished { .. })
+            && let Some(schedule) = live.row.record.initiator.schedule().cloned()
+        {
+            self.end_of_tick(source, &schedule, (run, status_now), at)?;
+        }
         if status_now != status_before {
             live.row.record.status = status_now;
             let text = notification_text(&live.row.record, Some(event));
@@ -316,20 +327,30 @@ impl Core {
         about: About,
         at: Instant,
     ) -> Result<(), FilingError> {
-        let id = self.position.next_notification;
-        let notification = Notification {
-            id,
-            run: record.run,
-            workflow: record.workflow.clone(),
+        let kind = match &about {
+            About { asks: Some(_), .. } => Kind::Wait,
+            About { message: Some(_), .. } => Kind::Message,
+            About { asks: None, message: None } => Kind::Status,
+        };
+        self.put_notification(Notification {
+            run: Some(record.run),
+            workflow: Some(record.workflow.clone()),
+            operation: Some(record.operation),
             target: record.target.as_ref().map(|target| target.name.clone()),
+            schedule: record.initiator.schedule().cloned(),
             asked_by: record.asked_by().cloned().collect(),
-            status: record.status,
+            status: Some(record.status),
             reason: record.reason,
-            text,
             asks: about.asks,
             message: about.message,
-            at,
-        };
+            ..Notification::new(kind, text, at)
+        })
+    }
+
+    /// Stores a notification under the next number.
+    fn put_notification(&mut self, notification: Notification) -> Result<(), FilingError> {
+        let id = self.position.next_notification;
+        let notification = Notification { id, ..notification };
         self.position.next_notification += 1;
         let key = id.to_be_bytes().to_vec();
         self.fresh.put(Table::Notifications, key, encode(&notification)?);

@@ -22,6 +22,7 @@ use crate::payloads::{PayloadError, Payloads};
 use crate::record::{AuditEntry, StoredDefinition};
 use crate::retain::Forgotten;
 use crate::ring::Ring;
+use crate::schedule::ScheduleChange;
 
 /// How many definitions the writer remembers to be kept.
 const REMEMBERED_DEFINITIONS: usize = 1_000;
@@ -44,6 +45,9 @@ pub struct Batch {
     /// Plans and verifications.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<Keep>,
+    /// What changed about schedules; the runs that their ticks start are among the entries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schedules: Vec<ScheduleChange>,
     /// What is to be forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forgotten: Option<Forgotten>,
@@ -59,6 +63,7 @@ impl Batch {
             definitions: Vec::new(),
             audit: Vec::new(),
             kept: Vec::new(),
+            schedules: Vec::new(),
             forgotten: None,
         }
     }

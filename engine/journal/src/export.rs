@@ -15,7 +15,7 @@ use crate::store::{Keys, Order, Table};
 const PAGE: usize = 50;
 
 /// The tables that are exported, in their order.
-const TABLES: [Table; 11] = [
+const TABLES: [Table; 13] = [
     Table::Runs,
     Table::Events,
     Table::States,
@@ -27,6 +27,8 @@ const TABLES: [Table; 11] = [
     Table::Approvals,
     Table::Verifications,
     Table::Attestations,
+    Table::Schedules,
+    Table::Ticks,
 ];
 
 /// Some rows of a table.

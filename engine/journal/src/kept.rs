@@ -154,7 +154,9 @@ impl Reader {
         loop {
             let Some(record) = self.run(run)? else { return Ok(None) };
             match record.initiator {
-                Initiator::User(name) => return Ok(Some(name)),
+                ref of @ (Initiator::User(_) | Initiator::Tick { .. }) => {
+                    return Ok(Some(of.name().into_owned()));
+                }
                 Initiator::Parent { run: parent, .. } => run = parent,
             }
         }

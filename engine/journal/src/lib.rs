@@ -36,5 +36,7 @@ pub mod record;
 pub mod resume;
 pub mod retain;
 mod ring;
+pub mod schedule;
 pub mod sealing;
 mod store;
+pub mod ticks;

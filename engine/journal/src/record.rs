@@ -10,6 +10,7 @@ use holdfast_kernel::failure::{Class, Failure};
 use holdfast_kernel::id::{DedupeKey, Digest, Instant, ItemIndex, RunId};
 use holdfast_kernel::payload::Payload;
 use holdfast_kernel::status::{Counts, Reason, RunStatus};
+use holdfast_kernel::tick::ScheduleName;
 use holdfast_kernel::value::Value;
 use serde::{Deserialize, Serialize};
 
@@ -120,24 +121,36 @@ pub struct ErrorSummary {
     pub message: String,
 }
 
-/// One stored change of a run's status.
+/// Something that people are told: a stored change of a run's status, or what goes on around runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notification {
     /// Its number; later ones are higher.
     pub id: u64,
-    /// The run.
-    pub run: RunId,
+    /// What it is about.
+    #[serde(default)]
+    pub kind: Kind,
+    /// The run, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
     /// The name of its workflow.
-    pub workflow: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
+    /// What kind of work it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Operation>,
     /// The name of its target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// The schedule that it is about, or that started the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleName>,
     /// Everybody who asked for the run until then, the first one first: whom it concerns. The first versions did not
     /// say.
     #[serde(default)]
     pub asked_by: Vec<Initiator>,
-    /// The status it has now.
-    pub status: RunStatus,
+    /// The status the run has now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<RunStatus>,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
@@ -151,6 +164,73 @@ pub struct Notification {
     pub message: Option<Sent>,
     /// When it happened.
     pub at: Instant,
+}
+
+impl Notification {
+    /// One about nothing but itself, without a number yet.
+    pub(crate) const fn new(kind: Kind, text: String, at: Instant) -> Self {
+        Self {
+            id: 0,
+            kind,
+            run: None,
+            workflow: None,
+            operation: None,
+            target: None,
+            schedule: None,
+            asked_by: Vec::new(),
+            status: None,
+            reason: None,
+            text,
+            asks: None,
+            message: None,
+            at,
+        }
+    }
+
+    /// What it is about. The first versions had only the kinds that what they kept beside shows.
+    pub const fn kind(&self) -> Kind {
+        match (self.kind, &self.asks, &self.message) {
+            (Kind::Status, Some(_), _) => Kind::Wait,
+            (Kind::Status, None, Some(_)) => Kind::Message,
+            (kind, _, _) => kind,
+        }
+    }
+}
+
+/// What a notification is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A run has another status.
+    #[default]
+    Status,
+    /// A person is waited for.
+    Wait,
+    /// A step of a run says something.
+    Message,
+    /// A schedule is without a success for too long.
+    Late,
+    /// A schedule starts nothing, or is well again.
+    Schedule,
+    /// A file was changed, and what it says now cannot be used.
+    Definition,
+    /// A channel does not reach anybody.
+    Channel,
+}
+
+impl Kind {
+    /// The word of it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Wait => "wait",
+            Self::Message => "message",
+            Self::Late => "late",
+            Self::Schedule => "schedule",
+            Self::Definition => "definition",
+            Self::Channel => "channel",
+        }
+    }
 }
 
 /// A message that a step of a run sent.

@@ -28,6 +28,7 @@ use crate::migrate::{self, FORMAT_KEY, INSTANCE_KEY, NewerFormat};
 use crate::payloads::{BODIES, FOLDER, PayloadError, Payloads};
 use crate::query::Reader;
 use crate::ring::{self, Found, Ring};
+use crate::schedule::{Paused, ScheduleRecord};
 use crate::store::Table;
 
 const STORE: &str = "store.redb";
@@ -150,6 +151,10 @@ pub struct Recovered {
     pub highest: Option<Instant>,
     /// The runs that have not ended, in the order in which they were made.
     pub active: Vec<ActiveRun>,
+    /// The schedules that are known.
+    pub schedules: Vec<ScheduleRecord>,
+    /// The last pause of everything.
+    pub pause: Option<Paused>,
 }
 
 /// A run that has not ended.
@@ -209,9 +214,12 @@ pub fn open(disk: Arc<dyn Disk>, instance: &str, check: Check) -> Result<Opened,
         let folder = |cause| OpenError::Folder { path: disk.place(Path::new(doubt::NAME)), cause };
         doubt::settle(disk.files()).map_err(folder)?;
     }
-    let recovered =
-        Recovered { instance, next_sequence: last + 1, highest: (last > 0).then_some(at), active };
     let reader = Reader::new(Arc::clone(&shared), Arc::clone(&payloads));
+    let (schedules, pause) = shared.with_core(usize::MAX, |core, source| {
+        Ok((core.schedules(source)?, core.pause_of_everything(source)?))
+    })?;
+    let (next_sequence, highest) = (last + 1, (last > 0).then_some(at));
+    let recovered = Recovered { instance, next_sequence, highest, active, schedules, pause };
     let both = (Arc::clone(&payloads), Arc::clone(&bodies));
     let writer = Writer::new(disk, journal, both, shared, (last, at));
     Ok(Opened { writer, filer, reader, payloads, bodies, recovered })

@@ -35,12 +35,15 @@ pub struct Forgotten {
     /// Notifications that are older, but those of runs that have not ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notifications_before: Option<Instant>,
+    /// Ticks that were decided before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticks_before: Option<Instant>,
 }
 
 impl Forgotten {
     /// Whether it is nothing.
     pub const fn is_empty(&self) -> bool {
-        self.runs.is_empty() && self.notifications_before.is_none()
+        self.runs.is_empty() && self.notifications_before.is_none() && self.ticks_before.is_none()
     }
 }
 
@@ -187,6 +190,9 @@ impl Core {
         for run in runs {
             self.forget_run(source, run)?;
         }
+        if let Some(before) = forgotten.ticks_before {
+            self.forget_ticks(source, before)?;
+        }
         match forgotten.notifications_before {
             Some(before) => self.forget_notifications(source, before),
             None => Ok(()),
@@ -242,7 +248,7 @@ impl Core {
 
     fn forget_notification(&mut self, key: Vec<u8>, notification: Notification) {
         // What is still to be answered stays to be seen.
-        if self.runs.contains_key(&notification.run) {
+        if notification.run.is_some_and(|run| self.runs.contains_key(&run)) {
             return;
         }
         if let Some(message) = notification.message {

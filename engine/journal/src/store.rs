@@ -8,6 +8,7 @@ use std::ops::Bound;
 
 use holdfast_kernel::id::{Instant, ItemIndex, RunId, StepIndex};
 use holdfast_kernel::status::RunStatus;
+use holdfast_kernel::tick::ScheduleName;
 use redb::{ReadOnlyTable, ReadTransaction, TableDefinition, TableError, WriteTransaction};
 use serde::de::DeserializeOwned;
 
@@ -52,11 +53,17 @@ pub(crate) enum Table {
     Attestations,
     /// Id of a message → the number of its notification.
     Messages,
+    /// Workflow and id → schedule.
+    Schedules,
+    /// (sequence, place) → ticks that were decided in one way.
+    Ticks,
+    /// (schedule, sequence, place).
+    TicksBySchedule,
 }
 
 impl Table {
     /// Every table.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Meta,
         Self::Audit,
         Self::Definitions,
@@ -74,6 +81,9 @@ impl Table {
         Self::Approvals,
         Self::Attestations,
         Self::Messages,
+        Self::Schedules,
+        Self::Ticks,
+        Self::TicksBySchedule,
     ];
 
     /// Whether a store of an earlier version may lack it; it then has no rows.
@@ -85,6 +95,9 @@ impl Table {
                 | Self::Approvals
                 | Self::Attestations
                 | Self::Messages
+                | Self::Schedules
+                | Self::Ticks
+                | Self::TicksBySchedule
         )
     }
 
@@ -107,6 +120,9 @@ impl Table {
             Self::Approvals => "approvals",
             Self::Attestations => "attestations",
             Self::Messages => "messages",
+            Self::Schedules => "schedules",
+            Self::Ticks => "ticks",
+            Self::TicksBySchedule => "ticks_by_schedule",
         }
     }
 
@@ -394,6 +410,24 @@ pub(crate) fn index_prefix(name: Option<&str>, status: RunStatus) -> Vec<u8> {
         RunStatus::Failed => 4,
     });
     key
+}
+
+/// The key of the pause of everything, in the table of what there is one of.
+pub(crate) const PAUSE: &[u8] = b"pause";
+
+/// The key of a schedule. Neither of its names has a zero byte.
+pub(crate) fn schedule_key(name: &ScheduleName) -> Vec<u8> {
+    [name.workflow.as_bytes(), &[0], name.id.as_bytes(), &[0]].concat()
+}
+
+/// The key of ticks that were decided in one way: the record that said so, and their place in it.
+pub(crate) fn tick_key((sequence, place): (u64, u32)) -> Vec<u8> {
+    [sequence.to_be_bytes().as_slice(), &place.to_be_bytes()].concat()
+}
+
+/// Their key in the index by schedule.
+pub(crate) fn tick_index(name: &ScheduleName, place: (u64, u32)) -> Vec<u8> {
+    [schedule_key(name), tick_key(place)].concat()
 }
 
 /// The run at the end of a key.

@@ -3,9 +3,8 @@
 //! Events are what the journal keeps. A fold over them gives the state of the run; the fold decides
 //! nothing, so a newer kernel reads an older journal to the same state. Step states are derived.
 
-use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::string::{String, ToString as _};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +16,8 @@ use crate::payload::{Payload, Reference};
 use crate::ranges::RangeSet;
 use crate::status::Outcome;
 use crate::value::Value;
+
+pub use crate::initiator::Initiator;
 
 /// Something that happened to one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -355,41 +356,6 @@ pub struct TargetReference {
     pub name: String,
     /// What it is in the world: kind and canonical root, cloud and tenant id. Checked at every attempt.
     pub identity: String,
-}
-
-/// Who asked for a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Initiator {
-    /// A person, by name.
-    User(String),
-    /// A step of another run.
-    Parent {
-        /// The run.
-        run: RunId,
-        /// The step.
-        step: StepIndex,
-        /// The item.
-        item: ItemIndex,
-    },
-}
-
-impl Initiator {
-    /// The name it is shown by.
-    pub fn name(&self) -> Cow<'_, str> {
-        match self {
-            Self::User(name) => Cow::Borrowed(name),
-            Self::Parent { run, .. } => Cow::Owned(run.to_string()),
-        }
-    }
-
-    /// The run that asked, if one did.
-    pub const fn parent(&self) -> Option<RunId> {
-        match self {
-            Self::User(_) => None,
-            Self::Parent { run, .. } => Some(*run),
-        }
-    }
 }
 
 /// Something the kernel needs to know and cannot evaluate.

@@ -12,6 +12,7 @@ use crate::definition::Operation;
 use crate::event::Group;
 use crate::id::{Millis, RunId};
 use crate::state::Slots;
+use crate::tick::ScheduleName;
 
 /// How long a run may be queued before it fails with `queue_timeout`: 24 hours.
 pub const QUEUE_TIMEOUT: Millis = Millis::seconds(24 * 60 * 60);
@@ -49,6 +50,8 @@ pub struct Holder<'a> {
     pub hold: Hold,
     /// Its group.
     pub group: Option<&'a Group>,
+    /// The schedule that it belongs to, if the runs of that go on one after the other.
+    pub turn: Option<&'a ScheduleName>,
     /// Whether it has or asks for the slots of its group and of the process. One that waits for people has
     /// none.
     pub slots: Slots,
@@ -64,6 +67,8 @@ pub enum Obstacle {
     Slots,
     /// Its group is full, or an older run waits for it. Some run of it that is in the way.
     Group(String, RunId),
+    /// The run before it in its schedule has not ended.
+    Schedule(RunId),
     /// Its target is held, or an older run waits for it. Some run that is in the way.
     Hold(String, RunId),
 }
@@ -73,6 +78,7 @@ pub enum Obstacle {
 struct Taken<'a> {
     slots: usize,
     groups: BTreeMap<&'a str, Vec<RunId>>,
+    turns: BTreeMap<&'a ScheduleName, RunId>,
     targets: BTreeMap<&'a str, Vec<(RunId, Hold)>>,
 }
 
@@ -84,6 +90,9 @@ impl<'a> Taken<'a> {
         if let Some(group) = holder.group.filter(|_| has_slots) {
             self.groups.entry(&group.name).or_default().push(holder.run);
         }
+        if let Some(schedule) = holder.turn {
+            self.turns.entry(schedule).or_insert(holder.run);
+        }
         if let Some(target) = holder.target.filter(|_| holder.hold != Hold::None) {
             self.targets.entry(target).or_default().push((holder.run, holder.hold));
         }
@@ -91,7 +100,12 @@ impl<'a> Taken<'a> {
 
     /// What is in the way of a run.
     fn obstacle(&self, asker: &Holder<'a>, slots: usize) -> Option<Obstacle> {
-        self.group_in_the_way(asker).or_else(|| self.hold_in_the_way(asker)).or_else(|| {
+        let before = asker.turn.and_then(|schedule| self.turns.get(schedule));
+        // One that comes back for its slots does not wait for itself.
+        let before = before.filter(|run| **run != asker.run);
+        let before = before.map(|run| Obstacle::Schedule(*run));
+        let others = || self.group_in_the_way(asker).or_else(|| self.hold_in_the_way(asker));
+        before.or_else(others).or_else(|| {
             let full = self.slots >= slots && asker.ancestors.is_empty();
             full.then_some(Obstacle::Slots)
         })
@@ -173,6 +187,7 @@ pub fn line_up<'a>(
 #[derive(Debug, Default)]
 struct Line<'a> {
     groups: BTreeMap<&'a str, RunId>,
+    turns: BTreeMap<&'a ScheduleName, RunId>,
     targets: BTreeMap<&'a str, RunId>,
 }
 
@@ -180,6 +195,9 @@ impl<'a> Line<'a> {
     fn join(&mut self, asker: &Holder<'a>) {
         if let Some(group) = asker.group {
             self.groups.entry(&group.name).or_insert(asker.run);
+        }
+        if let Some(schedule) = asker.turn {
+            self.turns.entry(schedule).or_insert(asker.run);
         }
         if let Some(target) = asker.target.filter(|_| asker.hold != Hold::None) {
             self.targets.entry(target).or_insert(asker.run);
@@ -190,6 +208,10 @@ impl<'a> Line<'a> {
         // Whoever stands in line for what an ancestor has waits for that ancestor, and so for this run.
         if !asker.ancestors.is_empty() {
             return None;
+        }
+        let before = asker.turn.and_then(|schedule| self.turns.get(schedule));
+        if let Some(before) = before {
+            return Some(Obstacle::Schedule(*before));
         }
         let of_group = asker.group.and_then(|group| {
             let older = self.groups.get(group.name.as_str())?;
@@ -214,6 +236,7 @@ mod tests {
             target: Some(target),
             hold,
             group: None,
+            turn: None,
             slots: Slots::Held,
             ancestors: &[],
         }
@@ -309,5 +332,21 @@ mod tests {
         // One that asks for less company waits, and nobody of its group passes it.
         check(&[of(1, &two)], &[of(2, &one), of(3, &two)], 9, &[]);
         check(&[of(1, &two)], &[of(2, &one), holder(4, "u", NoHold)], 9, &[4]);
+    }
+
+    #[test]
+    fn the_runs_of_a_schedule_go_on_one_after_the_other_where_it_says_so() {
+        use Hold::None as NoHold;
+        let (one, other) = (
+            ScheduleName { workflow: "w".into(), id: "a".into() },
+            ScheduleName { workflow: "w".into(), id: "b".into() },
+        );
+        let of = |run, schedule| Holder { turn: Some(schedule), ..holder(run, "t", NoHold) };
+        check(&[], &[of(1, &one), of(2, &one), of(3, &other), of(4, &one)], 9, &[1, 3]);
+        check(&[of(1, &one)], &[of(2, &one), of(3, &other)], 9, &[3]);
+        // Who waits for a person gave its slots back, and is still the one before.
+        let idle = Holder { slots: Slots::GivenBack, ..of(1, &one) };
+        check(&[idle], &[of(2, &one), holder(5, "t", NoHold)], 9, &[5]);
+        check(&[idle], &[of(1, &one), of(2, &one)], 9, &[1]);
     }
 }

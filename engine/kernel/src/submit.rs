@@ -5,7 +5,8 @@
 use alloc::string::String;
 
 use crate::definition::Operation;
-use crate::id::{DedupeKey, Digest, RunId};
+use crate::id::{DedupeKey, Digest, Instant, RunId};
+use crate::tick::ScheduleName;
 use crate::value::Value;
 
 /// The dedupe key of a request: target identity, operation, workflow, object and inputs.
@@ -54,6 +55,18 @@ pub fn custom_key(
 pub fn in_repository(key: DedupeKey, repository: Option<&str>) -> DedupeKey {
     let Some(name) = repository else { return key };
     DedupeKey(Digest::of_parts(&[b"holdfast repository", key.0.bytes(), name.as_bytes()]))
+}
+
+/// The dedupe key of a run that a tick starts, where others of its schedule may be active beside it.
+#[must_use]
+pub fn for_tick(key: DedupeKey, schedule: &ScheduleName, tick: Instant) -> DedupeKey {
+    DedupeKey(Digest::of_parts(&[
+        b"holdfast tick",
+        key.0.bytes(),
+        schedule.workflow.as_bytes(),
+        schedule.id.as_bytes(),
+        &tick.0.to_be_bytes(),
+    ]))
 }
 
 /// The dedupe key of a child run: it is never the same request as a stranger's.

@@ -12,6 +12,7 @@ pub(crate) mod graph;
 mod infer;
 mod input;
 mod run;
+mod schedule;
 mod step;
 
 use std::collections::BTreeSet;
@@ -30,6 +31,7 @@ use crate::diagnostic::{Diagnostic, Sink};
 use crate::input::Declarations;
 use crate::kind::Family;
 use crate::lower::{self, Lowering};
+use crate::schedule::Schedule;
 use crate::scope::Scopes;
 use crate::shape;
 use crate::source::{Source, Span};
@@ -47,6 +49,8 @@ pub struct Checked {
     pub declarations: Declarations,
     /// The workflows it runs as children.
     pub children: Vec<Arc<ChildWorkflow>>,
+    /// When it is started by itself, in the order of the file; no part of the definition.
+    pub schedules: Vec<Schedule>,
     /// What is most likely a mistake and does not refuse it.
     pub warnings: Vec<Diagnostic>,
 }
@@ -76,16 +80,13 @@ pub fn check(source: &Source, actions: &Actions) -> Result<Checked, Vec<Diagnost
     let refused = sink.has_errors();
     let diagnostics = sink.into_diagnostics();
     match checked {
-        Some((definition, declarations, children)) if !refused => {
-            Ok(Checked { definition, declarations, children, warnings: diagnostics })
-        }
+        Some(checked) if !refused => Ok(Checked { warnings: diagnostics, ..checked }),
         _ => Err(diagnostics),
     }
 }
 
-type Parts = (Definition, Declarations, Vec<Arc<ChildWorkflow>>);
-
-fn check_into(sink: &mut Sink<'_>, actions: &Actions) -> Option<Parts> {
+/// The workflow without its warnings, which are in the sink; none if it may not run.
+fn check_into(sink: &mut Sink<'_>, actions: &Actions) -> Option<Checked> {
     let root = match yaml::read(sink) {
         Some(root) if root.entries().is_some() => root,
         read => {
@@ -105,6 +106,7 @@ fn check_into(sink: &mut Sink<'_>, actions: &Actions) -> Option<Parts> {
     run::check_timeouts(sink, &workflow);
     let used = action::check(sink, &workflow, &graph, actions);
     child::check(sink, &workflow, actions);
+    let schedules = schedule::check(sink, &workflow, &declarations, &used);
     let scopes = Scopes::new(&workflow, &graph, &declarations);
     let mut examiner = Examiner { sink, scopes: &scopes, read: BTreeSet::new() };
     let mut steps = Vec::new();
@@ -132,7 +134,13 @@ fn check_into(sink: &mut Sink<'_>, actions: &Actions) -> Option<Parts> {
         return None;
     }
     let children = workflow.steps.iter().filter_map(|step| step.child.as_ref()?.found.clone().ok());
-    Some((definition, declarations, children.collect()))
+    Some(Checked {
+        definition,
+        declarations,
+        children: children.collect(),
+        schedules,
+        warnings: Vec::new(),
+    })
 }
 
 /// The expressions of the run itself.

@@ -1,15 +1,22 @@
-//! Reads `holdfast.yaml`: repositories, targets, what is allowed, limits and retention.
+//! Reads `holdfast.yaml`: repositories, targets, channels, what is allowed, limits and retention.
 //!
 //! It opens no file, resolves no secret and asks no target. Paths stay as they are written until
 //! [`Configuration::resolved_against`] is told where the file lies. Whoever has the text calls [`read`].
 
+mod address;
 mod allow;
+mod channel;
+mod duration;
 mod glob;
 mod keys;
+mod mail;
+mod notify;
 mod path;
 mod repository;
 mod resolve;
 mod retention;
+mod secret;
+mod service;
 mod target;
 
 use std::collections::BTreeMap;
@@ -18,8 +25,13 @@ use holdfast_kernel::definition::{SecretReference, Writes};
 use holdfast_kernel::id::Millis;
 use holdfast_kernel::value::Value;
 
-pub(crate) use keys::{CONFIGURATION, TARGETS};
+pub use address::Address;
+pub use channel::{ChannelConfiguration, ChannelKind, INBOX};
+pub(crate) use keys::{CHANNELS, CONFIGURATION, TARGETS};
+pub use mail::{MailConfiguration, MailLogin, MailTls};
+pub use notify::{NotifyRule, Occasion, Quiet};
 pub use resolve::UnfitFolder;
+pub use service::{LogForm, ServiceConfiguration};
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Sink};
@@ -38,6 +50,10 @@ pub struct Configuration {
     pub repositories: BTreeMap<String, RepositoryConfiguration>,
     /// The targets, by name.
     pub targets: BTreeMap<String, TargetConfiguration>,
+    /// The ways to tell people something, by name; the inbox is none of them.
+    pub channels: BTreeMap<String, ChannelConfiguration>,
+    /// What is told through which channel, in the order of the file.
+    pub notify: Vec<NotifyRule>,
     /// Who has which role. A role that is not listed is everybody's who may use the state.
     pub roles: BTreeMap<String, Vec<String>>,
     /// What may be done on this machine.
@@ -46,6 +62,8 @@ pub struct Configuration {
     pub limits: Limits,
     /// How long the state keeps what has ended.
     pub state: StateConfiguration,
+    /// How the service behaves as a process.
+    pub service: ServiceConfiguration,
     /// Which backup sets are to be kept; none if the file does not say.
     pub retention: Option<Retention>,
     /// What is most likely not what was meant, and does not refuse the file.
@@ -140,11 +158,14 @@ impl Default for Limits {
 
 /// How long the state keeps what has ended; none: for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "as the keys of the file")]
 pub struct StateConfiguration {
     /// Runs, from their end on.
     pub keep_runs: Option<Millis>,
     /// Notifications.
     pub keep_notifications: Option<Millis>,
+    /// Ticks, from when they were decided on.
+    pub keep_ticks: Option<Millis>,
 }
 
 /// Which complete backup sets are kept, of each target and object: what any of the rules keeps.
@@ -209,12 +230,16 @@ fn read_into(sink: &mut Sink<'_>) -> Option<Configuration> {
     }
     place(sink, &root, &CONFIGURATION);
     check_version(sink, &root);
+    let allow = get(&root, "allow").map(|node| allow::read(sink, node)).unwrap_or_default();
     Some(Configuration {
         repositories: repository::read(sink, &root),
         targets: target::read(sink, &root),
+        channels: channel::read(sink, &root, &allow),
+        notify: notify::read(sink, &root),
         roles: roles(&root),
-        allow: get(&root, "allow").map(|node| allow::read(sink, node)).unwrap_or_default(),
+        allow,
         state: get(&root, "state").map(state).unwrap_or_default(),
+        service: get(&root, "service").map(|node| service::read(sink, node)).unwrap_or_default(),
         limits: get(&root, "limits").map(limits).unwrap_or_default(),
         retention: retention::read(sink, &root),
         warnings: Vec::new(),
@@ -264,6 +289,7 @@ fn state(node: &Node) -> StateConfiguration {
     StateConfiguration {
         keep_runs: millis(node, "keep_runs"),
         keep_notifications: millis(node, "keep_notifications"),
+        keep_ticks: millis(node, "keep_ticks"),
     }
 }
 

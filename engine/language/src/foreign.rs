@@ -2,7 +2,7 @@
 //!
 //! It only knows words; where they may stand is the matter of the table of keys.
 
-use crate::shape::{FOR_EACH, INPUT, Place, RETRY, RUN_WHEN, STEP, WORKFLOW};
+use crate::shape::{FOR_EACH, INPUT, OVERLAP, Place, RETRY, RUN_WHEN, SCHEDULE, STEP, WORKFLOW};
 
 /// What to write for a key of another tool at this place.
 pub(crate) fn key(place: &Place, key: &str) -> Option<&'static str> {
@@ -38,6 +38,16 @@ pub(crate) fn key(place: &Place, key: &str) -> Option<&'static str> {
             }
             "interval" | "wait" | "initial_delay" => "Write `delay:`.",
             "factor" | "multiplier" => "Write `backoff:`.",
+            _ => return None,
+        })
+    } else if place.name == SCHEDULE.name {
+        Some(match key {
+            "name" => "Write `id:`.",
+            "schedule" | "expression" | "at" => "Write `cron:`.",
+            "tz" | "timeZone" | "zone" => "Write `timezone:`.",
+            "with" | "params" | "parameters" | "args" => "Write `inputs:`.",
+            "concurrencyPolicy" | "concurrency" | "max_active_runs" => "Write `overlap:`.",
+            "startingDeadlineSeconds" | "misfire_grace_time" => "Write `catch_up_window:`.",
             _ => return None,
         })
     } else {
@@ -104,6 +114,13 @@ pub(crate) fn word(ours: &[&str], word: &str) -> Option<&'static str> {
             "always" | "always()" | "all_done" | "completed" | "finished" => "Write `done`.",
             "success" | "success()" | "all_success" | "on_success" | "succeeded" => "Write `ok`.",
             "failure" | "failure()" | "on_failure" | "one_failed" | "error" => "Write `failed`.",
+            _ => return None,
+        });
+    }
+    if ours == OVERLAP {
+        return Some(match word {
+            "forbid" | "Forbid" => "Write `skip`.",
+            "queue" | "Queue" => "Write `queue_one`, or `queue_all` if each of them is to run.",
             _ => return None,
         });
     }

@@ -2,7 +2,7 @@
 //! Reads the configuration in the same way.
 //!
 //! It starts nothing, opens no file and asks no target: text comes from the command line and the
-//! service, what an expression may see comes through [`holdfast_contract::evaluate::Scope`]. It knows no
+//! service, names of time zones from the calendar, what an expression may see comes through [`holdfast_contract::evaluate::Scope`]. It knows no
 //! action by itself: their specs are handed in as [`action::Actions`].
 //! Start reading at [`check()`], for the configuration at [`configuration::read`].
 
@@ -22,6 +22,7 @@ mod lower;
 pub mod program;
 pub mod render;
 mod scalar;
+pub mod schedule;
 pub mod schema;
 mod scope;
 mod shape;
@@ -37,5 +38,6 @@ pub use action::Actions;
 pub use check::{Checked, check, declarations_of, name_of};
 pub use diagnostic::{Diagnostic, Severity};
 pub use program::Program;
+pub use schedule::Schedule;
 pub use source::Source;
 pub use template::written;

@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use holdfast_contract::spec::{ActionSpec, Field, ItemUse, Presence, Shape};
 
 use crate::action::Actions;
-use crate::configuration::{CONFIGURATION, TARGETS};
-use crate::shape::{FINALLY, FOR_EACH, Key, Kind, Need, Place, STEP, WORKFLOW};
+use crate::configuration::{CHANNELS, CONFIGURATION, TARGETS};
+use crate::shape::{FINALLY, FOR_EACH, Key, Kind, Need, Place, SECRET, STEP, WORKFLOW};
 
 /// The draft that editors know best.
 const DRAFT: &str = "http://json-schema.org/draft-07/schema#";
@@ -32,8 +32,11 @@ pub fn of_configuration() -> Value {
     let mut root = schema.place(&CONFIGURATION);
     let targets = TARGETS.iter().map(|place| schema.reference(place)).collect::<Vec<_>>();
     let target = json!({ "anyOf": targets });
+    let channels = CHANNELS.iter().map(|(_, place)| schema.reference(place)).collect::<Vec<_>>();
+    let channel = json!({ "anyOf": channels });
     if let Some(properties) = root.get_mut("properties").and_then(Value::as_object_mut) {
         properties.insert("targets".to_owned(), map_of(&json!({ "pattern": NAME }), &target));
+        properties.insert("channels".to_owned(), map_of(&json!({ "pattern": NAME }), &channel));
         properties.insert("holdfast_config".to_owned(), json!({ "const": 1 }));
     }
     schema.whole("The configuration of holdfast", root)
@@ -95,6 +98,11 @@ impl Schema<'_> {
         let doc = words::of(place.name, key.name);
         let kind = match (place.name, key.name) {
             ("a workflow", "holdfast") => json!({ "const": 1 }),
+            ("a channel of the kind `ntfy`", "topic") => self.text_or_secret(),
+            ("a channel of the kind `webhook`", "headers") => {
+                let value = self.text_or_secret();
+                map_of(&json!({}), &value)
+            }
             _ => self.kind(&key.kind),
         };
         match kind {
@@ -108,6 +116,12 @@ impl Schema<'_> {
             }
             other => other,
         }
+    }
+
+    /// What the table of keys takes as anything, because it is a text or where one is found.
+    fn text_or_secret(&mut self) -> Value {
+        let secret = self.reference(&SECRET);
+        json!({ "anyOf": [{ "type": "string" }, secret] })
     }
 
     fn kind(&mut self, kind: &'static Kind) -> Value {
@@ -132,6 +146,10 @@ impl Schema<'_> {
                 { "type": "string", "pattern": "^[0-9]{1,3}%$" },
             ] }),
             Kind::Duration => json!({ "type": "string", "pattern": DURATION }),
+            Kind::Address => {
+                let secret = self.reference(&SECRET);
+                json!({ "anyOf": [{ "type": "string", "pattern": "^https?://" }, secret] })
+            }
             Kind::Word(words) => json!({ "enum": words }),
             Kind::List(of) => {
                 let of = self.kind(of);

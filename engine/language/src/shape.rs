@@ -65,6 +65,8 @@ pub(crate) enum Kind {
     Share,
     /// A duration.
     Duration,
+    /// An address that is called, or the map of [`SECRET`] that says where it is found.
+    Address,
     /// One of these words.
     Word(&'static [&'static str]),
     /// A list of these.
@@ -140,6 +142,12 @@ pub(crate) const ITEM_TYPES: &[&str] =
 /// The words of `concurrency.when_full`.
 pub(crate) const WHEN_FULL: &[&str] = &["queue", "reject"];
 
+/// The words of a schedule's `overlap`.
+pub(crate) const OVERLAP: &[&str] = &["skip", "queue_one", "queue_all", "allow"];
+
+/// The words of a schedule's `catch_up`.
+pub(crate) const CATCH_UP: &[&str] = &["none", "latest", "all"];
+
 const EFFECTS: &[&str] = &["pure", "idempotent", "keyed", "probed", "once"];
 
 const MANY: i128 = 2_000_000;
@@ -158,7 +166,7 @@ pub(crate) static WORKFLOW: Place = Place {
         optional("object", Kind::Template),
         optional("repository", Kind::Name),
         optional("secrets", Kind::Map(&Kind::Name, &Kind::Place(&SECRET))),
-        not_built("on"),
+        optional("on", Kind::Place(&ON)),
         optional("timeout", Kind::Duration),
         optional("defaults", Kind::Place(&DEFAULTS)),
         optional("dedupe", Kind::Place(&DEDUPE)),
@@ -193,6 +201,28 @@ pub(crate) static SECRET: Place = Place {
         optional("env", Kind::Variable),
         optional("file", Kind::Text),
         optional("command", Kind::List(&Kind::Text)),
+    ],
+};
+
+/// What starts a run without a person.
+pub(crate) static ON: Place =
+    Place { name: "`on`", keys: &[required("schedule", Kind::List(&Kind::Place(&SCHEDULE)))] };
+
+/// A schedule.
+pub(crate) static SCHEDULE: Place = Place {
+    name: "a schedule",
+    keys: &[
+        required("id", Kind::Name),
+        required("cron", Kind::Text),
+        optional("timezone", Kind::Text),
+        optional("inputs", Kind::Map(&Kind::Name, &Kind::Literal)),
+        optional("overlap", Kind::Word(OVERLAP)),
+        optional("catch_up", Kind::Word(CATCH_UP)),
+        optional("catch_up_window", Kind::Duration),
+        optional("jitter", Kind::Duration),
+        optional("expect_success_within", Kind::Duration),
+        optional("accept_partial", Kind::Boolean),
+        optional("heartbeat_url", Kind::Address),
     ],
 };
 
@@ -300,6 +330,7 @@ impl Kind {
             Self::Number(..) => "a number",
             Self::Share => "a number or a percentage such as `10%`",
             Self::Duration => "a duration such as `15m`",
+            Self::Address => "an address or where it is found",
             Self::Word(_) => "a word",
             Self::List(_) | Self::Steps => "a list",
             Self::Map(..) | Self::Place(_) => "a map",
@@ -331,4 +362,17 @@ pub(crate) fn is_variable(text: &str) -> bool {
     text.len() <= 256
         && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_kernel::tick::{CatchUp, Overlap};
+
+    use super::*;
+
+    #[test]
+    fn the_words_of_a_schedule_are_those_of_the_engine() {
+        assert_eq!(OVERLAP, Overlap::ALL.map(Overlap::word));
+        assert_eq!(CATCH_UP, CatchUp::ALL.map(CatchUp::word));
+    }
 }

@@ -35,6 +35,15 @@ pub(crate) fn input(
             forgotten.runs.retain(|run| is_left_alone(*run, drive, reader));
             Ok(Input::Forget { forgotten, by, token })
         }
+        Want::Tick(mut tick) => {
+            tick.token = token;
+            Ok(Input::Tick(tick))
+        }
+        Want::TickByHand(mut submit) => {
+            submit.token = token;
+            Ok(Input::TickByHand(submit))
+        }
+        Want::Schedule { change, by } => Ok(Input::Schedule { change, by, token }),
         Want::Keep(kept) => Ok(Input::Keep { kept, token }),
         Want::Resolve { run, step, item, verdict, by } => {
             let is_active = drive.run(run).is_some();

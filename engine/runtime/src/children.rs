@@ -121,7 +121,9 @@ impl Executor {
     pub(crate) fn person_of(&self, run: RunId) -> String {
         let state = self.drive.run(run).map(|(state, _)| state);
         match state.map(|state| &state.request.initiator) {
-            Some(Initiator::User(name)) => name.clone(),
+            Some(initiator @ (Initiator::User(_) | Initiator::Tick { .. })) => {
+                initiator.name().into_owned()
+            }
             Some(Initiator::Parent { run: parent, .. }) => {
                 self.reader.person_of(*parent).ok().flatten().unwrap_or_default()
             }

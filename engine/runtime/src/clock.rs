@@ -9,7 +9,27 @@ use holdfast_kernel::id::{Instant, Millis};
 /// Now, by the machine's clock.
 pub fn now() -> Instant {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    Instant(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    shifted(Instant(i64::try_from(since.as_micros()).unwrap_or(i64::MAX)))
+}
+
+#[cfg(not(feature = "rehearsal"))]
+const fn shifted(now: Instant) -> Instant {
+    now
+}
+
+#[cfg(feature = "rehearsal")]
+fn shifted(now: Instant) -> Instant {
+    Instant(now.0.saturating_add(crate::rehearsal::shift()))
+}
+
+/// How long something is waited for at a stretch that goes by the machine's clock: that may be set meanwhile, and
+/// stands still while the machine sleeps.
+pub fn longest_nap() -> Millis {
+    #[cfg(feature = "rehearsal")]
+    if crate::rehearsal::moves_the_clock() {
+        return Millis(20);
+    }
+    Millis::seconds(10)
 }
 
 /// Now, by a clock that never goes back.

@@ -17,6 +17,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::clock;
+use crate::rehearsal;
 use crate::wake::Wake;
 
 /// The most records that are filed in one transaction.
@@ -126,7 +127,9 @@ enum Health {
 impl Committer {
     fn commit(&mut self, batch: Batch) -> Health {
         let sequence = batch.sequence;
+        rehearsal::point("before_commit");
         let result = self.writer.commit(batch).map_err(|error| told(&error));
+        rehearsal::point("after_commit");
         let failed = result.is_err();
         if !failed {
             self.committed.last.store(sequence, Ordering::SeqCst);

@@ -12,10 +12,12 @@ use holdfast_contract::evaluate::Evaluate;
 use holdfast_drive::grants::Limits;
 use holdfast_drive::input::{Input, Program, Token};
 use holdfast_drive::output::Reply;
+use holdfast_drive::ticking::Standstill;
 use holdfast_drive::turn::{Drive, Intake};
 use holdfast_journal::disk::Disk;
 use holdfast_journal::query::Reader;
 use holdfast_journal::resume::Opened;
+use holdfast_journal::schedule::Paused;
 use holdfast_kernel::definition::Definition;
 use holdfast_kernel::event::{Death, Event, Timer};
 use holdfast_kernel::failure::Failure;
@@ -36,7 +38,7 @@ use crate::logs::Logs;
 use crate::scope::Secrets;
 use crate::space::{Space, SpaceChange};
 use crate::timer::Timers;
-use crate::wake::{Asked, Grace, Tokens, Wake};
+use crate::wake::{Asked, Configured, Grace, Tokens, Wake};
 
 /// How many news a watcher may lag behind before it misses some.
 const FEED: usize = 4_096;
@@ -144,6 +146,7 @@ impl Executor {
             let program = compiled(&setup.compile, &active.definition);
             drive.take_over(active, program, now);
         }
+        drive.know_schedules(&recovered.schedules, standstill(recovered.pause.as_ref()));
         drive.start(now);
         let executor = Self {
             drive,
@@ -283,6 +286,7 @@ impl Executor {
             }
             Wake::Committed(Err(reason)) | Wake::Filed(Err(reason)) => self.fail(reason),
             Wake::Filed(Ok(_)) => {}
+            Wake::Configure(configured) => self.configure(*configured),
             Wake::Drain(grace) => self.drain(grace),
             Wake::Stop => self.ending = Ending::Over(End::Stopped),
         }
@@ -290,6 +294,18 @@ impl Executor {
 
     pub(crate) fn accept(&mut self, input: Input) {
         self.drive.accept(input, clock::now());
+    }
+
+    fn configure(&mut self, configured: Configured) {
+        let Configured { actions, compile, secrets, children, limits, reserve, drain_grace } =
+            configured;
+        self.actions = actions;
+        self.compile = compile;
+        self.secrets = secrets;
+        self.children = children;
+        self.drain_grace = drain_grace;
+        self.space.keep_free(reserve);
+        self.drive.set_limits(limits, clock::now());
     }
 
     fn ring(&mut self) {
@@ -365,6 +381,11 @@ impl Executor {
     pub(crate) fn set_timer(&mut self, run: RunId, timer: Timer, duration: Millis) {
         self.timers.set(run, timer, duration);
     }
+}
+
+/// Whether everything is paused.
+pub(crate) fn standstill(pause: Option<&Paused>) -> Standstill {
+    if pause.is_some_and(Paused::lasts) { Standstill::Paused } else { Standstill::No }
 }
 
 /// A definition with its language.

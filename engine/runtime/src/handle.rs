@@ -10,7 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::feed::News;
-use crate::wake::{Asked, Grace, Wake, Want};
+use crate::wake::{Asked, Configured, Grace, Wake, Want};
 
 /// Asks an executor for things. Clones ask the same one.
 #[derive(Clone, Debug)]
@@ -78,6 +78,11 @@ impl Handle {
         }
     }
 
+    /// Goes by another configuration from here on. What is in flight goes on as it began.
+    pub fn configure(&self, configured: Configured) {
+        self.wake.send(Wake::Configure(Box::new(configured))).unwrap_or_default();
+    }
+
     /// Takes no new work and ends once what is in flight is done, or its grace is over.
     pub fn drain(&self) {
         // An executor that is gone has nothing to drain.
@@ -98,11 +103,18 @@ impl Handle {
     ///
     /// # Errors
     /// The executor has ended.
-    pub async fn ask(&self, what: Want) -> Result<Reply, Gone> {
-        if let Want::Submit(submit) = &what
+    pub async fn ask(&self, mut what: Want) -> Result<Reply, Gone> {
+        if let Want::Submit(submit) | Want::TickByHand(submit) = &what
             && let Some(refusal) = unfit(submit)
         {
             return Ok(Reply::Refused(refusal));
+        }
+        if let Want::Tick(tick) = &mut what
+            && let Some(fires) = &mut tick.fires
+            && let Ok(submit) = &fires.submit
+            && let Some(refusal) = unfit(submit)
+        {
+            fires.submit = Err(refusal.to_string());
         }
         let (reply, replied) = oneshot::channel();
         self.wake.send(Wake::Asked(Asked { what, reply })).map_err(|_gone| Gone)?;

@@ -16,7 +16,7 @@ use holdfast_kernel::queue::Obstacle;
 
 use crate::ask::input;
 use crate::clock;
-use crate::executor::{Compile, compiled};
+use crate::executor::{Compile, compiled, standstill};
 use crate::wake::Want;
 
 /// An open state that is acted on and not driven.
@@ -47,6 +47,7 @@ impl Offline {
             let program = compiled(&compile, &active.definition);
             drive.know(active, program);
         }
+        drive.know_schedules(&recovered.schedules, standstill(recovered.pause.as_ref()));
         Self { reader, bodies, drive, writer, filer, compile }
     }
 

@@ -37,6 +37,12 @@ impl Space {
         Self { disk, reserve, seen: SpaceChange::Enough, next: clock::monotonic() }
     }
 
+    /// Another reserve holds from here on.
+    pub(crate) fn keep_free(&mut self, reserve: u64) {
+        self.reserve = reserve;
+        self.next = clock::monotonic();
+    }
+
     /// When the disk must be looked at although nothing happens: while it is full.
     pub(crate) fn next_look(&self) -> Option<Instant> {
         (self.seen == SpaceChange::Low).then_some(self.next)

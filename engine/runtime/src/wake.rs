@@ -2,18 +2,25 @@
 
 use std::sync::Arc;
 
+use holdfast_contract::action::Registry;
 use holdfast_contract::attempt::Progress;
 use holdfast_contract::records::Keep;
-use holdfast_drive::input::{Ask, Child, Submit, Token};
+use holdfast_drive::grants::Limits;
+use holdfast_drive::input::{Ask, Child, Submit, Tick, Token};
 use holdfast_drive::output::Reply;
 use holdfast_journal::commit::Batch;
 use holdfast_journal::retain::Forgotten;
+use holdfast_journal::schedule::ScheduleChange;
 use holdfast_kernel::event::{Event, Verdict};
 use holdfast_kernel::failure::Failure;
-use holdfast_kernel::id::{AttemptId, ItemIndex, RunId, StepIndex};
+use holdfast_kernel::id::{AttemptId, ItemIndex, Millis, RunId, StepIndex};
 use holdfast_kernel::queue::Obstacle;
 use holdfast_kernel::reopen::Selection;
 use tokio::sync::oneshot;
+
+use crate::children::Children;
+use crate::executor::Compile;
+use crate::scope::Secrets;
 
 /// Something that happened to the process.
 pub enum Wake {
@@ -53,10 +60,30 @@ pub enum Wake {
     Committed(Result<Arc<Batch>, String>),
     /// Records were filed, or could not be.
     Filed(Result<u64, String>),
+    /// The configuration was changed.
+    Configure(Box<Configured>),
     /// Take no new work, and end once what runs is done or the grace is over.
     Drain(Grace),
     /// End at once; what runs is interrupted.
     Stop,
+}
+
+/// What of an executor goes by the configuration.
+pub struct Configured {
+    /// What steps may use.
+    pub actions: Registry,
+    /// The language.
+    pub compile: Compile,
+    /// Where secrets come from.
+    pub secrets: Arc<dyn Secrets>,
+    /// Makes requests for child runs.
+    pub children: Arc<dyn Children>,
+    /// The limits of this process.
+    pub limits: Limits,
+    /// How many bytes must be free on the disk with the state for an attempt to start.
+    pub reserve: u64,
+    /// How long attempts have to end on their own when the process is drained.
+    pub drain_grace: Millis,
 }
 
 /// How long what is in flight has when the process is drained.
@@ -100,6 +127,17 @@ pub enum Want {
     },
     /// That something is stored beside the events of runs.
     Keep(Box<Keep>),
+    /// That ticks of a schedule are decided.
+    Tick(Box<Tick>),
+    /// The run of a tick, by hand.
+    TickByHand(Box<Submit>),
+    /// That something about schedules is stored.
+    Schedule {
+        /// What.
+        change: Box<ScheduleChange>,
+        /// Who wants it.
+        by: String,
+    },
     /// That runs are forgotten.
     Forget {
         /// Which, and which notifications.

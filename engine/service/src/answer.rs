@@ -11,6 +11,7 @@ use holdfast_journal::lists::ListReader;
 use holdfast_journal::payloads::Payloads;
 use holdfast_journal::query::{Page, ReadError, Reader};
 use holdfast_journal::record::StoredDefinition;
+use holdfast_journal::schedule::ScheduleChange;
 use holdfast_kernel::event::{Initiator, Request};
 use holdfast_kernel::id::RunId;
 use holdfast_kernel::state::OpenStage;
@@ -106,6 +107,11 @@ impl Sources {
             Ask::Notifications { after, limit } => {
                 json(&reader.notifications(Page { after, limit })?)
             }
+            Ask::Schedules => json(&reader.schedules()?),
+            Ask::Ticks { filter, after, limit } => {
+                json(&reader.ticks(&filter, Page { after, limit })?)
+            }
+            Ask::Pause => json(&reader.pause()?),
             Ask::Plans { beginning } => json(&reader.plans_starting_with(&beginning)?),
             Ask::Unexpired { at } => json(&reader.unexpired(at)?),
             Ask::Changes { plan, from, limit } => json(&self.changes(&plan, from, limit)?),
@@ -115,6 +121,7 @@ impl Sources {
                 json(&reader.forgettable(before, now, limit)?)
             }
             Ask::OldNotifications { before } => json(&reader.has_notifications_before(before)?),
+            Ask::OldTicks { before } => json(&reader.has_ticks_before(before)?),
             Ask::Export { table, after } => json(&reader.export(&table, after.as_deref())?),
             Ask::Approvals { plan } => json(&reader.approvals(&plan)?),
             Ask::Definition { digest } => json(&reader.definition(digest)?),
@@ -162,6 +169,19 @@ pub fn want(act: Act, by: String, compile: &Compile) -> Result<Want, NoAnswer> {
             request.initiator = Initiator::User(by);
             Want::Submit(Box::new(submit(*request, stored, compile)?))
         }
+        Act::Tick { mut request, stored } => {
+            if let Initiator::Tick { by: asked, .. } = &mut request.initiator {
+                *asked = Some(by);
+            }
+            Want::TickByHand(Box::new(submit(*request, stored, compile)?))
+        }
+        Act::Pause { schedule } => {
+            schedules(ScheduleChange::Paused { schedule, by: by.clone() }, by)
+        }
+        Act::Unpause { schedule } => {
+            schedules(ScheduleChange::Unpaused { schedule, by: by.clone() }, by)
+        }
+        Act::ForgetSchedule { schedule } => schedules(ScheduleChange::Forgotten(schedule), by),
         Act::Retry { run, selection } => Want::Retry { run, selection, by },
         Act::Cancel { run, how } => Want::Ask { run, ask: AskOfRun::Cancel(how), by },
         Act::Answer { run, step, item, word } => {
@@ -179,6 +199,10 @@ pub fn want(act: Act, by: String, compile: &Compile) -> Result<Want, NoAnswer> {
             }
         },
     })
+}
+
+fn schedules(change: ScheduleChange, by: String) -> Want {
+    Want::Schedule { change: Box::new(change), by }
 }
 
 fn submit(

@@ -71,7 +71,9 @@ impl Socket {
 
     /// Answers whoever connects, until `closed` resolves; then takes nobody more, and returns once everybody has
     /// their answer. Watchers have it when the executor has ended.
-    pub async fn serve(self, service: Service, closed: impl Future<Output = ()>) {
+    ///
+    /// `service` gives what answers the next who connects: the configuration may change meanwhile.
+    pub async fn serve(self, service: impl Fn() -> Service, closed: impl Future<Output = ()>) {
         let mut answering = Vec::new();
         let mut closed = std::pin::pin!(closed);
         loop {
@@ -85,7 +87,7 @@ impl Socket {
                 tokio::task::yield_now().await;
                 continue;
             };
-            let service = service.clone();
+            let service = service();
             // A client that went away needs no answer.
             let answer = async move { service.answer(stream).await.unwrap_or_default() };
             answering.push(tasks::spawn(answer));

@@ -166,7 +166,7 @@ impl Driver {
         };
         self.forgotten.insert(run, false);
         let token = self.token(Forget::Asked(run, Box::new(loaded)));
-        let forgotten = Forgotten { runs: vec![run], notifications_before: None };
+        let forgotten = Forgotten { runs: vec![run], ..Forgotten::default() };
         let by = "an operator".to_owned();
         self.drive.accept(Input::Forget { forgotten, by, token }, self.outside.clock());
         Ok(())

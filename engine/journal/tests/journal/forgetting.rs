@@ -30,7 +30,8 @@ fn three(disk: &Memory) -> Host {
 fn forget(host: &mut Host, runs: &[RunId]) -> Result<(), Box<dyn std::error::Error>> {
     let mut batch = Batch::new(host.opened.writer.next_sequence(), LATER);
     let notifications_before = Some(LATER);
-    batch.forgotten = Some(Forgotten { runs: runs.to_vec(), notifications_before });
+    batch.forgotten =
+        Some(Forgotten { runs: runs.to_vec(), notifications_before, ticks_before: None });
     host.opened.writer.commit(batch)?;
     host.opened.filer.file(1_000)?;
     Ok(())
@@ -113,7 +114,10 @@ fn what_is_needed_stays_however_old_it_is() {
     forget(&mut host, &[run_id(7)]).unwrap();
     assert!(runs(&host).contains(&run_id(7)));
     let notes = host.opened.reader.notifications(Page { after: None, limit: 9 }).unwrap().rows;
-    assert!(!notes.is_empty() && notes.iter().all(|note| note.run == run_id(7)), "{notes:#?}");
+    assert!(
+        !notes.is_empty() && notes.iter().all(|note| note.run == Some(run_id(7))),
+        "{notes:#?}"
+    );
 }
 
 /// Whether the first two runs are gone whole; otherwise they are there whole.

@@ -65,7 +65,8 @@ fn refuse_templates(sink: &mut Sink<'_>, node: &Node) {
     }
 }
 
-fn find_template(node: &Node) -> Option<Span> {
+/// Where a template stands in a value; none if there is none.
+pub(super) fn find_template(node: &Node) -> Option<Span> {
     match &node.data {
         Data::Scalar(value) => {
             value.as_text().filter(|text| text.contains("{{")).map(|_| node.span)

@@ -4,11 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_kernel::definition::SecretReference;
-
-use super::path::{path, program};
+use super::path::path;
+use super::secret::reference;
 use super::{DEFAULT_REPOSITORY, RepositoryConfiguration};
-use crate::check::secret;
 use crate::code::Code;
 use crate::diagnostic::Sink;
 use crate::shape::check::not_built_yet;
@@ -77,7 +75,7 @@ fn check_default(sink: &mut Sink<'_>, several: &Entry, entries: &[Entry]) {
 
 fn repository(sink: &mut Sink<'_>, node: &Node) -> Option<RepositoryConfiguration> {
     let path = get(node, "path").and_then(|node| folder(sink, node));
-    let password = entry(node, "password").and_then(|entry| password(sink, entry));
+    let password = entry(node, "password").and_then(|entry| reference(sink, entry));
     Some(RepositoryConfiguration { path: path?, password: password? })
 }
 
@@ -89,15 +87,4 @@ fn folder(sink: &mut Sink<'_>, node: &Node) -> Option<String> {
         return None;
     }
     Some(path)
-}
-
-fn password(sink: &mut Sink<'_>, declared: &Entry) -> Option<SecretReference> {
-    let reference = secret(sink, declared)?;
-    let node = &declared.value;
-    let checked = match &reference {
-        SecretReference::Env(_) => return Some(reference),
-        SecretReference::File(_) => path(sink, get(node, "file")?),
-        SecretReference::Command(_) => program(sink, get(node, "command")?.list()?.first()?),
-    };
-    checked.map(|_| reference)
 }

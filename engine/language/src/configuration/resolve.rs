@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use holdfast_kernel::definition::SecretReference;
 use thiserror::Error;
 
-use super::{Configuration, TargetKind};
+use super::{Address, ChannelKind, Configuration, TargetKind};
 
 /// A folder that paths cannot be made absolute against; a fragment that fits after "cannot …:".
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -21,7 +21,7 @@ pub enum UnfitFolder {
 }
 
 impl Configuration {
-    /// The same with every path absolute: of repositories, files with secrets, roots and exports.
+    /// The same with every path absolute: of repositories, files with secrets, roots, exports and metrics.
     ///
     /// # Errors
     /// The folder's own path is not absolute, or is not valid UTF-8.
@@ -34,20 +34,56 @@ impl Configuration {
         }
         for repository in self.repositories.values_mut() {
             resolve(&mut repository.path, folder);
-            match &mut repository.password {
-                SecretReference::File(path) => resolve(path, folder),
-                SecretReference::Env(_) | SecretReference::Command(_) => {}
-            }
+            resolve_secret(&mut repository.password, folder);
         }
         for target in self.targets.values_mut() {
             match &mut target.kind {
                 TargetKind::Files(files) => resolve(&mut files.root, folder),
             }
         }
+        for channel in self.channels.values_mut() {
+            for reference in references(&mut channel.kind) {
+                resolve_secret(reference, folder);
+            }
+        }
         for export in &mut self.allow.exports {
             resolve(export, folder);
         }
+        if let Some(path) = &mut self.service.metrics_file {
+            resolve(path, folder);
+        }
         Ok(self)
+    }
+}
+
+/// The references to secrets that a channel has.
+fn references(kind: &mut ChannelKind) -> Vec<&mut SecretReference> {
+    match kind {
+        ChannelKind::Webhook { url, secret, headers } => {
+            let addresses = std::iter::once(url).chain(headers.values_mut());
+            addresses.filter_map(found_at).chain(secret).collect()
+        }
+        ChannelKind::Slack { url } | ChannelKind::Teams { url } => vec![url],
+        ChannelKind::Ntfy { topic, token, .. } => {
+            found_at(topic).into_iter().chain(token).collect()
+        }
+        ChannelKind::Mail(mail) => mail.login.iter_mut().map(|login| &mut login.password).collect(),
+        ChannelKind::Command(_) => Vec::new(),
+    }
+}
+
+/// Where an address is found, if it does not stand in the file.
+fn found_at(address: &mut Address) -> Option<&mut SecretReference> {
+    match address {
+        Address::Secret(reference) => Some(reference),
+        Address::Text(_) => None,
+    }
+}
+
+fn resolve_secret(secret: &mut SecretReference, folder: &Path) {
+    match secret {
+        SecretReference::File(path) => resolve(path, folder),
+        SecretReference::Env(_) | SecretReference::Command(_) => {}
     }
 }
 

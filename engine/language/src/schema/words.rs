@@ -19,11 +19,14 @@ const SHARED: Keys = &[
     ("file", "A file that has it."),
     ("command", "A program with its arguments, which prints it."),
     ("path", "Where it is."),
+    ("give_up_after", "How long it is tried to deliver something; 24h unless given."),
 ];
 
 const ALL: &[(&str, Keys)] = &[
     ("a workflow", WORKFLOW),
     ("an input", INPUT),
+    ("`on`", &[("schedule", "The times at which it is started, each with its inputs.")]),
+    ("a schedule", SCHEDULE),
     ("`defaults`", &[]),
     ("`retry`", RETRY),
     (
@@ -40,6 +43,17 @@ const ALL: &[(&str, Keys)] = &[
     ("the configuration", CONFIGURATION),
     ("a repository", &[("password", "Where its password is found.")]),
     ("a target of the kind `files`", FILES),
+    ("a channel of the kind `webhook`", WEBHOOK),
+    ("a channel of the kind `slack`", HOOK),
+    ("a channel of the kind `teams`", HOOK),
+    ("a channel of the kind `ntfy`", NTFY),
+    ("a channel of the kind `mail`", MAIL),
+    (
+        "a channel of the kind `command`",
+        &[CHANNEL_KIND, ("command", "The program with its arguments.")],
+    ),
+    ("a rule of `notify`", RULE),
+    ("`quiet`", QUIET),
     (
         "`restore`",
         &[("approval", "Whose approval a plan needs before it is applied: roles or names.")],
@@ -52,6 +66,7 @@ const ALL: &[(&str, Keys)] = &[
     ),
     ("`limits`", LIMITS),
     ("`state`", STATE),
+    ("`service`", SERVICE),
 ];
 
 const WORKFLOW: Keys = &[
@@ -63,6 +78,7 @@ const WORKFLOW: Keys = &[
     ("object", "What of the target it is about: a text or a list of texts."),
     ("repository", "Which repository of the configuration it works with; `default` unless given."),
     ("secrets", "Where secrets are found; never the secrets themselves."),
+    ("on", "What starts it without a person."),
     ("defaults", "What steps at a target have where they do not say otherwise."),
     ("dedupe", "What makes two submits the same request."),
     ("concurrency", "Which runs do not go on beside each other."),
@@ -81,6 +97,23 @@ const INPUT: Keys = &[
     ("pattern", "A regular expression for the whole text."),
     ("min", "The least value, or the least length."),
     ("max", "The greatest value, or the greatest length."),
+];
+
+const SCHEDULE: Keys = &[
+    ("id", "Its name in the workflow."),
+    ("cron", "When it has its ticks: five fields as in cron, or a name such as `@daily`."),
+    ("timezone", "The zone of its clock, by its IANA name; `UTC` unless given."),
+    ("inputs", "What its runs are given."),
+    ("overlap", "What becomes of a tick while a run of it goes on; `skip` unless given."),
+    ("catch_up", "Which of the ticks that were missed are caught up with; `latest` unless given."),
+    ("catch_up_window", "How late a tick may be to be caught up with; 24h unless given."),
+    ("jitter", "The longest time that its runs start after their ticks."),
+    ("expect_success_within", "How long may pass without a run that succeeds."),
+    ("accept_partial", "Whether a partial run counts like one that succeeds."),
+    (
+        "heartbeat_url",
+        "What is called after each run that succeeds, or where its address is found.",
+    ),
 ];
 
 const RETRY: Keys = &[
@@ -130,11 +163,14 @@ const CONFIGURATION: Keys = &[
     ("repository", "Where backup sets are stored."),
     ("repositories", "Several repositories by name, one of them named `default`."),
     ("targets", "What is read and written, by name."),
+    ("channels", "The ways to tell people something, by name; the inbox is always there."),
+    ("notify", "What is told through which channel."),
     ("retention", "Which backup sets are kept; at least one rule."),
     ("roles", "Who has which role."),
     ("allow", "What may be done on this machine: nothing that is not listed."),
     ("limits", "How much goes on at once in one process."),
     ("state", "How long the state keeps what has ended."),
+    ("service", "How the service behaves as a process."),
 ];
 
 const FILES: Keys = &[
@@ -144,6 +180,52 @@ const FILES: Keys = &[
     ("exclude", "Patterns of what does not belong to it."),
     ("one_file_system", "Whether what is mounted inside is left out; true unless given."),
     ("restore", "What a restore of it asks for."),
+];
+
+const CHANNEL_KIND: (&str, &str) = ("kind", "What kind of channel it is.");
+
+const WEBHOOK: Keys = &[
+    CHANNEL_KIND,
+    ("url", "The address that is sent JSON, or where it is found."),
+    ("secret", "Where the key is found that what is sent is signed with."),
+    ("headers", "What else is sent, by the names of the headers: texts, or where these are found."),
+];
+
+const HOOK: Keys = &[CHANNEL_KIND, ("url", "Where its address is found, which is a secret.")];
+
+const NTFY: Keys = &[
+    CHANNEL_KIND,
+    ("server", "The address of the server; `https://ntfy.sh` unless given."),
+    ("topic", "The topic, or where it is found."),
+    ("token", "Where the token is found that the server asks for."),
+];
+
+const MAIL: Keys = &[
+    CHANNEL_KIND,
+    ("host", "The server: a name or an IP address."),
+    ("port", "Its port; 587, 465 or 25 unless given, by `tls`."),
+    ("tls", "How it is spoken to; `starttls` unless given, `none` only on this machine."),
+    ("user", "Who asks it to carry the mail."),
+    ("password", "Where the password of `user` is found."),
+    ("from", "Whom the mail is from."),
+    ("to", "Who gets it."),
+];
+
+const RULE: Keys = &[
+    ("on", "The occasions; unless given, those that somebody should look at."),
+    ("channel", "The channel, by its name."),
+    ("operations", "Of which operations; of all unless given."),
+    ("workflows", "Patterns of the names of workflows; all unless given."),
+    ("targets", "Patterns of the names of targets; all unless given."),
+    ("quiet", "Hours in which most of it waits."),
+    ("digest", "How long what comes is gathered, to go out as one message."),
+];
+
+const QUIET: Keys = &[
+    ("from", "When they begin: \"22:00\"."),
+    ("to", "When they end: \"07:00\"."),
+    ("timezone", "The zone of their clock, by its IANA name; `UTC` unless given."),
+    ("except", "The occasions that do not wait; `failed` unless given."),
 ];
 
 const RETENTION: Keys = &[
@@ -164,6 +246,19 @@ const ALLOW: Keys = &[
 const STATE: Keys = &[
     ("keep_runs", "How long runs are kept from their end on; for ever unless given."),
     ("keep_notifications", "How long notifications are kept; for ever unless given."),
+    ("keep_ticks", "How long ticks are kept that were decided on; for ever unless given."),
+];
+
+const SERVICE: Keys = &[
+    (
+        "metrics_file",
+        "The file that numbers are written to every minute, as Prometheus reads them.",
+    ),
+    ("log", "In which form it says what it does; `text` unless given."),
+    (
+        "drain_grace",
+        "How long what is being done may go on once it is told to end; 30s unless given.",
+    ),
 ];
 
 const LIMITS: Keys = &[

@@ -77,6 +77,7 @@ fn described(kind: &Kind) -> String {
         | Kind::Number(..)
         | Kind::Share
         | Kind::Duration
+        | Kind::Address
         | Kind::List(_)
         | Kind::Map(..)
         | Kind::Place(_)
@@ -195,6 +196,7 @@ fn kind(sink: &mut Sink<'_>, node: &Node, wanted: &'static Kind, name: &str) {
         }
         Kind::Integer(..) | Kind::Number(..) | Kind::Share => number(sink, node, wanted, name),
         Kind::Duration => check_duration(sink, node),
+        Kind::Address => address(sink, node),
         Kind::Word(words) => word(sink, node, words),
         Kind::List(item) => {
             for node in list(sink, node).unwrap_or_default() {
@@ -322,6 +324,16 @@ fn check_duration(sink: &mut Sink<'_>, node: &Node) {
     if let Err(reason) = duration::parse(&text) {
         sink.error(Code::BadDuration, node.span, format!("This is no duration: {reason}."))
             .remedy("Write a number with its unit, as `250ms`, `15m`, `1h30m` or `7d`.");
+    }
+}
+
+/// Checks an address, or the reference that stands in its place.
+fn address(sink: &mut Sink<'_>, node: &Node) {
+    let is_plain = node.text().is_some_and(|text| !text.contains("{{"));
+    if node.entries().is_some() {
+        place(sink, node, &SECRET);
+    } else if !is_plain {
+        wrong_type(sink, node, Kind::Address.name());
     }
 }
 

@@ -347,7 +347,6 @@ fn a_secret_is_read_only_where_it_is_not_stored() {
 #[test]
 fn what_is_not_built_yet_is_refused_by_name() {
     let wait = "  - id: wait\n    uses: sleep\n    with: { duration: 5s }\n";
-    check_places(&format!("on: {{}}\nsteps:\n{wait}"), &["HF0106 4:1"]);
     check_places(&format!("repository: second\nsteps:\n{wait}"), &[]);
     check_places(&format!("repository: \"{{{{ x }}}}\"\nsteps:\n{wait}"), &["HF0405 4:13"]);
     for action in ["notify", "targets"] {

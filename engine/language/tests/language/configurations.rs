@@ -56,7 +56,7 @@ allow:
     - { path: /usr/bin/rsync, writes: local }
   exports: [/srv/exports, exports]
 limits: { attempts: 8, reserve_mib: 1024 }
-state: { keep_runs: 180d }
+state: { keep_runs: 180d, keep_ticks: 30d }
 "#,
     );
     let files = |root: &str| FilesConfiguration {
@@ -109,8 +109,10 @@ state: { keep_runs: 180d }
         state: StateConfiguration {
             keep_runs: Some(Millis(180 * 86_400_000)),
             keep_notifications: None,
+            keep_ticks: Some(Millis(30 * 86_400_000)),
         },
-        warnings: configuration.warnings.clone(),
+        // Channels, rules and the service have tests of their own.
+        ..Configuration::default()
     };
     assert_eq!(configuration, expect);
 }

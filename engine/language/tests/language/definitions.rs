@@ -28,8 +28,9 @@ fn step<'d>(definition: &'d Definition, id: &str) -> &'d Step {
 
 #[test]
 fn a_workflow_is_lowered_with_every_default_filled_in() {
-    let Checked { definition, declarations, warnings, children: _ } = backup();
+    let Checked { definition, declarations, warnings, schedules, children: _ } = backup();
     assert_eq!(warnings, []);
+    assert_eq!(schedules.len(), 1);
     assert_eq!(definition.name, "tenant-backup");
     assert_eq!(definition.operation, Operation::Backup);
     assert_eq!(definition.timeout, Millis::seconds(7_200));

@@ -9,8 +9,10 @@
     reason = "a test fails by panicking, and its texts need not be made fast"
 )]
 
+mod bad_channels;
 mod bad_configurations;
 mod bad_files;
+mod channels;
 mod configuration_page;
 mod configurations;
 mod definitions;
@@ -18,6 +20,7 @@ mod diagnostics_page;
 mod evaluation;
 mod language_page;
 mod run;
+mod schedules;
 mod schemas;
 mod specs;
 mod submits;

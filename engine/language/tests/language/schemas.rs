@@ -43,6 +43,13 @@ fn what_the_table_of_keys_refuses_the_schema_refuses_too() {
     let step = |rest: &str| file(&format!("steps:\n  - id: a\n    {rest}\n"));
     let sleep = "uses: sleep\n    with: { duration: 5s }";
     assert_eq!(fits(of_workflow(&actions()), &step(sleep)), Ok(()));
+    let nightly = |rest: &str| {
+        let schedule = format!("{{ id: nightly, cron: '15 2 * * *', {rest} }}");
+        step(&format!("{sleep}\non: {{ schedule: [{schedule}] }}"))
+    };
+    for right in ["heartbeat_url: 'https://example.org'", "heartbeat_url: { env: BEAT }"] {
+        assert_eq!(fits(of_workflow(&actions()), &nightly(right)), Ok(()));
+    }
     for wrong in [
         file("steps: []\n"),
         file("stepps: []\n"),
@@ -56,6 +63,12 @@ fn what_the_table_of_keys_refuses_the_schema_refuses_too() {
         step(&format!("{sleep}\n    retry: {{ attempts: 0 }}")),
         step(sleep).replace("operation: maintenance", "operation: cleanup"),
         step(sleep).replace("holdfast: 1", "holdfast: 2"),
+        nightly("overlap: forbid"),
+        nightly("jitter: 5"),
+        nightly("heartbeat_url: example.org"),
+        nightly("heartbeat_url: { path: a }"),
+        nightly("jitter: 5m").replace("id: nightly, ", ""),
+        step(&format!("{sleep}\non: {{ push: [] }}")),
     ] {
         assert!(fits(of_workflow(&actions()), &wrong).is_err(), "{wrong}");
     }
@@ -63,5 +76,23 @@ fn what_the_table_of_keys_refuses_the_schema_refuses_too() {
     assert_eq!(fits(of_configuration(), &target("kind: files, root: /a")), Ok(()));
     for wrong in ["kind: files", "kind: tapes, root: /a", "kind: files, root: /a, rot: b"] {
         assert!(fits(of_configuration(), &target(wrong)).is_err(), "{wrong}");
+    }
+    let channel =
+        |channel: &str| format!("holdfast_config: 1\nchannels: {{ a: {{ {channel} }} }}\n");
+    for fine in [
+        "kind: webhook, url: \"https://example.org\", headers: { a: b, c: { env: D } }",
+        "kind: ntfy, topic: { file: a }",
+    ] {
+        assert_eq!(fits(of_configuration(), &channel(fine)), Ok(()), "{fine}");
+    }
+    for wrong in [
+        "kind: pigeon",
+        "kind: slack, url: \"https://example.org\"",
+        "kind: webhook, url: example.org",
+        "kind: webhook, url: { env: A }, headers: { a: [b] }",
+        "kind: ntfy, topic: 5",
+        "kind: mail, host: a, port: 0, from: a@b, to: [c@d]",
+    ] {
+        assert!(fits(of_configuration(), &channel(wrong)).is_err(), "{wrong}");
     }
 }

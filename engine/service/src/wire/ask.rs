@@ -7,11 +7,13 @@ use holdfast_journal::items::Show;
 use holdfast_journal::query::Filter;
 use holdfast_journal::record::StoredDefinition;
 use holdfast_journal::retain::Forgotten;
+use holdfast_journal::ticks::{TickFilter, TickPlace};
 use holdfast_kernel::definition::Definition;
 use holdfast_kernel::event::{CancelKind, Request, Verdict};
 use holdfast_kernel::id::{Digest, Instant, ItemIndex, RunId, StepIndex};
 use holdfast_kernel::reopen::Selection;
 use holdfast_kernel::state::RunState;
+use holdfast_kernel::tick::ScheduleName;
 use serde::{Deserialize, Serialize};
 
 /// The version of this list. A client of another version is refused.
@@ -124,6 +126,11 @@ pub enum Ask {
         /// Before this.
         before: Instant,
     },
+    /// Whether there are ticks that were decided before: `bool`.
+    OldTicks {
+        /// Before this.
+        before: Instant,
+    },
     /// Rows of a table of the store: `Exported`.
     Export {
         /// The table.
@@ -141,6 +148,19 @@ pub enum Ask {
         /// Its digest.
         digest: Digest,
     },
+    /// Every schedule that is known, by name: `Vec<ScheduleRecord>`.
+    Schedules,
+    /// Ticks, those decided last first: `Paged<TickRecord, TickPlace>`.
+    Ticks {
+        /// Which.
+        filter: TickFilter,
+        /// The cursor of the page before.
+        after: Option<TickPlace>,
+        /// How many at most.
+        limit: usize,
+    },
+    /// The last pause of everything: `Option<Paused>`.
+    Pause,
     /// What is in the way of the runs that wait for their slots: `Vec<(RunId, Obstacle)>`.
     Obstacles,
     /// What the attempts of a run said: `String`.
@@ -203,6 +223,28 @@ pub enum Act {
         item: ItemIndex,
         /// What is said.
         verdict: Verdict,
+    },
+    /// Let nothing start any more.
+    Pause {
+        /// Of this schedule; none: of everything.
+        schedule: Option<ScheduleName>,
+    },
+    /// Let it go on.
+    Unpause {
+        /// This schedule; none: everything.
+        schedule: Option<ScheduleName>,
+    },
+    /// Wait for a schedule no more.
+    ForgetSchedule {
+        /// The schedule.
+        schedule: ScheduleName,
+    },
+    /// Queue the run of a tick; the request says of which.
+    Tick {
+        /// The request.
+        request: Box<Request>,
+        /// Its definition, and those of its child runs.
+        stored: Vec<StoredDefinition>,
     },
     /// Forget runs that have ended.
     Forget(Forgotten),

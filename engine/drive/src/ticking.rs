@@ -1,0 +1,228 @@
+//! Ticks of schedules: decided once, and stored with the runs that they start.
+//!
+//! Which ticks are due, and which of them are passed over, the host has found out with the kernel's help; what is
+//! seen here is whether somebody else was faster, and what is active. Nothing here knows a calendar.
+
+use std::collections::BTreeMap;
+
+use holdfast_journal::schedule::{ScheduleChange, ScheduleRecord, ScheduleSpec};
+use holdfast_kernel::event::Initiator;
+use holdfast_kernel::id::Instant;
+use holdfast_kernel::state::Phase;
+use holdfast_kernel::tick::{
+    Decided, Earlier, Overlap, ScheduleName, Skipped, TickDecision, in_the_way,
+};
+
+use crate::input::{Fires, Submit, Tick, Token};
+use crate::output::{Refusal, Reply};
+use crate::turn::{Drive, Intake};
+
+/// How far the ticks of the schedules are decided.
+#[derive(Debug, Default)]
+pub(crate) struct Ticking {
+    known: BTreeMap<ScheduleName, Known>,
+    /// Whether somebody paused everything.
+    pub(crate) pause: Standstill,
+}
+
+/// Whether somebody paused everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standstill {
+    /// Nobody did.
+    #[default]
+    No,
+    /// Somebody did: no attempt starts.
+    Paused,
+}
+
+#[derive(Debug)]
+struct Known {
+    cron: String,
+    timezone: String,
+    decided: Instant,
+}
+
+impl Known {
+    fn of(spec: &ScheduleSpec, decided: Instant) -> Self {
+        Self { cron: spec.cron.clone(), timezone: spec.timezone.clone(), decided }
+    }
+
+    fn is(&self, spec: &ScheduleSpec) -> bool {
+        self.cron == spec.cron && self.timezone == spec.timezone
+    }
+}
+
+impl Drive {
+    /// Knows of what is stored of schedules, and whether everything is paused.
+    pub fn know_schedules(&mut self, schedules: &[ScheduleRecord], pause: Standstill) {
+        let known = |record: &ScheduleRecord| {
+            (record.spec.name.clone(), Known::of(&record.spec, record.decided))
+        };
+        self.ticking.known = schedules.iter().map(known).collect();
+        self.ticking.pause = pause;
+    }
+
+    /// Whether somebody paused everything.
+    pub const fn standstill(&self) -> Standstill {
+        self.ticking.pause
+    }
+
+    /// Something changes about schedules.
+    pub(crate) fn change_schedule(&mut self, change: ScheduleChange, by: &str, token: Token) {
+        if let Some(refusal) = self.unknown(&change) {
+            return self.reply(token, Reply::Refused(refusal));
+        }
+        match &change {
+            ScheduleChange::Seen(spec) => self.see(spec),
+            ScheduleChange::Forgotten(name) => {
+                self.ticking.known.remove(name);
+                self.note(by, format!("Let the schedule {name} be forgotten."));
+            }
+            ScheduleChange::Paused { schedule, .. } => {
+                if schedule.is_none() {
+                    self.ticking.pause = Standstill::Paused;
+                }
+                self.note(by, format!("Paused {}.", named(schedule.as_ref())));
+            }
+            ScheduleChange::Unpaused { schedule, .. } => {
+                if schedule.is_none() {
+                    self.ticking.pause = Standstill::No;
+                }
+                self.note(by, format!("Ended the pause of {}.", named(schedule.as_ref())));
+            }
+            ScheduleChange::Decided { .. }
+            | ScheduleChange::ByHand { .. }
+            | ScheduleChange::Unusable { .. }
+            | ScheduleChange::Lost(_)
+            | ScheduleChange::Broken { .. }
+            | ScheduleChange::Late(_) => {}
+        }
+        self.record_schedule(change);
+        self.reply(token, Reply::Done);
+    }
+
+    /// Why a change is refused: it names a schedule that nobody knows, or decides about ticks in passing.
+    fn unknown(&self, change: &ScheduleChange) -> Option<Refusal> {
+        let name = match change {
+            ScheduleChange::Seen(_)
+            | ScheduleChange::Unusable { .. }
+            | ScheduleChange::Paused { schedule: None, .. }
+            | ScheduleChange::Unpaused { schedule: None, .. } => return None,
+            ScheduleChange::Decided { .. } | ScheduleChange::ByHand { .. } => {
+                return Some(Refusal::Invalid("ticks are decided with their runs".to_owned()));
+            }
+            ScheduleChange::Paused { schedule: Some(name), .. }
+            | ScheduleChange::Unpaused { schedule: Some(name), .. }
+            | ScheduleChange::Lost(name)
+            | ScheduleChange::Broken { schedule: name, .. }
+            | ScheduleChange::Late(name)
+            | ScheduleChange::Forgotten(name) => name,
+        };
+        (!self.ticking.known.contains_key(name)).then_some(Refusal::NoSuchSchedule)
+    }
+
+    fn see(&mut self, spec: &ScheduleSpec) {
+        let at = self.now();
+        match self.ticking.known.get_mut(&spec.name) {
+            Some(known) if known.is(spec) => {}
+            Some(known) => *known = Known::of(spec, known.decided.max(at)),
+            None => drop(self.ticking.known.insert(spec.name.clone(), Known::of(spec, at))),
+        }
+    }
+
+    /// Decides about ticks: those that are passed over, and the one after them that is to start a run.
+    pub(crate) fn tick(&mut self, tick: Tick) {
+        let Tick { schedule, after, passed, fires, token } = tick;
+        if self.intake == Intake::Draining {
+            return self.reply(token, Reply::Refused(Refusal::Draining));
+        }
+        let known = self.ticking.known.get(&schedule).map(|known| known.decided);
+        match known {
+            None => return self.reply(token, Reply::Refused(Refusal::NoSuchSchedule)),
+            Some(decided) if decided != after => {
+                return self.reply(token, Reply::Refused(Refusal::Decided));
+            }
+            Some(_) => {}
+        }
+        let mut decided = passed;
+        let fired = fires.map(|fires| {
+            let tick = fires.tick;
+            let decision = self.fire(&schedule, fires);
+            decided.push(Decided::one(tick, decision.clone()));
+            decision
+        });
+        let Some(last) = decided.last().map(|ticks| ticks.last) else {
+            return self.reply(token, Reply::Ticked(None));
+        };
+        if let Some(known) = self.ticking.known.get_mut(&schedule) {
+            known.decided = last;
+        }
+        self.record_schedule(ScheduleChange::Decided { schedule, decided });
+        self.reply(token, Reply::Ticked(fired));
+    }
+
+    /// Starts the run of a tick, or says why it starts none.
+    fn fire(&mut self, schedule: &ScheduleName, fires: Fires) -> TickDecision {
+        if self.ticking.pause == Standstill::Paused {
+            return TickDecision::Skipped(Skipped::Paused);
+        }
+        let submit = match fires.submit {
+            Ok(submit) => *submit,
+            Err(reason) => return TickDecision::Skipped(Skipped::Definition(reason)),
+        };
+        if let Err(error) = submit.program.definition.check() {
+            return TickDecision::Skipped(Skipped::Definition(error.to_string()));
+        }
+        let active = in_the_way(fires.overlap, self.earlier(schedule));
+        let active = active.or_else(|| self.claims.get(&submit.request.dedupe_key).copied());
+        if let Some(run) = active {
+            return TickDecision::Skipped(Skipped::Overlap(run));
+        }
+        if let Some(refusal) = self.full_group(&submit.request) {
+            return TickDecision::Skipped(Skipped::Definition(refusal.to_string()));
+        }
+        let Submit { request, stored, program, .. } = submit;
+        TickDecision::Fired(self.queue_new(request, stored, program))
+    }
+
+    /// Starts a run for a tick because a person wants it, whatever was decided about the tick.
+    pub(crate) fn tick_by_hand(&mut self, submit: Submit) {
+        let token = submit.token;
+        let Initiator::Tick { schedule, tick, by: Some(by), .. } = submit.request.initiator.clone()
+        else {
+            let reason = "it says of no tick that it starts it by hand".to_owned();
+            return self.reply(token, Reply::Refused(Refusal::Invalid(reason)));
+        };
+        if !self.ticking.known.contains_key(&schedule) {
+            return self.reply(token, Reply::Refused(Refusal::NoSuchSchedule));
+        }
+        if let Some(run) = self.submit(submit) {
+            let decided = Decided::one(tick, TickDecision::ByHand { run, by });
+            self.record_schedule(ScheduleChange::ByHand { schedule, decided });
+        }
+    }
+
+    /// The active runs that the schedule started.
+    fn earlier(&self, schedule: &ScheduleName) -> Earlier {
+        let mut earlier = Earlier::default();
+        for active in self.runs.values() {
+            let state = &active.state;
+            if state.request.initiator.schedule() != Some(schedule) {
+                continue;
+            }
+            if state.phase == Phase::Queued {
+                earlier.waiting = Some(state.run());
+            } else {
+                earlier.started = Some(state.run());
+            }
+        }
+        earlier
+    }
+}
+
+/// The overlap under which a run goes on that a person starts for a tick: several of them one after the other.
+pub const BY_HAND: Overlap = Overlap::QueueAll;
+
+fn named(schedule: Option<&ScheduleName>) -> String {
+    schedule.map_or_else(|| "everything".to_owned(), |name| format!("the schedule {name}"))
+}

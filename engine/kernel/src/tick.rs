@@ -1,0 +1,404 @@
+//! What becomes of the ticks of a schedule: which of them start a run, and which are passed over.
+//!
+//! It knows no calendar and no clock: the nominal instants and the present come from the host. A tick is
+//! decided once; whoever hands the same instant in again asks for a second decision, which the drive refuses.
+
+use alloc::string::{String, ToString as _};
+use alloc::vec::Vec;
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Digest, Instant, Millis, RunId};
+
+/// A tick that is at most this late is on time: it is not one that is caught up with.
+pub const ON_TIME: Millis = Millis::seconds(60);
+
+/// How far back ticks are caught up with unless the schedule says otherwise: 24 hours.
+pub const CATCH_UP_WINDOW: Millis = Millis::seconds(24 * 60 * 60);
+
+/// What a schedule is known by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ScheduleName {
+    /// The name of its workflow.
+    pub workflow: String,
+    /// Its id there.
+    pub id: String,
+}
+
+impl fmt::Display for ScheduleName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.workflow, self.id)
+    }
+}
+
+/// What becomes of a tick while an earlier run of its schedule is active.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overlap {
+    /// It starts nothing.
+    #[default]
+    Skip,
+    /// Its run waits for the earlier one; a second one does not wait.
+    QueueOne,
+    /// Its run waits for all earlier ones.
+    QueueAll,
+    /// Its run goes on beside them.
+    Allow,
+}
+
+impl Overlap {
+    /// Every one, in the order of the documentation.
+    pub const ALL: [Self; 4] = [Self::Skip, Self::QueueOne, Self::QueueAll, Self::Allow];
+
+    /// The word of it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Skip => "skip",
+            Self::QueueOne => "queue_one",
+            Self::QueueAll => "queue_all",
+            Self::Allow => "allow",
+        }
+    }
+
+    /// Whether the runs of the schedule go on one after the other.
+    pub const fn is_in_turn(self) -> bool {
+        match self {
+            Self::QueueOne | Self::QueueAll => true,
+            Self::Skip | Self::Allow => false,
+        }
+    }
+}
+
+/// What becomes of ticks that nobody was there for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CatchUp {
+    /// They are missed.
+    None,
+    /// The last of them starts a run, for all of them.
+    #[default]
+    Latest,
+    /// Each of them starts a run.
+    All,
+}
+
+impl CatchUp {
+    /// Every one, in the order of the documentation.
+    pub const ALL: [Self; 3] = [Self::None, Self::Latest, Self::All];
+
+    /// The word of it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Latest => "latest",
+            Self::All => "all",
+        }
+    }
+}
+
+/// How the ticks of a schedule are decided about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Beside an earlier run.
+    pub overlap: Overlap,
+    /// When nobody was there.
+    pub catch_up: CatchUp,
+    /// How late a tick may be to be caught up with.
+    pub catch_up_window: Millis,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            overlap: Overlap::default(),
+            catch_up: CatchUp::default(),
+            catch_up_window: CATCH_UP_WINDOW,
+        }
+    }
+}
+
+/// What was decided about a tick.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TickDecision {
+    /// It started this run.
+    Fired(RunId),
+    /// It started nothing.
+    Skipped(Skipped),
+    /// Nobody was there, and it is not caught up with.
+    Missed,
+    /// Nobody was there, and a later one stands for it.
+    Coalesced,
+    /// Somebody started this run for it.
+    ByHand {
+        /// The run.
+        run: RunId,
+        /// Who.
+        by: String,
+    },
+}
+
+/// Why a tick started nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Skipped {
+    /// This run is active.
+    Overlap(RunId),
+    /// The schedule, or everything, was paused.
+    Paused,
+    /// No run can be made of its workflow: why.
+    Definition(String),
+}
+
+/// Ticks that follow each other and were decided in the same way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// The first.
+    pub first: Instant,
+    /// The last.
+    pub last: Instant,
+    /// How many there are.
+    pub count: u32,
+    /// What was decided.
+    pub decision: TickDecision,
+}
+
+impl Decided {
+    /// One tick.
+    pub const fn one(tick: Instant, decision: TickDecision) -> Self {
+        Self { first: tick, last: tick, count: 1, decision }
+    }
+}
+
+/// A tick whose time has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Its nominal instant.
+    pub tick: Instant,
+    /// When it was to start its run: later than its instant by its share of the jitter.
+    pub at: Instant,
+}
+
+/// What is decided next about the ticks of a schedule.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sifted {
+    /// Those that are passed over, ascending.
+    pub passed: Vec<Decided>,
+    /// The one after them that is to start a run.
+    pub fires: Option<Instant>,
+}
+
+/// Whether a schedule is paused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// It is not, and never was.
+    None,
+    /// It was: ticks up to then start nothing.
+    Until(Instant),
+    /// It is.
+    Lasts,
+}
+
+impl Pause {
+    fn takes_in(self, tick: Instant) -> bool {
+        match self {
+            Self::None => false,
+            Self::Until(until) => tick <= until,
+            Self::Lasts => true,
+        }
+    }
+
+    /// What two pauses together come to.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Lasts, _) | (_, Self::Lasts) => Self::Lasts,
+            (Self::None, pause) | (pause, Self::None) => pause,
+            (Self::Until(one), Self::Until(another)) => Self::Until(one.max(another)),
+        }
+    }
+}
+
+/// Decides about the ticks that are due, up to the first one that starts a run. Those after it are due still.
+///
+/// `due` is ascending and ends with what is due by `now`.
+pub fn sift(policy: &Policy, pause: Pause, due: impl Iterator<Item = Due>, now: Instant) -> Sifted {
+    let mut sifted = Sifted::default();
+    let mut latest: Option<Instant> = None;
+    for Due { tick, at } in due {
+        let late = now.since(at);
+        if pause.takes_in(tick) {
+            sifted.pass(tick, TickDecision::Skipped(Skipped::Paused));
+            continue;
+        }
+        if late <= ON_TIME {
+            sifted.coalesce(latest.take());
+            sifted.fires = Some(tick);
+            return sifted;
+        }
+        let is_outside = late > policy.catch_up_window;
+        match policy.catch_up {
+            _ if is_outside => sifted.pass(tick, TickDecision::Missed),
+            CatchUp::None => sifted.pass(tick, TickDecision::Missed),
+            CatchUp::Latest => sifted.coalesce(latest.replace(tick)),
+            CatchUp::All => {
+                sifted.fires = Some(tick);
+                return sifted;
+            }
+        }
+    }
+    sifted.fires = latest;
+    sifted
+}
+
+impl Sifted {
+    fn coalesce(&mut self, tick: Option<Instant>) {
+        if let Some(tick) = tick {
+            self.pass(tick, TickDecision::Coalesced);
+        }
+    }
+
+    fn pass(&mut self, tick: Instant, decision: TickDecision) {
+        match self.passed.last_mut().filter(|last| last.decision == decision) {
+            Some(last) => {
+                last.last = tick;
+                last.count = last.count.saturating_add(1);
+            }
+            None => self.passed.push(Decided::one(tick, decision)),
+        }
+    }
+}
+
+/// The active runs of a schedule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Earlier {
+    /// One that has started.
+    pub started: Option<RunId>,
+    /// One that waits to start.
+    pub waiting: Option<RunId>,
+}
+
+/// The run that keeps a tick from starting one.
+pub fn in_the_way(overlap: Overlap, earlier: Earlier) -> Option<RunId> {
+    match overlap {
+        Overlap::Skip => earlier.started.or(earlier.waiting),
+        Overlap::QueueOne => earlier.waiting,
+        Overlap::QueueAll | Overlap::Allow => None,
+    }
+}
+
+/// How much later than its instant a tick starts its run: below `jitter`, and always the same.
+pub fn delay(name: &ScheduleName, tick: Instant, jitter: Millis) -> Millis {
+    if jitter == Millis::ZERO {
+        return Millis::ZERO;
+    }
+    let hash = Digest::of_parts(&[
+        b"holdfast jitter",
+        name.workflow.as_bytes(),
+        name.id.as_bytes(),
+        tick.0.to_string().as_bytes(),
+    ]);
+    Millis(hash.leading() % jitter.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::borrow::ToOwned as _;
+    use alloc::vec;
+
+    const MINUTE: i64 = 60_000_000;
+
+    fn at(minute: i64) -> Instant {
+        Instant(minute * MINUTE)
+    }
+
+    fn policy(catch_up: CatchUp, minutes: u64) -> Policy {
+        Policy { catch_up, catch_up_window: Millis::seconds(minutes * 60), ..Policy::default() }
+    }
+
+    fn decided(first: i64, last: i64, count: u32, decision: TickDecision) -> Decided {
+        Decided { first: at(first), last: at(last), count, decision }
+    }
+
+    #[test]
+    fn late_ticks_are_caught_up_with_as_the_schedule_says() {
+        let check = |catch_up, ticks: &[i64], now, passed: Vec<Decided>, fires: Option<i64>| {
+            let due = ticks.iter().map(|minute| Due { tick: at(*minute), at: at(*minute) });
+            let sifted = sift(&policy(catch_up, 60), Pause::None, due, at(now));
+            let expect = Sifted { passed, fires: fires.map(at) };
+            assert_eq!(sifted, expect, "{catch_up:?} {ticks:?} at {now}");
+        };
+        let (missed, coalesced) = (TickDecision::Missed, TickDecision::Coalesced);
+        for catch_up in CatchUp::ALL {
+            check(catch_up, &[], 100, vec![], None);
+            check(catch_up, &[100], 100, vec![], Some(100));
+            check(catch_up, &[99], 100, vec![], Some(99));
+            check(catch_up, &[10, 20, 30], 100, vec![decided(10, 30, 3, missed.clone())], None);
+        }
+        let late = [10, 20, 50, 60, 70];
+        check(CatchUp::None, &late, 100, vec![decided(10, 70, 5, missed.clone())], None);
+        let two = decided(10, 20, 2, missed.clone());
+        check(CatchUp::All, &late, 100, vec![two.clone()], Some(50));
+        let others = decided(50, 60, 2, coalesced.clone());
+        check(CatchUp::Latest, &late, 100, vec![two.clone(), others], Some(70));
+        // One that is on time stands for all that are late.
+        let with_one = [10, 20, 50, 60, 70, 100];
+        let others = decided(50, 70, 3, coalesced);
+        check(CatchUp::Latest, &with_one, 100, vec![two, others], Some(100));
+        check(CatchUp::None, &with_one, 100, vec![decided(10, 70, 5, missed)], Some(100));
+    }
+
+    #[test]
+    fn jitter_makes_nothing_late_and_is_the_same_every_time() {
+        let name = ScheduleName { workflow: "w".to_owned(), id: "s".to_owned() };
+        let jitter = Millis::seconds(600);
+        let delays: Vec<Millis> = (0..200).map(|minute| delay(&name, at(minute), jitter)).collect();
+        assert_eq!(
+            delays,
+            (0..200).map(|minute| delay(&name, at(minute), jitter)).collect::<Vec<_>>()
+        );
+        assert!(delays.iter().all(|delay| *delay < jitter));
+        let (early, late) = (Millis::seconds(60), Millis::seconds(540));
+        assert!(
+            delays.iter().any(|delay| *delay < early) && delays.iter().any(|delay| *delay > late)
+        );
+        assert_eq!(delay(&name, at(1), Millis::ZERO), Millis::ZERO);
+        let due = [Due { tick: at(90), at: at(100) }];
+        let sifted = sift(&policy(CatchUp::None, 60), Pause::None, due.into_iter(), at(100));
+        assert_eq!(sifted.fires, Some(at(90)));
+    }
+
+    #[test]
+    fn nothing_starts_of_a_schedule_that_is_paused() {
+        let due = [10, 99, 100].map(|minute| Due { tick: at(minute), at: at(minute) });
+        let sifted = sift(&policy(CatchUp::All, 6_000), Pause::Lasts, due.into_iter(), at(100));
+        let paused = decided(10, 100, 3, TickDecision::Skipped(Skipped::Paused));
+        assert_eq!(sifted, Sifted { passed: vec![paused], fires: None });
+        let policy = policy(CatchUp::All, 6_000);
+        let sifted = sift(&policy, Pause::Until(at(99)), due.into_iter(), at(100));
+        let paused = decided(10, 99, 2, TickDecision::Skipped(Skipped::Paused));
+        assert_eq!(sifted, Sifted { passed: vec![paused], fires: Some(at(100)) });
+        assert_eq!(Pause::Until(at(3)).and(Pause::Until(at(5))), Pause::Until(at(5)));
+        assert_eq!(Pause::None.and(Pause::Lasts), Pause::Lasts);
+    }
+
+    #[test]
+    fn an_earlier_run_is_in_the_way_as_the_schedule_says() {
+        let run = |byte| RunId::from_bytes([byte; 16]);
+        let (none, going) = (Earlier::default(), Earlier { started: Some(run(1)), waiting: None });
+        let waiting = Earlier { started: None, waiting: Some(run(2)) };
+        let both = Earlier { started: Some(run(1)), waiting: Some(run(2)) };
+        let check = |overlap, expect: [Option<RunId>; 4]| {
+            assert_eq!(
+                [none, going, waiting, both].map(|earlier| in_the_way(overlap, earlier)),
+                expect
+            );
+        };
+        check(Overlap::Skip, [None, Some(run(1)), Some(run(2)), Some(run(1))]);
+        check(Overlap::QueueOne, [None, None, Some(run(2)), Some(run(2))]);
+        check(Overlap::QueueAll, [None; 4]);
+        check(Overlap::Allow, [None; 4]);
+    }
+}

@@ -1,0 +1,145 @@
+//! Ticks at the door of the executor: what is decided is decided once, and nothing stands in the journal without its
+//! run.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+
+use holdfast_drive::grants::Limits;
+use holdfast_drive::input::{Fires, Tick, Token};
+use holdfast_drive::output::{Refusal, Reply};
+use holdfast_journal::schedule::{ScheduleChange, ScheduleSpec, Trouble};
+use holdfast_kernel::definition::EffectClass;
+use holdfast_kernel::event::Initiator;
+use holdfast_kernel::id::{Instant, Millis, RunId};
+use holdfast_kernel::status::RunStatus;
+use holdfast_kernel::tick::{Decided, Overlap, Policy, ScheduleName, Skipped, TickDecision};
+use holdfast_rig::{Plain, Rig, acting, chain, done};
+use holdfast_runtime::wake::Want;
+use holdfast_simulation::disk::SimulatedDisk;
+
+fn name() -> ScheduleName {
+    ScheduleName { workflow: "w".to_owned(), id: "s".to_owned() }
+}
+
+fn spec() -> ScheduleSpec {
+    ScheduleSpec {
+        name: name(),
+        cron: "0 * * * *".to_owned(),
+        timezone: "UTC".to_owned(),
+        policy: Policy::default(),
+        jitter: Millis::ZERO,
+        expect_success_within: None,
+        accept_partial: false,
+    }
+}
+
+async fn change(rig: &Rig, change: ScheduleChange) -> Reply {
+    let want = Want::Schedule { change: Box::new(change), by: "tester".to_owned() };
+    rig.handle.ask(want).await.unwrap()
+}
+
+/// A rig that has seen the schedule, and the last tick that counts as decided.
+async fn seen() -> (Rig, Instant) {
+    let registry = acting(|_, _| async { done() });
+    let disk = Arc::new(SimulatedDisk::new());
+    let rig = Rig::start(disk, Plain::items(1), registry, Limits::default());
+    assert_eq!(change(&rig, ScheduleChange::Seen(Box::new(spec()))).await, Reply::Done);
+    let decided = rig.reader.schedule(&name()).unwrap().unwrap().decided;
+    (rig, decided)
+}
+
+fn later(at: Instant, hours: u64) -> Instant {
+    at.plus(Millis::seconds(hours * 3_600))
+}
+
+async fn tick(rig: &Rig, after: Instant, at: Instant, request: Result<&str, &str>) -> Reply {
+    let submit = match request {
+        Ok(request) => {
+            let mut submit = rig.submission(&chain(1, EffectClass::Pure), request);
+            let overlap = Overlap::Skip;
+            submit.request.initiator =
+                Initiator::Tick { schedule: name(), tick: at, overlap, by: None };
+            Ok(Box::new(submit))
+        }
+        Err(reason) => Err(reason.to_owned()),
+    };
+    let fires = Some(Fires { tick: at, overlap: Overlap::Skip, submit });
+    let passed = Vec::new();
+    let tick = Tick { schedule: name(), after, passed, fires, token: Token(0) };
+    rig.handle.ask(Want::Tick(Box::new(tick))).await.unwrap()
+}
+
+fn fired(reply: Reply) -> RunId {
+    let Reply::Ticked(Some(TickDecision::Fired(run))) = reply else { panic!("{reply:?}") };
+    run
+}
+
+#[tokio::test]
+async fn inv_12_who_decides_from_an_older_tick_than_the_last_is_refused() {
+    let (mut rig, first) = seen().await;
+    let run = fired(tick(&rig, first, later(first, 1), Ok("one")).await);
+    rig.ended(run).await;
+    // The same again, as a second scheduler would, or one that did not hear the reply.
+    let again = tick(&rig, first, later(first, 1), Ok("two")).await;
+    assert_eq!(again, Reply::Refused(Refusal::Decided));
+    fired(tick(&rig, later(first, 1), later(first, 2), Ok("three")).await);
+    let nobody = ScheduleName { workflow: "w".to_owned(), id: "other".to_owned() };
+    let unknown = change(&rig, ScheduleChange::Late(nobody)).await;
+    assert_eq!(unknown, Reply::Refused(Refusal::NoSuchSchedule));
+    // Ticks come with their runs and in no other way.
+    let decided = vec![Decided::one(later(first, 9), TickDecision::Missed)];
+    let alone = change(&rig, ScheduleChange::Decided { schedule: name(), decided }).await;
+    assert!(matches!(alone, Reply::Refused(Refusal::Invalid(_))), "{alone:?}");
+}
+
+#[tokio::test]
+async fn a_tick_that_starts_nothing_says_why_and_is_decided_too() {
+    let (rig, first) = seen().await;
+    let active = rig.queue(&chain(1, EffectClass::Pure), "somebody").await;
+    let skipped = |skipped| Reply::Ticked(Some(TickDecision::Skipped(skipped)));
+    // The very same request is active, or was when it was asked for.
+    match tick(&rig, first, later(first, 1), Ok("somebody")).await {
+        Reply::Ticked(Some(TickDecision::Skipped(Skipped::Overlap(run)))) => {
+            assert_eq!(run, active);
+        }
+        Reply::Ticked(Some(TickDecision::Fired(_))) => {}
+        reply => panic!("{reply:?}"),
+    }
+    let second = tick(&rig, later(first, 1), later(first, 2), Err("It is broken.")).await;
+    assert_eq!(second, skipped(Skipped::Definition("It is broken.".to_owned())));
+    change(&rig, ScheduleChange::Paused { schedule: None, by: "tester".to_owned() }).await;
+    let third = tick(&rig, later(first, 2), later(first, 3), Ok("three")).await;
+    assert_eq!(third, skipped(Skipped::Paused));
+    assert_eq!(rig.reader.schedule(&name()).unwrap().unwrap().decided, later(first, 3));
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_schedule_is_told_once_until_it_is_right() {
+    let (mut rig, first) = seen().await;
+    let broken = || ScheduleChange::Broken { schedule: name(), reason: "It is.".to_owned() };
+    for change_of in
+        [broken(), broken(), ScheduleChange::Lost(name()), ScheduleChange::Lost(name())]
+    {
+        assert_eq!(change(&rig, change_of).await, Reply::Done);
+    }
+    let record = rig.reader.schedule(&name()).unwrap().unwrap();
+    assert!(matches!(record.trouble, Some(Trouble::Lost { .. })), "{record:?}");
+    change(&rig, ScheduleChange::Seen(Box::new(spec()))).await;
+    let run = fired(tick(&rig, first, later(first, 1), Ok("one")).await);
+    rig.ended(run).await;
+    let record = rig.reader.schedule(&name()).unwrap().unwrap();
+    assert_eq!(record.trouble, None);
+    assert_eq!(record.last_run, Some(run));
+    assert_eq!(record.last_end.map(|(status, _)| status), Some(RunStatus::Succeeded));
+    let page = holdfast_journal::query::Page { after: None, limit: 100 };
+    let notes = rig.reader.notifications(page).unwrap().rows;
+    let of_schedule: Vec<_> = notes.iter().filter(|note| note.run.is_none()).collect();
+    // Broken, lost, and waited for again.
+    assert_eq!(of_schedule.len(), 3, "{of_schedule:#?}");
+    // Another pattern is seen for the first time: what was due of the old one is none of it.
+    let other = ScheduleSpec { cron: "30 * * * *".to_owned(), ..spec() };
+    change(&rig, ScheduleChange::Seen(Box::new(other))).await;
+    let seen = rig.reader.schedule(&name()).unwrap().unwrap();
+    assert!(seen.decided >= record.decided && seen.first_seen > record.first_seen);
+}

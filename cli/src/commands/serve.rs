@@ -267,7 +267,7 @@ impl Serving {
                 () = clock::wait(Millis(u64::try_from(period.as_millis()).unwrap_or(PERIOD.0))) => {
                     self.is_alive().await;
                     self.forget();
-                    if self.files.have_changed() {
+                    if self.files.have_changed().await {
                         self.reload().await;
                     }
                 }
@@ -311,7 +311,7 @@ impl Serving {
     }
 
     async fn read(&mut self) {
-        self.files.looked = self.files.look();
+        self.files.looked = self.files.look().await;
         self.configure().await;
         let (book, settings, parts) =
             (Arc::clone(&self.book), self.files.settings.clone(), self.files.parts.clone());
@@ -371,14 +371,18 @@ impl Serving {
 }
 
 impl Files {
-    fn look(&self) -> Look {
-        let workflows = find::files(&self.settings.base.join("workflows")).unwrap_or_default();
-        let files = workflows.into_iter().chain(self.settings.file.clone());
-        files.map(|path| (path.clone(), seen(&path))).collect()
+    /// Looks at the files, beside the executor: a disk that hangs holds up nothing else.
+    async fn look(&self) -> Look {
+        let (folder, file) = (self.settings.base.join("workflows"), self.settings.file.clone());
+        let look = move || {
+            let files = find::files(&folder).unwrap_or_default().into_iter().chain(file);
+            files.map(|path| (path.clone(), seen(&path))).collect()
+        };
+        tasks::spawn_blocking(look).await.unwrap_or_default()
     }
 
-    fn have_changed(&self) -> bool {
-        self.look() != self.looked
+    async fn have_changed(&self) -> bool {
+        self.look().await != self.looked
     }
 }
 

@@ -265,7 +265,8 @@ fn what_is_paused_starts_nothing_until_it_is_asked_to() {
     let said = clocked.holdfast(&["unpause", "w", "--catch-up"]).with_code(0);
     assert!(said.talk.contains("1 run queued"), "{said:?}");
     let mut serving = clocked.serve();
-    serving.wait_for_talk("succeeded");
+    let caught_up = said.out.split_whitespace().last().unwrap();
+    clocked.holdfast(&["watch", caught_up]).with_code(0);
     clocked.pass(HOUR);
     serving.wait_for_talk("fired");
     // Everything: a run that somebody asks for waits.

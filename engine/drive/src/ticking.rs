@@ -178,8 +178,14 @@ impl Drive {
         if let Some(run) = active {
             return TickDecision::Skipped(Skipped::Overlap(run));
         }
-        if let Some(refusal) = self.full_group(&submit.request) {
-            return TickDecision::Skipped(Skipped::Definition(refusal.to_string()));
+        match self.full_group(&submit.request) {
+            Some(Refusal::GroupFull { run, .. }) => {
+                return TickDecision::Skipped(Skipped::Overlap(run));
+            }
+            Some(refusal) => {
+                return TickDecision::Skipped(Skipped::Definition(refusal.to_string()));
+            }
+            None => {}
         }
         let Submit { request, stored, program, .. } = submit;
         TickDecision::Fired(self.queue_new(request, stored, program))

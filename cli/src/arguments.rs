@@ -1,6 +1,7 @@
 //! The arguments of every command, with their help.
 
 mod backup_sets;
+mod inbox;
 mod schedules;
 
 use std::path::PathBuf;
@@ -10,6 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use backup_sets::{
     ExportForm, PlanCommand, PlanWhat, RepositoryCommand, RepositoryWhat, SetCommand, SetWhat, Sets,
 };
+
+pub(crate) use inbox::{Ack, Notifications};
 
 pub(crate) use schedules::{
     Pause, SchedulesCommand, SchedulesWhat, TicksCommand, TicksWhat, Unpause,
@@ -46,6 +49,8 @@ pub(crate) enum Form {
     Text,
     /// One JSON document.
     Json,
+    /// As Prometheus reads it; only of `metrics`, which prints it instead of text.
+    Prometheus,
 }
 
 /// The commands.
@@ -140,6 +145,12 @@ pub(crate) enum Command {
     /// Say what runs and what it waits for, whose word is needed, and how old the last good sets are.
     #[command(after_help = "Example:\n  holdfast status")]
     Status,
+    /// Print numbers about runs, schedules, channels and disks, as Prometheus reads them.
+    #[command(
+        after_help = "Example:\n  holdfast metrics --output prometheus\n\n`holdfast serve` writes them to \
+                            `service.metrics_file` every minute. `--output json` prints the same as JSON."
+    )]
+    Metrics,
     /// List the targets of the configuration.
     #[command(after_help = "Example:\n  holdfast targets")]
     Targets,
@@ -152,9 +163,12 @@ pub(crate) enum Command {
     /// Print what a run's attempts said.
     #[command(after_help = "Example:\n  holdfast logs run_0199")]
     Logs(Logs),
-    /// List the stored changes of runs' statuses, the latest first.
-    #[command(after_help = "Example:\n  holdfast notifications --limit 5")]
-    Notifications(Limit),
+    /// List what was stored for people to see: changes of runs' statuses, questions, schedules; the latest first.
+    #[command(after_help = "Example:\n  holdfast notifications --unread")]
+    Notifications(Notifications),
+    /// Acknowledge notifications: they are not unread any more.
+    #[command(after_help = "Example:\n  holdfast ack 17 18\n  holdfast ack --all")]
+    Ack(Ack),
     /// List the backup sets of the repository, the latest first.
     #[command(after_help = "Example:\n  holdfast sets --target documents")]
     Sets(Sets),

@@ -17,7 +17,7 @@ use holdfast_kernel::id::Instant;
 use holdfast_kernel::submit::for_tick;
 use holdfast_kernel::tick::{Overlap, ScheduleName};
 use holdfast_language::submit::Given;
-use holdfast_language::{Diagnostic, Schedule, Severity, check, name_of};
+use holdfast_language::{Diagnostic, Heartbeat, Schedule, Severity, check, name_of};
 use holdfast_runtime::schedule::{Planned, Requests};
 use holdfast_service::answer::Sources;
 
@@ -90,6 +90,14 @@ impl Book {
         Ok(Reading { planned, changes })
     }
 
+    /// What is called when a run of a schedule has succeeded, and whether a partial run counts as one.
+    pub(crate) fn heartbeat(&self, name: &ScheduleName) -> Option<(Heartbeat, bool)> {
+        let pages = self.pages();
+        let workflow = pages.workflows.get(&name.workflow)?;
+        let schedule = workflow.checked.schedules.iter().find(|of| of.id == name.id)?;
+        Some((schedule.heartbeat.clone()?, schedule.accept_partial))
+    }
+
     fn pages(&self) -> MutexGuard<'_, Pages> {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -122,10 +130,6 @@ fn read_files(settings: &Settings, parts: &Parts) -> Result<Files, Error> {
             continue;
         }
         match check(&source, &parts.actions) {
-            Ok(checked) if checked.schedules.iter().any(|of| of.heartbeat.is_some()) => {
-                let reason = "`heartbeat_url` is not called by this version: take it out.";
-                files.bad.insert(name, (path, reason.to_owned()));
-            }
             Ok(checked) => {
                 files.good.insert(name, Arc::new(Workflow { source, checked }));
             }

@@ -1,9 +1,11 @@
 //! The commands, one file each, and the one match from arguments to them.
 
+mod ack;
 mod actions;
 mod answer;
 mod cancel;
 mod changed;
+mod channels;
 mod completions;
 mod demo;
 mod doctor;
@@ -13,6 +15,7 @@ mod export;
 mod graph;
 mod init;
 mod logs;
+mod metrics;
 mod notifications;
 mod outputs;
 mod place;
@@ -43,7 +46,7 @@ use std::process::ExitCode;
 use holdfast_drive::output::Refusal;
 use holdfast_kernel::event::CancelKind;
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, Command, Form};
 use crate::error::Error;
 use crate::output::Output;
 use crate::settings::Settings;
@@ -54,6 +57,10 @@ use crate::settings::Settings;
 /// It cannot do what it was asked.
 pub(crate) fn perform(arguments: Arguments, output: Output) -> Result<ExitCode, Error> {
     let Arguments { shared, command } = arguments;
+    if shared.output == Form::Prometheus && !matches!(command, Command::Metrics) {
+        return Err(Error::usage("`--output prometheus` is only for `holdfast metrics`.")
+            .hint("`--output json` is for programs."));
+    }
     let settings = || Settings::read(&shared, output);
     match command {
         Command::Validate(validate) => validate::perform(&validate, &settings()?, output),
@@ -63,7 +70,7 @@ pub(crate) fn perform(arguments: Arguments, output: Output) -> Result<ExitCode, 
         Command::Completions(shell) => completions::perform(&shell, output),
         Command::Actions(actions) => actions::perform(&actions, &settings()?, output),
         Command::Run(submission) => drive::run(&submission, &settings()?, output),
-        Command::Serve => serve::perform(&shared, settings()?, output),
+        Command::Serve => serve::perform(&shared, output),
         Command::Pause(pause) => schedules::pause(&pause, &settings()?, output),
         Command::Unpause(unpause) => schedules::unpause(&unpause, &settings()?, output),
         Command::Schedules(what) => schedules::perform(&what, &settings()?, output),
@@ -79,11 +86,13 @@ pub(crate) fn perform(arguments: Arguments, output: Output) -> Result<ExitCode, 
         Command::Watch(run) => watch::perform(&run, &settings()?, output),
         Command::Resolve(resolve) => resolve::perform(&resolve, &settings()?, output),
         Command::Status => status::perform(&settings()?, output),
+        Command::Metrics => metrics::perform(&settings()?, output),
         Command::Targets => targets::perform(&settings()?, output),
         Command::Runs(runs) => runs::perform(&runs, &settings()?, output),
         Command::Show(show) => show::perform(&show, &settings()?, output),
         Command::Logs(logs) => logs::perform(&logs, &settings()?, output),
-        Command::Notifications(limit) => notifications::perform(&limit, &settings()?, output),
+        Command::Notifications(what) => notifications::perform(&what, &settings()?, output),
+        Command::Ack(ack) => ack::perform(&ack, &settings()?, output),
         Command::Sets(sets) => sets::perform(&sets, &settings()?, output),
         Command::Set(set) => set::perform(set, &settings()?, output),
         Command::Plan(plan) => plan::perform(&plan.what, &settings()?, output),

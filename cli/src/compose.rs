@@ -1,5 +1,6 @@
 //! The one place that wires everything: actions, language, state directory, executor.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -60,6 +61,7 @@ pub(crate) fn parts(settings: &Settings, output: Output) -> Parts {
         exports: settings.configuration.allow.exports.iter().map(PathBuf::from).collect(),
         never: never_exported(settings),
         keep: settings.keep_rules(),
+        channels: channels(settings),
     };
     let targets = Arc::new(LocalTargets::new(settings));
     let repositories = Arc::new(repository::repositories(settings, output));
@@ -67,10 +69,16 @@ pub(crate) fn parts(settings: &Settings, output: Output) -> Parts {
     let programs = programs.map(|command| (command.path.clone(), command.writes)).collect();
     let dynamic = Arc::clone(&targets) as Arc<dyn Targets>;
     let registry = standard(policy, &dynamic, &repositories);
-    let plain = Actions::new(registry.specs()).with_programs(programs);
+    let plain =
+        Actions::new(registry.specs()).with_programs(programs).with_channels(channels(settings));
     let workflows = LocalWorkflows::new(settings.base.join("workflows"), plain.clone());
     let actions = plain.with_workflows(Arc::new(workflows));
     Parts { registry, actions, targets, repositories }
+}
+
+/// The names of the configuration's channels.
+fn channels(settings: &Settings) -> BTreeSet<String> {
+    settings.configuration.channels.keys().cloned().collect()
 }
 
 /// Where nothing is exported to: what we keep for ourselves, and the targets.
@@ -203,6 +211,8 @@ pub(crate) struct Engine {
     pub(crate) active: Vec<RunId>,
     /// Whether somebody paused everything.
     pub(crate) pause: Standstill,
+    /// The id of the state.
+    pub(crate) instance: String,
 }
 
 /// What of an executor goes by the configuration.
@@ -230,6 +240,7 @@ pub(crate) fn engine(state: State, settings: &Settings, parts: &Parts) -> Engine
     let active = opened.recovered.active.iter().map(|active| active.run).collect();
     let is_paused = opened.recovered.pause.as_ref().is_some_and(Paused::lasts);
     let pause = if is_paused { Standstill::Paused } else { Standstill::No };
+    let instance = opened.recovered.instance.clone();
     let logs = Logs::new(Arc::clone(&disk));
     let bodies = Arc::clone(&opened.bodies);
     let Configured { actions, compile, secrets, children, limits, reserve, drain_grace } =
@@ -250,7 +261,7 @@ pub(crate) fn engine(state: State, settings: &Settings, parts: &Parts) -> Engine
     let (executor, handle) = Executor::new(setup);
     let sources = Sources { reader, bodies, logs, roles };
     let service = Service { handle: handle.clone(), sources, compile };
-    Engine { executor, handle, lock, service, active, pause }
+    Engine { executor, handle, lock, service, active, pause, instance }
 }
 
 /// What became of opening a state that is not to be driven.

@@ -8,6 +8,7 @@
 mod access;
 mod arguments;
 mod book;
+mod channels;
 mod children;
 mod commands;
 mod compose;
@@ -24,6 +25,7 @@ mod shipped;
 mod signals;
 mod submission;
 mod targets;
+mod telemetry;
 mod time;
 mod watch;
 

@@ -3,7 +3,8 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use holdfast_language::diagnostic::Diagnostic;
+use holdfast_language::configuration::LogForm;
+use holdfast_language::diagnostic::{Diagnostic, Severity};
 use holdfast_language::render::Colour;
 use holdfast_language::source::Source;
 use serde::Serialize;
@@ -11,6 +12,7 @@ use serde::Serialize;
 use crate::arguments::Form;
 use crate::environment;
 use crate::error::Error;
+use crate::telemetry;
 
 /// Prints for one command.
 #[derive(Clone, Copy, Debug)]
@@ -58,15 +60,24 @@ impl Output {
         io::stdout().lock().write_all(bytes)
     }
 
-    /// Talk: progress, and what comes next.
+    /// Talk: progress, and what comes next. Of a service it is part of the log.
     pub(crate) fn talk(self, line: impl AsRef<str>) {
+        let line = line.as_ref();
+        if telemetry::form().is_some() {
+            tracing::info!("{line}");
+            return;
+        }
         // Who does not listen any more keeps no run from its end.
-        writeln!(io::stderr().lock(), "{}", clean(line.as_ref())).unwrap_or_default();
+        writeln!(io::stderr().lock(), "{}", clean(line)).unwrap_or_default();
     }
 
     /// The diagnostics of a file.
     pub(crate) fn diagnostics(self, source: &Source, found: &[Diagnostic]) {
         for diagnostic in found {
+            if telemetry::form() == Some(LogForm::Json) {
+                told_to_programs(diagnostic);
+                continue;
+            }
             let text = diagnostic.render(source, colour());
             writeln!(io::stderr().lock(), "{text}\n").unwrap_or_default();
         }
@@ -74,11 +85,38 @@ impl Output {
 
     /// An error, with what to do.
     pub(crate) fn error(self, error: &Error) -> ExitCode {
+        if telemetry::form().is_some() {
+            let hints: Vec<String> = error.hints.iter().map(|hint| format!("\n{hint}")).collect();
+            tracing::error!("{error}{}", hints.concat());
+            return error.code();
+        }
         self.talk(format!("error: {error}"));
         for hint in &error.hints {
             self.talk(format!("  {hint}"));
         }
         error.code()
+    }
+}
+
+/// A line of the log, in one piece: threads may write at the same time.
+pub(crate) fn log(line: &str) {
+    // A service goes on although nobody reads what it says.
+    io::stderr().lock().write_all(line.as_bytes()).unwrap_or_default();
+}
+
+/// A diagnostic as an event, without the drawing of its place.
+fn told_to_programs(diagnostic: &Diagnostic) {
+    let Diagnostic { file, message, location, code, .. } = diagnostic;
+    let (line, column) = (location.start.line, location.start.column);
+    let remedy = diagnostic.remedy.as_ref().map(|remedy| format!("\n{remedy}"));
+    let text = format!(
+        "{file}:{line}:{column}: {message} ({}){}",
+        code.number(),
+        remedy.unwrap_or_default()
+    );
+    match diagnostic.severity {
+        Severity::Error => tracing::error!("{text}"),
+        Severity::Warning => tracing::warn!("{text}"),
     }
 }
 
@@ -101,18 +139,20 @@ fn is_plain_terminal() -> bool {
     io::stderr().is_terminal() && !plain
 }
 
-/// Text from elsewhere may not steer the terminal: control characters and marks that turn the direction of
-/// writing are shown as what they are.
+/// Whether a character steers a terminal: control characters but for the ends of lines and tabs, and marks that turn
+/// the direction of writing.
+pub(crate) fn steers(character: char) -> bool {
+    (character.is_control() && character != '\n' && character != '\t')
+        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Text from elsewhere may not steer the terminal: what would is shown as what it is.
 pub(crate) fn clean(text: &str) -> String {
-    let is_bad = |character: char| {
-        (character.is_control() && character != '\n' && character != '\t')
-            || matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(is_bad) {
+    if !text.contains(steers) {
         return text.to_owned();
     }
     text.chars().fold(String::new(), |mut clean, character| {
-        if is_bad(character) {
+        if steers(character) {
             clean.extend(character.escape_unicode());
         } else {
             clean.push(character);

@@ -56,6 +56,16 @@ impl Settings {
         Ok(Self { base, file, state, configuration })
     }
 
+    /// In which form the service is to say what it does, before it says anything: as text while it cannot be read.
+    pub(crate) fn log_form(shared: &Shared) -> LogForm {
+        let here = std::env::current_dir().unwrap_or_default();
+        let path = shared.config.clone().map(|path| here.join(path)).or_else(|| find(&here));
+        let text = path.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+        // What is wrong with it is told by whoever reads it next.
+        let read = holdfast_language::configuration::read(&Source::new(String::new(), text));
+        read.map_or_else(|_found| LogForm::default(), |configuration| configuration.service.log)
+    }
+
     /// What holds in a folder before it has a configuration.
     pub(crate) fn without_a_file(base: &Path) -> Self {
         let (base, configuration) = (base.to_owned(), Configuration::default());
@@ -136,18 +146,6 @@ impl Settings {
     }
 }
 
-/// What the language has, and nothing carries out yet: nobody may believe that they are told.
-fn not_carried_out(configuration: &Configuration) -> Option<&'static str> {
-    let service = &configuration.service;
-    let asked = [
-        (!configuration.channels.is_empty(), "channels"),
-        (!configuration.notify.is_empty(), "notify"),
-        (service.metrics_file.is_some(), "service.metrics_file"),
-        (service.log != LogForm::default(), "service.log"),
-    ];
-    asked.into_iter().find(|(is_asked, _)| *is_asked).map(|(_, key)| key)
-}
-
 /// Looks upwards from a folder.
 fn find(from: &Path) -> Option<PathBuf> {
     from.ancestors().map(|folder| folder.join(NAME)).find(|path| path.is_file())
@@ -162,13 +160,6 @@ fn read(path: &Path, output: Output) -> Result<(PathBuf, Configuration), Error> 
     match holdfast_language::configuration::read(&source) {
         Ok(configuration) => {
             output.diagnostics(&source, &configuration.warnings);
-            if let Some(key) = not_carried_out(&configuration) {
-                return Err(Error::usage(format!(
-                    "The configuration {} asks for `{key}`, and this version does not do it yet.",
-                    path.display()
-                ))
-                .hint("Take it out: notifications reach the stored inbox alone."));
-            }
             let configuration = configuration.resolved_against(&base).map_err(|error| {
                 Error::usage(format!(
                     "The configuration {} cannot be used: {error}.",

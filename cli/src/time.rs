@@ -16,6 +16,11 @@ pub(crate) fn utc(at: Instant) -> String {
     Timestamp::from_microsecond(at.0).map(|timestamp| timestamp.to_string()).unwrap_or_default()
 }
 
+/// An instant in UTC, always of the same length: the order of the texts is that of the instants.
+pub(crate) fn stamp(at: Instant) -> String {
+    Timestamp::from_microsecond(at.0).map(|timestamp| format!("{timestamp:.6}")).unwrap_or_default()
+}
+
 /// An instant as people write it: with a time and an offset, or a day, or a day with a time, in the local zone.
 pub(crate) fn parse(text: &str) -> Option<Instant> {
     let local = |civil: DateTime| civil.to_zoned(TimeZone::system()).ok();

@@ -21,12 +21,13 @@ use tokio::task::JoinHandle;
 
 use crate::access::Access;
 use crate::arguments::Submission;
+use crate::channels::{Channels, PATIENCE, Sending};
 use crate::commands::watch::Followed;
 use crate::commands::{show, state, watch};
 use crate::compose::{Engine, Opening, Parts, State, compile, engine, open_state, parts};
 use crate::environment;
 use crate::error::{Error, code_of};
-use crate::output::Output;
+use crate::output::{Output, counted};
 use crate::settings::Settings;
 use crate::signals;
 use crate::submission::{self, Prepared};
@@ -136,6 +137,9 @@ fn here(
             Some(outcome) => Some(outcome),
             None => driven.watch.until_ended(run).await,
         };
+        if outcome.is_some() {
+            driven.tell_people(output).await;
+        }
         let end = driven.end().await;
         let access = driven.watch.access();
         let code = finish(run, outcome, end, (access, output))?;
@@ -226,6 +230,9 @@ pub(crate) fn resume(settings: &Settings, output: Output) -> Result<ExitCode, Er
         let active = engine.active.clone();
         let mut driven = Driven::start(engine, settings, output, Several::Yes)?;
         let idle = driven.watch.until_idle(active).await;
+        if idle {
+            driven.tell_people(output).await;
+        }
         match driven.end().await {
             End::Failed(reason) => Err(stopped(&reason)),
             // What was in flight may have ended in time, and still the runs have not.
@@ -269,6 +276,7 @@ struct Driven {
     close: Option<oneshot::Sender<()>>,
     /// Answers whoever connects.
     serving: JoinHandle<()>,
+    sending: Sending,
     _lock: holdfast_runtime::lock::StateLock,
 }
 
@@ -279,7 +287,10 @@ impl Driven {
         output: Output,
         several: Several,
     ) -> Result<Self, Error> {
-        let Engine { executor, handle, lock, service, .. } = engine;
+        let Engine { executor, handle, lock, service, instance, .. } = engine;
+        let channels = Channels::new(settings, None, &instance);
+        let reader = service.sources.reader.clone();
+        let sending = Sending::start(channels, (&handle, &reader), move |text| output.talk(text))?;
         let access = Access::owner(service.sources.clone());
         let service_access = Access::owner(service.sources.clone());
         let watch = Watch::new(handle.watch(), access, output, several);
@@ -302,7 +313,19 @@ impl Driven {
         };
         let task = Some(tasks::spawn(executor.run()));
         forget_old(&handle, settings, service_access, output);
-        Ok(Self { handle, watch, task, close: Some(close), serving, _lock: lock })
+        Ok(Self { handle, watch, task, close: Some(close), serving, sending, _lock: lock })
+    }
+
+    /// Waits for a while until people outside are told what there is to tell.
+    async fn tell_people(&self, output: Output) {
+        let waiting = self.sending.settle(PATIENCE).await;
+        if waiting > 0 {
+            let waiting = counted(usize::try_from(waiting).unwrap_or(usize::MAX), "message");
+            output.talk(format!(
+                "{waiting} for people outside not delivered yet: `holdfast status` says why, the next process that \
+                 drives runs goes on."
+            ));
+        }
     }
 
     /// Lets the executor end, and says how it did.

@@ -1,15 +1,15 @@
-//! `notifications`: the stored changes of runs' statuses.
+//! `notifications`: the inbox, all of it or what nobody has acknowledged.
 
 use std::process::ExitCode;
 
 use holdfast_journal::query::Paged;
-use holdfast_journal::record::{Notification, Sent};
+use holdfast_journal::record::{Asked, Notification, Sent};
 use holdfast_kernel::event::Initiator;
 use holdfast_service::wire::ask::Ask;
 use serde::Serialize;
 
 use crate::access::Access;
-use crate::arguments::Limit;
+use crate::arguments::Notifications;
 use crate::commands::waits::{Place, place_of};
 use crate::compose::parts;
 use crate::error::Error;
@@ -37,6 +37,13 @@ struct Shown<'a> {
     text: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a Sent>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<&'a str>,
+    /// The command that answers, if a person is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledged_by: Option<&'a str>,
     at: String,
 }
 
@@ -45,22 +52,28 @@ struct Shown<'a> {
 /// # Errors
 /// The state cannot be used.
 pub(crate) fn perform(
-    limit: &Limit,
+    what: &Notifications,
     settings: &Settings,
     output: Output,
 ) -> Result<ExitCode, Error> {
     let parts = parts(settings, output);
     let access = Access::open(settings, &parts)?;
-    let found: Paged<Notification, u64> =
-        access.ask(Ask::Notifications { after: None, limit: limit.limit })?;
+    let (after, limit) = (None, what.limit.limit);
+    let ask = if what.unread {
+        Ask::Unread { after, limit }
+    } else {
+        Ask::Notifications { after, limit }
+    };
+    let found: Paged<Notification, u64> = access.ask(ask)?;
     if output.is_json() {
-        output.json(&found.rows.iter().map(shown).collect::<Vec<_>>())?;
+        output.json(&found.rows.iter().map(|row| shown(row, &access)).collect::<Vec<_>>())?;
     } else {
         for notification in &found.rows {
             output.line(line(notification, &access));
         }
         if found.rows.is_empty() {
-            output.talk("There are no notifications.");
+            let which = if what.unread { "unread notifications" } else { "notifications" };
+            output.talk(format!("There are no {which}."));
         }
     }
     access.tell_unfinished(output);
@@ -76,13 +89,11 @@ fn line(notification: &Notification, access: &Access) -> String {
     });
     // What follows a message's first line stands beneath it.
     let text = notification.text.replace('\n', "\n    ");
-    let line = format!("{}  {}{text}", time::local(notification.at), said.unwrap_or_default());
-    let line = match (&notification.asks, notification.run) {
-        (Some(asks), Some(run)) => {
-            let place = place_of(access, run, Place::Named(&asks.step, asks.item));
-            format!("{line} Answer: holdfast approve {place}")
-        }
-        (_, _) => line,
+    let (id, at) = (notification.id, time::local(notification.at));
+    let line = format!("{id:>4}  {at}  {}{text}", said.unwrap_or_default());
+    let line = match command(notification, access) {
+        Some(command) => format!("{line} Answer: {command}"),
+        None => line,
     };
     match notification.asked_by.as_slice() {
         [] | [_] => line,
@@ -93,7 +104,17 @@ fn line(notification: &Notification, access: &Access) -> String {
     }
 }
 
-fn shown(notification: &Notification) -> Shown<'_> {
+/// The command that answers what a person is asked.
+fn command(notification: &Notification, access: &Access) -> Option<String> {
+    let (asks, run) = (notification.asks.as_ref()?, notification.run?);
+    let place = place_of(access, run, Place::Named(&asks.step, asks.item));
+    Some(match asks.what {
+        Asked::Approval => format!("holdfast approve {place}"),
+        Asked::Effect => format!("holdfast resolve {place} done|not_done"),
+    })
+}
+
+fn shown<'a>(notification: &'a Notification, access: &Access) -> Shown<'a> {
     Shown {
         id: notification.id,
         kind: notification.kind().word(),
@@ -106,6 +127,9 @@ fn shown(notification: &Notification) -> Shown<'_> {
         reason: notification.reason.map(holdfast_kernel::status::Reason::word),
         text: &notification.text,
         message: notification.message.as_ref(),
+        channel: notification.channel.as_deref(),
+        answer: command(notification, access),
+        acknowledged_by: notification.acknowledged.as_ref().map(|seen| seen.by.as_str()),
         at: time::utc(notification.at),
     }
 }

@@ -148,7 +148,7 @@ impl Schedules {
             }
             (None, None) => ("waits", None),
         };
-        let next = if state == "lost" { None } else { next(&record.spec, now.max(record.decided)) };
+        let next = next_tick(record, now);
         Shown {
             why,
             last_run: record.last_run.map(|run| run.to_string()),
@@ -190,6 +190,14 @@ fn plain(spec: &ScheduleSpec, state: &'static str, next: Option<Instant>) -> Sho
 pub(super) fn calendar(spec: &ScheduleSpec) -> Option<Calendar> {
     let cron = Cron::parse(&spec.cron).ok()?;
     Some(Calendar { cron, zone: Zone::named(&spec.timezone).ok()? })
+}
+
+/// The next tick of a schedule that is known; none if its file is gone.
+pub(super) fn next_tick(record: &ScheduleRecord, now: Instant) -> Option<Instant> {
+    match record.trouble {
+        Some(Trouble::Lost { .. }) => None,
+        Some(Trouble::Broken { .. }) | None => next(&record.spec, now.max(record.decided)),
+    }
 }
 
 fn next(spec: &ScheduleSpec, after: Instant) -> Option<Instant> {

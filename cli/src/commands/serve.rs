@@ -1,5 +1,11 @@
 //! `serve`: the owner of a state that stays, drives its runs and waits for the ticks of its schedules.
 
+mod failures;
+mod known;
+mod metrics;
+mod news;
+mod schedules;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,11 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use holdfast_journal::schedule::ScheduleChange;
-use holdfast_kernel::event::Event;
 use holdfast_kernel::id::Millis;
-use holdfast_kernel::tick::Decided;
 use holdfast_runtime::executor::End;
-use holdfast_runtime::feed::News;
 use holdfast_runtime::handle::Handle;
 use holdfast_runtime::lock::Use;
 use holdfast_runtime::schedule::{Plans, Scheduler};
@@ -20,20 +23,21 @@ use holdfast_runtime::{clock, tasks};
 use holdfast_service::socket::{Service, Socket};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use self::metrics::Metrics;
 use super::drive::{FAREWELL, forget_old, stopped, with_runtime};
 use crate::access::Access;
 use crate::arguments::Shared;
 use crate::book::{Book, Reading};
+use crate::channels::{Channels, Sending};
 use crate::compose::{Engine, Opening, Parts, configured, engine, open_state, parts};
 use crate::error::Error;
 use crate::find;
 use crate::output::{Output, counted};
 use crate::settings::Settings;
+use crate::telemetry;
 
 /// How often files are looked at.
 const PERIOD: Millis = Millis::seconds(5);
@@ -42,20 +46,20 @@ const PERIOD: Millis = Millis::seconds(5);
 ///
 /// # Errors
 /// The state cannot be used, somebody else has it, or the journal cannot be written any more.
-pub(crate) fn perform(
-    shared: &Shared,
-    settings: Settings,
-    output: Output,
-) -> Result<ExitCode, Error> {
-    let parts = parts(&settings, output);
-    let state = match open_state(&settings, Use::Drives)? {
-        Opening::Open(state) => *state,
-        Opening::Owned(error) => return Err(error),
-    };
+pub(crate) fn perform(shared: &Shared, output: Output) -> Result<ExitCode, Error> {
+    telemetry::start(Settings::log_form(shared))?;
+    let settings = Settings::read(shared, output)?;
     with_runtime(async {
+        // Until somebody listens a signal kills: one that comes while the state is opened is heard once it serves.
+        let signals = Signals::listen()?;
+        let parts = parts(&settings, output);
+        let state = match open_state(&settings, Use::Drives)? {
+            Opening::Open(state) => *state,
+            Opening::Owned(error) => return Err(error),
+        };
         let engine = engine(state, &settings, &parts);
         let unfinished = engine.active.len();
-        let mut serving = Serving::start(engine, shared, settings, parts, output)?;
+        let mut serving = Serving::start(engine, signals, shared, settings, parts, output)?;
         serving.read().await;
         output.talk(format!(
             "holdfast serves {}: {} waited for, {} unfinished.",
@@ -85,50 +89,6 @@ fn tell(state: &[NotifyState<'_>]) {
     sd_notify::notify(state).unwrap_or_default();
 }
 
-/// Says what happens: one line for each tick, and for each run that begins or ends.
-async fn say(mut news: Receiver<News>, output: Output) {
-    loop {
-        match news.recv().await {
-            Ok(News::Committed(batch)) => {
-                let started = batch.entries.iter();
-                let started = started.filter(|(_, events)| events.contains(&Event::RunStarted));
-                let started = started.map(|(run, _)| format!("{run} running"));
-                for line in batch.schedules.iter().flat_map(lines_of).chain(started) {
-                    output.talk(line);
-                }
-            }
-            Ok(News::Ended { run, outcome }) => {
-                output.talk(format!("{run} {}", outcome.status().word()));
-            }
-            Ok(_) | Err(RecvError::Lagged(_)) => {}
-            Err(RecvError::Closed) => return,
-        }
-    }
-}
-
-/// What is said of a change of schedules.
-fn lines_of(change: &ScheduleChange) -> Vec<String> {
-    match change {
-        ScheduleChange::Decided { schedule, decided } => {
-            let line = |ticks: &Decided| format!("{schedule} {}", super::ticks::told(ticks));
-            decided.iter().map(line).collect()
-        }
-        ScheduleChange::Lost(schedule) => vec![format!("{schedule} is lost: no file has it")],
-        ScheduleChange::Broken { schedule, reason } => {
-            vec![format!("{schedule} starts nothing: {reason}")]
-        }
-        ScheduleChange::Late(schedule) => {
-            vec![format!("{schedule} is without a success for too long")]
-        }
-        ScheduleChange::Unusable { text, .. } => vec![text.clone()],
-        ScheduleChange::Seen(spec) => vec![format!("{} is waited for", spec.name)],
-        ScheduleChange::ByHand { .. }
-        | ScheduleChange::Paused { .. }
-        | ScheduleChange::Unpaused { .. }
-        | ScheduleChange::Forgotten(_) => Vec::new(),
-    }
-}
-
 /// What is read from files, and read anew when they change.
 struct Files {
     shared: Shared,
@@ -150,6 +110,8 @@ struct Serving {
     files: Files,
     book: Arc<Book>,
     plans: Plans,
+    sending: Sending,
+    metrics: Metrics,
     /// How many schedules are waited for.
     schedules: usize,
     handle: Handle,
@@ -157,6 +119,8 @@ struct Serving {
     service: Arc<Mutex<Service>>,
     close: Option<oneshot::Sender<()>>,
     answering: JoinHandle<()>,
+    /// Says what happens to runs and schedules.
+    telling: JoinHandle<()>,
     signals: Signals,
     /// When the state is next to forget what is old.
     forgets: tokio::time::Instant,
@@ -202,13 +166,13 @@ impl Signals {
 impl Serving {
     fn start(
         engine: Engine,
+        signals: Signals,
         shared: &Shared,
         settings: Settings,
         parts: Parts,
         output: Output,
     ) -> Result<Self, Error> {
-        let Engine { executor, handle, lock, service, .. } = engine;
-        let signals = Signals::listen()?;
+        let Engine { executor, handle, lock, service, instance, .. } = engine;
         let sources = service.sources.clone();
         let (close, closed) = oneshot::channel::<()>();
         let service = Arc::new(Mutex::new(service));
@@ -221,9 +185,13 @@ impl Serving {
             let service = move || current.lock().unwrap_or_else(PoisonError::into_inner).clone();
             socket.serve(service, async { closed.await.unwrap_or_default() }).await;
         });
-        tasks::spawn(say(handle.watch(), output));
+        let (feed, reader) = (handle.watch(), sources.reader.clone());
+        let telling = tasks::spawn_blocking(move || news::tell(feed, reader));
         let executor = Some(tasks::spawn(executor.run()));
         let book = Arc::new(Book::new(parts.clone(), sources.clone()));
+        let channels = Channels::new(&settings, Some(Arc::clone(&book)), &instance);
+        let tell = |text: String| tracing::warn!("{text}");
+        let sending = Sending::start(channels, (&handle, &sources.reader), tell)?;
         let requests = Arc::clone(&book);
         let (scheduler, plans) = Scheduler::new(handle.clone(), sources.reader, requests);
         tasks::spawn(scheduler.run());
@@ -233,12 +201,15 @@ impl Serving {
             files,
             book,
             plans,
+            sending,
+            metrics: Metrics::start(),
             schedules: 0,
             handle,
             executor,
             service,
             close: Some(close),
             answering,
+            telling,
             signals,
             forgets: clock::monotonic(),
             output,
@@ -281,7 +252,7 @@ impl Serving {
         }
         tell(&[NotifyState::Stopping]);
         self.output.talk("Letting what is in flight end; once more stops at once.");
-        self.handle.drain();
+        self.sending.drain(self.handle.clone());
     }
 
     /// Lets the state forget what is old, once in a while.
@@ -307,6 +278,7 @@ impl Serving {
             tell(&[NotifyState::Reloading, now]);
         }
         self.read().await;
+        self.sending.again();
         tell(&[NotifyState::Ready]);
     }
 
@@ -326,9 +298,11 @@ impl Serving {
                 self.schedules = planned.len();
                 self.plans.set(planned);
             }
-            Ok(Err(error)) => self.output.talk(format!("The schedules stay as they were. {error}")),
-            Err(error) => self.output.talk(format!("A bug in holdfast: {error}.")),
+            Ok(Err(error)) => tracing::warn!("The schedules stay as they were. {error}"),
+            Err(error) => tracing::error!("A bug in holdfast: {error}."),
         }
+        let sources = self.service.lock().unwrap_or_else(PoisonError::into_inner).sources.clone();
+        self.metrics.write(&self.files.settings, &self.files.parts, sources);
     }
 
     /// Goes by the configuration as its file says it now.
@@ -348,6 +322,9 @@ impl Serving {
                 service.sources.roles = Arc::new(settings.roles());
                 drop(service);
                 self.handle.configure(configured);
+                self.sending.configure(&settings);
+                telemetry::speak(settings.configuration.service.log);
+                tracing::info!("The configuration was read anew.");
                 (self.files.settings, self.files.parts) = (settings, parts);
             }
             Err(error) => self.refuse(&error).await,
@@ -367,6 +344,8 @@ impl Serving {
     async fn close(&mut self) {
         drop(self.close.take());
         tokio::time::timeout(FAREWELL, &mut self.answering).await.map(drop).unwrap_or_default();
+        // The executor is gone, and its last words are told; a reader of the log that hangs is not waited for.
+        tokio::time::timeout(FAREWELL, &mut self.telling).await.map(drop).unwrap_or_default();
     }
 }
 

@@ -1,5 +1,6 @@
 //! `sets`: the backup sets of the repository, the latest first.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use holdfast_actions::repositories::LazyRepository;
@@ -89,6 +90,17 @@ pub(super) fn all(repository: &LazyRepository) -> Result<Vec<BackupSet>, Error> 
     repository.sets().map_err(|refused| {
         Error::unavailable(format!("The backup sets cannot be listed: {refused}."))
     })
+}
+
+/// The newest complete set of each target.
+///
+/// # Errors
+/// The repository cannot be read.
+pub(super) fn newest(repository: &LazyRepository) -> Result<BTreeMap<String, BackupSet>, Error> {
+    let complete = |set: &BackupSet| set.completeness == Completeness::Complete;
+    let complete = all(repository)?.into_iter().filter(complete);
+    // The oldest come first, and the last one of a target stays.
+    Ok(complete.map(|set| (set.target.clone(), set)).collect())
 }
 
 /// The repository cannot be used.

@@ -8,20 +8,21 @@ use holdfast_journal::disk::Disk as _;
 use holdfast_journal::disk::local::Local;
 use holdfast_journal::query::{Filter, Paged};
 use holdfast_journal::record::RunRecord;
+use holdfast_journal::totals::Totals;
 use holdfast_kernel::id::{Instant, Millis, RunId};
 use holdfast_kernel::status::RunStatus;
 use holdfast_language::configuration::RepositoryConfiguration;
-use holdfast_repository::backup_set::{BackupSet, Completeness};
+use holdfast_repository::backup_set::BackupSet;
 use holdfast_runtime::clock;
 use holdfast_service::wire::ask::Ask;
 use serde::Serialize;
 
 use crate::access::Access;
 use crate::commands::schedules::{self, Schedules, Shown};
-use crate::commands::{sets, waits};
+use crate::commands::{channels, sets, waits};
 use crate::compose::{Parts, parts};
 use crate::error::Error;
-use crate::output::Output;
+use crate::output::{Output, counted};
 use crate::settings::Settings;
 use crate::targets::LocalTargets;
 use crate::time;
@@ -44,6 +45,10 @@ struct Status {
     paused: Option<String>,
     /// The schedules that are known, by name.
     schedules: Vec<Shown>,
+    /// The channels that people outside are told things through.
+    channels: Vec<channels::Shown>,
+    /// How many notifications nobody has acknowledged.
+    unread: u64,
     /// The disks with the repositories of the configuration.
     repositories: Vec<Disk>,
     /// Bytes that are free on the disk with the state.
@@ -52,10 +57,10 @@ struct Status {
 
 /// The disk with a repository.
 #[derive(Serialize)]
-struct Disk {
-    repository: String,
+pub(super) struct Disk {
+    pub(super) repository: String,
     path: String,
-    free_bytes: u64,
+    pub(super) free_bytes: u64,
 }
 
 /// A run that has not ended.
@@ -115,14 +120,14 @@ pub(crate) fn perform(settings: &Settings, output: Output) -> Result<ExitCode, E
             .standstill()
             .map(|paused| format!("by {} since {}", paused.by, time::local(paused.from))),
         schedules: schedules.shown(now),
+        channels: channels::shown(settings, &access)?,
+        unread: access.ask::<Totals>(Ask::Totals)?.unread,
         repositories: disks(settings),
         driven: access.is_driven(),
         active,
         needs,
         targets: targets(settings, &parts, &access, now, output)?,
-        free_bytes: Local::new(&settings.state)
-            .ok()
-            .and_then(|disk| disk.files().free_space().ok()),
+        free_bytes: free_space(settings),
     };
     if output.is_json() {
         output.json(&status)?;
@@ -133,8 +138,13 @@ pub(crate) fn perform(settings: &Settings, output: Output) -> Result<ExitCode, E
     Ok(ExitCode::SUCCESS)
 }
 
+/// How many bytes are free on the disk with the state.
+pub(super) fn free_space(settings: &Settings) -> Option<u64> {
+    Local::new(&settings.state).ok().and_then(|disk| disk.files().free_space().ok())
+}
+
 /// How much is free where the repositories of the configuration are.
-fn disks(settings: &Settings) -> Vec<Disk> {
+pub(super) fn disks(settings: &Settings) -> Vec<Disk> {
     let repositories = settings.configuration.repositories.iter();
     let disk = |(name, of): (&String, &RepositoryConfiguration)| {
         let space = rustix::fs::statvfs(of.path.as_str()).ok()?;
@@ -232,12 +242,11 @@ fn targets(
     };
     let mut complete: Vec<BackupSet> = Vec::new();
     for name in named {
-        match sets::all(&parts.repositories.named(name)) {
-            Ok(found) => complete.extend(found),
+        match sets::newest(&parts.repositories.named(name)) {
+            Ok(found) => complete.extend(found.into_values()),
             Err(error) => output.talk(error.to_string()),
         }
     }
-    complete.retain(|set| set.completeness == Completeness::Complete);
     let newest = |name: &String| {
         let of_target = complete.iter().filter(|set| set.target == *name);
         of_target.max_by_key(|set| set.sealed_at)
@@ -300,6 +309,13 @@ fn tell(status: &Status, now: Instant, output: Output) {
         output.line(format!("{:<20}  {told}", target.name));
     }
     tell_schedules(&status.schedules, output);
+    for channel in &status.channels {
+        output.line(channel.line());
+    }
+    if status.unread > 0 {
+        let unread = counted(usize::try_from(status.unread).unwrap_or(usize::MAX), "notification");
+        output.line(format!("{unread} unread: `holdfast notifications --unread`."));
+    }
     for disk in &status.repositories {
         let free = time::bytes(disk.free_bytes);
         output.line(format!("{free} are free where the repository {} is.", disk.repository));

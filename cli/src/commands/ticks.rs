@@ -117,8 +117,17 @@ impl Shown {
 
 /// Ticks and what was decided about them, in one line.
 pub(super) fn told(ticks: &Decided) -> String {
+    of_no_schedule(ticks).line()
+}
+
+/// The word for what was decided about ticks.
+pub(super) fn decision(ticks: &Decided) -> &'static str {
+    of_no_schedule(ticks).decision
+}
+
+fn of_no_schedule(ticks: &Decided) -> Shown {
     let schedule = ScheduleName { workflow: String::new(), id: String::new() };
-    shown(&TickRecord { schedule, ticks: ticks.clone(), at: Instant(0) }).line()
+    shown(&TickRecord { schedule, ticks: ticks.clone(), at: Instant(0) })
 }
 
 fn shown(record: &TickRecord) -> Shown {

@@ -6,8 +6,7 @@ use crate::arguments::Arguments;
 use crate::error::Error;
 
 /// The commands that are meant and not there yet.
-const NOT_YET: [&str; 8] =
-    ["ack", "config", "coverage", "crashtest", "eval", "fmt", "metrics", "test"];
+const NOT_YET: [&str; 6] = ["config", "coverage", "crashtest", "eval", "fmt", "test"];
 
 /// What is done with something else than it seems.
 const OF_SETS: [&str; 5] = ["cat", "diff", "export", "prune", "verify"];

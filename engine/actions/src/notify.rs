@@ -1,5 +1,7 @@
 //! `notify`: tells people something, once, however often the step is tried.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use holdfast_contract::action::{Action, Input, Output};
 use holdfast_contract::attempt::Attempt;
@@ -35,8 +37,8 @@ static SPEC: ActionSpec = ActionSpec {
     inputs: &[
         Field::required(
             "channel",
-            Shape::Word(&[INBOX]),
-            "Where it goes: `inbox`, the stored notifications.",
+            Shape::String,
+            "Where it goes: `inbox`, the stored notifications, or a channel of the configuration.",
         ),
         Field::optional(
             "text",
@@ -53,13 +55,23 @@ static SPEC: ActionSpec = ActionSpec {
     outputs: &[Field::required("notification", Shape::String, "Its id.")],
     summary: "Stores a notification.",
     remarks: "It is done when the notification is durable, and a step that is tried again does not store a second one. \
-              `holdfast notifications` lists it. Channels that reach people outside are not built yet.",
+              `holdfast notifications` lists it. A channel is sent it from there: whether it is delivered is shown by \
+              `holdfast status`, and is no part of the run.",
     example: "- id: report\n  uses: notify\n  with: { channel: inbox, level: warning, text: \"Have a look at {{ run.id }}.\" }\n",
 };
 
 /// The action.
-#[derive(Clone, Copy, Debug)]
-pub struct Notify;
+#[derive(Clone, Debug)]
+pub struct Notify {
+    channels: BTreeSet<String>,
+}
+
+impl Notify {
+    /// With the names of the channels that there are besides the inbox.
+    pub const fn new(channels: BTreeSet<String>) -> Self {
+        Self { channels }
+    }
+}
 
 #[async_trait]
 impl Action for Notify {
@@ -73,8 +85,8 @@ impl Action for Notify {
 
     async fn run(&self, attempt: &Attempt, input: &Input) -> Result<Output, Failure> {
         let channel = text(&input.with, "channel")?.unwrap_or_default();
-        if channel != INBOX {
-            let message = format!("there is no channel `{channel}`: this version has `{INBOX}`");
+        if channel != INBOX && !self.channels.contains(&channel) {
+            let message = format!("the configuration has no channel `{channel}`");
             return Err(Failure::without_effect(Class::Invalid, message));
         }
         let said = match text(&input.with, "text")? {

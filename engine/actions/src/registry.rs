@@ -1,5 +1,6 @@
 //! The list of actions: adding one touches its own file and one line here.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -42,6 +43,8 @@ pub struct Policy {
     pub never: Vec<PathBuf>,
     /// The sets that are kept where a step does not say.
     pub keep: Option<KeepRules>,
+    /// The names of the channels that people outside are told things through.
+    pub channels: BTreeSet<String>,
 }
 
 /// Every action of this version.
@@ -50,7 +53,7 @@ pub fn standard(
     targets: &Arc<dyn Targets>,
     repositories: &Arc<Repositories>,
 ) -> Registry {
-    let Policy { commands, exports, never, keep } = policy;
+    let Policy { commands, exports, never, keep, channels } = policy;
     let plans = Arc::new(Plans::default());
     let (targets, sets) = (|| Arc::clone(targets), || Arc::clone(repositories));
     Registry::new(vec![
@@ -73,6 +76,6 @@ pub fn standard(
         Arc::new(Diff::new(sets())),
         Arc::new(Export::new(sets(), exports, never)),
         Arc::new(ListTargets::new(targets())),
-        Arc::new(Notify),
+        Arc::new(Notify::new(channels)),
     ])
 }

@@ -4,6 +4,8 @@ use holdfast_kernel::id::Instant;
 use reqwest::header::HeaderMap;
 
 use crate::client::Client;
+use crate::command::Command;
+use crate::heartbeat::Heartbeat;
 use crate::hook::Hook;
 use crate::mail::Mail;
 use crate::ntfy::Ntfy;
@@ -12,7 +14,7 @@ use crate::undelivered::Undelivered;
 use crate::webhook::Webhook;
 use crate::{slack, teams};
 
-/// A way to people outside, its secrets resolved.
+/// A way to people outside, or to a program that tells them, its secrets resolved.
 #[derive(Clone, Debug)]
 pub enum Channel {
     /// A request with JSON to a program.
@@ -25,6 +27,10 @@ pub enum Channel {
     Teams(Hook),
     /// A message of an ntfy server.
     Ntfy(Ntfy),
+    /// A program of this machine.
+    Command(Command),
+    /// A request that says no more than that all is well.
+    Heartbeat(Heartbeat),
 }
 
 impl Channel {
@@ -43,6 +49,8 @@ impl Channel {
             // It keeps a connection with all its buffers.
             Self::Mail(mail) => return Box::pin(mail.deliver(outgoing, client)).await,
             Self::Ntfy(ntfy) => return ntfy.deliver(outgoing, client, now).await,
+            Self::Command(command) => return command.deliver(outgoing, client).await,
+            Self::Heartbeat(heartbeat) => return client.get(heartbeat.address(), now).await,
             Self::Slack(hook) => (hook, slack::body(outgoing)),
             Self::Teams(hook) => (hook, teams::body(outgoing)),
         };

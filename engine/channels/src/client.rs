@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast_kernel::id::Instant;
+use reqwest::RequestBuilder;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::retry;
@@ -24,7 +25,7 @@ use crate::unreached;
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// How long a request may take as a whole.
+/// How long a request or a program may take as a whole.
 const WHOLE: Duration = Duration::from_secs(30);
 
 /// What delivers: made once, for all channels.
@@ -42,8 +43,8 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// A client with a connection in 10 seconds, a request in 30 and a mail in 60. It reads the certificates
-    /// that this machine trusts.
+    /// A client with a connection in 10 seconds, a request or a program in 30 and a mail in 60. It reads the
+    /// certificates that this machine trusts.
     ///
     /// # Errors
     /// TLS cannot be set up.
@@ -51,8 +52,8 @@ impl Client {
         Self::with_timeouts(CONNECT, WHOLE)
     }
 
-    /// A client that waits so long for a connection, and for a request as a whole; for a mail, which takes
-    /// many exchanges, twice as long.
+    /// A client that waits so long for a connection, and for a request or a program as a whole; for a mail,
+    /// which takes many exchanges, twice as long.
     ///
     /// # Errors
     /// TLS cannot be set up.
@@ -79,6 +80,11 @@ impl Client {
         self.connect
     }
 
+    /// How long a request or a program may take as a whole.
+    pub(crate) fn whole_limit(&self) -> Duration {
+        self.whole
+    }
+
     /// How long a mail may take, from the first look for the server to its word that it has it.
     pub(crate) fn mail_limit(&self) -> Duration {
         self.whole.saturating_mul(2)
@@ -94,12 +100,26 @@ impl Client {
     ) -> Result<(), Undelivered> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let request = self.http.post(address.url().clone()).headers(headers).body(body);
-        let response = request
-            .send()
-            .await
-            .map_err(|error| Undelivered::Failed(unreached::request(&address.place(), &error)))?;
-        answer::judge(response, address, now).await
+        exchange(request, address, now).await
     }
+
+    /// Asks for an address, once, without a body.
+    pub(crate) async fn get(&self, address: &Address, now: Instant) -> Result<(), Undelivered> {
+        exchange(self.http.get(address.url().clone()), address, now).await
+    }
+}
+
+/// Sends a request, and judges the answer.
+async fn exchange(
+    request: RequestBuilder,
+    address: &Address,
+    now: Instant,
+) -> Result<(), Undelivered> {
+    let response = request
+        .send()
+        .await
+        .map_err(|error| Undelivered::Failed(unreached::request(&address.place(), &error)))?;
+    answer::judge(response, address, now).await
 }
 
 /// TLS as it is set up for requests: certificates that nothing can be made of are left out.

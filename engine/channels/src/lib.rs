@@ -1,4 +1,5 @@
-//! Carries one message to people outside, once per call: webhook, mail, Slack, Teams, ntfy.
+//! Carries one message to people outside, once per call: webhook, mail, Slack, Teams, ntfy, a program of this
+//! machine; and a heartbeat to whoever watches over it.
 //!
 //! It knows no journal, no run, no configuration file and no clock; it retries nothing and keeps nothing. The
 //! outbox of the service calls it with secrets that are resolved already, and decides from [`Undelivered`]
@@ -10,10 +11,13 @@ mod address;
 mod answer;
 mod channel;
 mod client;
+mod command;
+mod heartbeat;
 mod hook;
 mod mail;
 mod ntfy;
 mod outgoing;
+mod program;
 mod secret;
 mod signature;
 mod slack;
@@ -27,6 +31,8 @@ mod webhook;
 
 pub use channel::Channel;
 pub use client::Client;
+pub use command::Command;
+pub use heartbeat::Heartbeat;
 pub use hook::Hook;
 pub use mail::Mail;
 pub use ntfy::Ntfy;

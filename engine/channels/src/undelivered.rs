@@ -5,7 +5,8 @@ use holdfast_kernel::id::Millis;
 /// Why a message was not delivered.
 ///
 /// The text is a lower-case fragment that fits after "cannot …:". It names of an address no more than scheme,
-/// host and port, and holds no secret.
+/// host and port, of a command its program and one line that it said. It holds no secret that a channel was
+/// given.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Undelivered {
     /// The receiver refuses this message, whatever is done. Of a mail to several recipients it may also say

@@ -38,6 +38,12 @@ pub enum Unfit {
     /// Mail without TLS would leave the machine.
     #[error("mail without TLS goes to this machine only, and `{0}` is another")]
     Unprotected(String),
+    /// A command has no program.
+    #[error("a command names a program")]
+    NoProgram,
+    /// A command's program would have to be searched for.
+    #[error("`{0}` is not the absolute path of a program")]
+    NotAbsolute(String),
     /// What encrypts cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),

@@ -101,7 +101,8 @@ fn value(text: &str) -> Result<HeaderValue, Undelivered> {
     HeaderValue::from_str(text).map_err(|error| Undelivered::Refused(error.to_string()))
 }
 
-fn body(outgoing: &Outgoing) -> String {
+/// The whole notification as JSON.
+pub(crate) fn body(outgoing: &Outgoing) -> String {
     let facts = outgoing.facts.iter();
     let facts: Map<String, Value> =
         facts.map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use holdfast_contract::evaluate::Evaluate;
 use holdfast_contract::records::Keep;
+use holdfast_journal::outbox::{Acknowledging, OutboxChange};
 use holdfast_journal::record::StoredDefinition;
 use holdfast_journal::retain::Forgotten;
 use holdfast_journal::schedule::ScheduleChange;
@@ -74,6 +75,20 @@ pub enum Input {
     Keep {
         /// What.
         kept: Box<Keep>,
+        /// Where the reply goes.
+        token: Token,
+    },
+    /// Something changes of messages on their way to people outside.
+    Outbox {
+        /// What.
+        change: Box<OutboxChange>,
+        /// Where the reply goes.
+        token: Token,
+    },
+    /// A person has seen notifications.
+    Acknowledge {
+        /// Which, and who.
+        seen: Acknowledging,
         /// Where the reply goes.
         token: Token,
     },

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use holdfast_contract::records::Keep;
 use holdfast_journal::commit::Batch;
+use holdfast_journal::outbox::{Acknowledging, OutboxChange};
 use holdfast_journal::payloads::Payloads;
 use holdfast_journal::record::{AuditEntry, StoredDefinition};
 use holdfast_journal::retain::Forgotten;
@@ -108,6 +109,8 @@ struct Open {
     audit: Vec<AuditEntry>,
     kept: Vec<Keep>,
     schedules: Vec<ScheduleChange>,
+    outbox: Vec<OutboxChange>,
+    acknowledged: Vec<Acknowledging>,
     forgotten: Option<Forgotten>,
     outputs: Vec<Output>,
 }
@@ -118,6 +121,8 @@ impl Open {
         self.entries.is_empty()
             && self.kept.is_empty()
             && self.schedules.is_empty()
+            && self.outbox.is_empty()
+            && self.acknowledged.is_empty()
             && self.forgotten.is_none()
     }
 }
@@ -167,6 +172,14 @@ impl Drive {
             }
             Input::Keep { kept, token } => {
                 self.open.kept.push(*kept);
+                self.reply(token, Reply::Done);
+            }
+            Input::Outbox { change, token } => {
+                self.open.outbox.push(*change);
+                self.reply(token, Reply::Done);
+            }
+            Input::Acknowledge { seen, token } => {
+                self.open.acknowledged.push(seen);
                 self.reply(token, Reply::Done);
             }
             Input::Forget { forgotten, by, token } => self.forget(forgotten, by, token),
@@ -220,6 +233,7 @@ impl Drive {
         batch.audit = open.audit;
         batch.kept = open.kept;
         batch.schedules = open.schedules;
+        (batch.outbox, batch.acknowledged) = (open.outbox, open.acknowledged);
         batch.forgotten = open.forgotten;
         self.committing.push_back((self.sequence, open.outputs));
         self.sequence += 1;

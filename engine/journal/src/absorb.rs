@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use holdfast_contract::records::Keep;
 use holdfast_kernel::definition::Definition;
-use holdfast_kernel::event::{Event, Request};
+use holdfast_kernel::event::{BadEnd, Event, Request};
 use holdfast_kernel::fold::{begin, fold};
 use holdfast_kernel::id::{Digest, Instant, ItemIndex, RunId, StepIndex};
 use holdfast_kernel::state::Phase;
@@ -32,7 +32,9 @@ use crate::record::{Asks, AuditRecord, Kind, Notification, RunEvents, RunRecord,
 use crate::store::{
     Keys, Order, Rows, Table, View, event_key, index_prefix, item_key, verification_key,
 };
+use crate::totals::Totals;
 
+mod outbox;
 mod schedules;
 mod words;
 
@@ -58,6 +60,9 @@ pub(crate) struct Position {
     pub(crate) at: Instant,
     /// The number of the next notification.
     pub(crate) next_notification: u64,
+    /// What was counted until then.
+    #[serde(default)]
+    pub(crate) totals: Totals,
 }
 
 /// The filed part of the store, at one point of time.
@@ -94,7 +99,12 @@ pub(crate) struct Core {
 impl Core {
     /// Nothing yet.
     pub(crate) fn new() -> Self {
-        let position = Position { sequence: 0, at: Instant(i64::MIN), next_notification: 1 };
+        let position = Position {
+            sequence: 0,
+            at: Instant(i64::MIN),
+            next_notification: 1,
+            totals: Totals::default(),
+        };
         Self {
             fresh: Rows::default(),
             frozen: None,
@@ -180,6 +190,7 @@ impl Core {
             self.absorb_run(source, *run, events, batch)?;
         }
         self.absorb_schedules(source, batch)?;
+        self.absorb_outbox(source, batch)?;
         if let Some(forgotten) = &batch.forgotten {
             self.forget(source, forgotten)?;
         }
@@ -244,6 +255,7 @@ impl Core {
         };
         self.remember(&live);
         let text = notification_text(&live.row.record, None);
+        self.count(RunStatus::Queued);
         self.notify(&live.row.record, text, About::default(), batch.at)?;
         Ok(live)
     }
@@ -292,13 +304,32 @@ impl Core {
         }
         if status_now != status_before {
             live.row.record.status = status_now;
+            self.count(status_now);
             let text = notification_text(&live.row.record, Some(event));
             self.notify(&live.row.record, text, About::default(), at)?;
         }
         if let Event::ApprovalRequested { step, item, ask } = event {
             self.notify_of_wait(live, (*step, *item), ask, at)?;
         }
+        if let Event::ItemEnded { step, item, end: BadEnd::Unknown, .. } = event
+            && live.state.step(*step).is_some_and(|step| step.items.counts.unknown == 1)
+        {
+            self.notify_of_doubt(live, (*step, *item), at)?;
+        }
         Ok(())
+    }
+
+    /// Counts that a run has come to a status.
+    const fn count(&mut self, status: RunStatus) {
+        let totals = &mut self.position.totals;
+        let count = match status {
+            RunStatus::Queued => &mut totals.queued,
+            RunStatus::Running => &mut totals.started,
+            RunStatus::Succeeded => &mut totals.succeeded,
+            RunStatus::Partial => &mut totals.partial,
+            RunStatus::Failed => &mut totals.failed,
+        };
+        *count += 1;
     }
 
     fn change_item(
@@ -353,7 +384,9 @@ impl Core {
         let notification = Notification { id, ..notification };
         self.position.next_notification += 1;
         let key = id.to_be_bytes().to_vec();
-        self.fresh.put(Table::Notifications, key, encode(&notification)?);
+        self.fresh.put(Table::Notifications, key.clone(), encode(&notification)?);
+        self.fresh.put(Table::Unread, key, Vec::new());
+        self.position.totals.unread += 1;
         Ok(())
     }
 

@@ -18,6 +18,7 @@ use crate::doubt;
 use crate::fault::FileFault;
 use crate::filer::{FilingError, Shared};
 use crate::mark::Mark;
+use crate::outbox::{Acknowledging, OutboxChange};
 use crate::payloads::{PayloadError, Payloads};
 use crate::record::{AuditEntry, StoredDefinition};
 use crate::retain::Forgotten;
@@ -48,6 +49,12 @@ pub struct Batch {
     /// What changed about schedules; the runs that their ticks start are among the entries.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schedules: Vec<ScheduleChange>,
+    /// What changed of messages on their way to people outside.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outbox: Vec<OutboxChange>,
+    /// Notifications that somebody has seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acknowledged: Vec<Acknowledging>,
     /// What is to be forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forgotten: Option<Forgotten>,
@@ -64,6 +71,8 @@ impl Batch {
             audit: Vec::new(),
             kept: Vec::new(),
             schedules: Vec::new(),
+            outbox: Vec::new(),
+            acknowledged: Vec::new(),
             forgotten: None,
         }
     }

@@ -15,7 +15,7 @@ use crate::store::{Keys, Order, Table};
 const PAGE: usize = 50;
 
 /// The tables that are exported, in their order.
-const TABLES: [Table; 13] = [
+const TABLES: [Table; 15] = [
     Table::Runs,
     Table::Events,
     Table::States,
@@ -29,6 +29,8 @@ const TABLES: [Table; 13] = [
     Table::Attestations,
     Table::Schedules,
     Table::Ticks,
+    Table::Outbox,
+    Table::Channels,
 ];
 
 /// Some rows of a table.

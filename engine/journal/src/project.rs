@@ -194,6 +194,17 @@ pub(crate) fn wait_text(record: &RunRecord, step: &str, ask: &ApprovalAsk) -> St
     )
 }
 
+/// An effect in doubt in words.
+pub(crate) fn doubt_text(record: &RunRecord, step: &str) -> String {
+    let of = record.target.as_ref().map(|target| format!(" on {}", target.name));
+    format!(
+        "Whether something happened at step {step} of the workflow {}{} is not known: it is not done again before \
+         somebody says so.",
+        record.workflow,
+        of.unwrap_or_default()
+    )
+}
+
 /// A change of what is kept of an item.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum RowChange {

@@ -14,6 +14,8 @@ use holdfast_kernel::tick::ScheduleName;
 use holdfast_kernel::value::Value;
 use serde::{Deserialize, Serialize};
 
+use crate::outbox::Acknowledged;
+
 /// A run, as lists and pages show it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
@@ -162,6 +164,12 @@ pub struct Notification {
     /// How a step of the run sent it, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<Sent>,
+    /// The channel it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// Who has seen it; none: nobody has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<Acknowledged>,
     /// When it happened.
     pub at: Instant,
 }
@@ -183,6 +191,8 @@ impl Notification {
             text,
             asks: None,
             message: None,
+            channel: None,
+            acknowledged: None,
             at,
         }
     }
@@ -247,9 +257,23 @@ pub struct Sent {
     pub title: String,
 }
 
+/// What a person is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Asked {
+    /// Whether something may be done.
+    #[default]
+    Approval,
+    /// Whether an effect happened of which nobody knows it.
+    Effect,
+}
+
 /// Where a person is asked for a word.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asks {
+    /// What.
+    #[serde(default)]
+    pub what: Asked,
     /// The id of the step.
     pub step: String,
     /// The item's place; none for a step without a fan-out.

@@ -239,22 +239,29 @@ impl Core {
             let last = found.last().filter(|_| found.len() == LONGEST_PAGE);
             let last = last.map(|(key, _)| key.clone());
             for (key, notification) in found {
-                self.forget_notification(key, notification);
+                self.forget_notification(source, key, notification)?;
             }
             let Some(last) = last else { return Ok(()) };
             keys = keys.after(&last);
         }
     }
 
-    fn forget_notification(&mut self, key: Vec<u8>, notification: Notification) {
+    fn forget_notification(
+        &mut self,
+        source: &Source<'_>,
+        key: Vec<u8>,
+        notification: Notification,
+    ) -> Result<(), FilingError> {
         // What is still to be answered stays to be seen.
         if notification.run.is_some_and(|run| self.runs.contains_key(&run)) {
-            return;
+            return Ok(());
         }
+        self.no_longer_unread(source, key.clone())?;
         if let Some(message) = notification.message {
             self.take_away(Table::Messages, message.id.into_bytes());
         }
         self.take_away(Table::Notifications, key);
+        Ok(())
     }
 
     fn take_away_all(

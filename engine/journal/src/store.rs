@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::codec::decode;
 use crate::database::Database;
 use crate::fault::FileFault;
+use crate::outbox::Place;
 
 /// A table of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,11 +60,17 @@ pub(crate) enum Table {
     Ticks,
     /// (schedule, sequence, place).
     TicksBySchedule,
+    /// Number of a notification that nobody has acknowledged → nothing.
+    Unread,
+    /// (channel, place) → message on its way.
+    Outbox,
+    /// Name of a channel → how it does.
+    Channels,
 }
 
 impl Table {
     /// Every table.
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Meta,
         Self::Audit,
         Self::Definitions,
@@ -84,6 +91,9 @@ impl Table {
         Self::Schedules,
         Self::Ticks,
         Self::TicksBySchedule,
+        Self::Unread,
+        Self::Outbox,
+        Self::Channels,
     ];
 
     /// Whether a store of an earlier version may lack it; it then has no rows.
@@ -98,6 +108,9 @@ impl Table {
                 | Self::Schedules
                 | Self::Ticks
                 | Self::TicksBySchedule
+                | Self::Unread
+                | Self::Outbox
+                | Self::Channels
         )
     }
 
@@ -123,6 +136,9 @@ impl Table {
             Self::Schedules => "schedules",
             Self::Ticks => "ticks",
             Self::TicksBySchedule => "ticks_by_schedule",
+            Self::Unread => "unread",
+            Self::Outbox => "outbox",
+            Self::Channels => "channels",
         }
     }
 
@@ -428,6 +444,22 @@ pub(crate) fn tick_key((sequence, place): (u64, u32)) -> Vec<u8> {
 /// Their key in the index by schedule.
 pub(crate) fn tick_index(name: &ScheduleName, place: (u64, u32)) -> Vec<u8> {
     [schedule_key(name), tick_key(place)].concat()
+}
+
+/// The key of how far notifications were looked at, in the table of what there is one of.
+pub(crate) const ROUTED: &[u8] = b"routed";
+
+/// What the keys of a channel's messages start with: its length keeps one channel's apart from another's.
+pub(crate) fn outbox_prefix(channel: &str) -> Vec<u8> {
+    let length = u32::try_from(channel.len()).unwrap_or(u32::MAX);
+    [length.to_be_bytes().as_slice(), channel.as_bytes()].concat()
+}
+
+/// The key of a message on its way: earlier ones first, also those before the epoch.
+pub(crate) fn outbox_key(channel: &str, place: Place) -> Vec<u8> {
+    let due = place.due.0.cast_unsigned() ^ (1 << 63);
+    let parts = [due.to_be_bytes().as_slice(), &[u8::from(place.gathered)]].concat();
+    [outbox_prefix(channel), parts, place.notification.to_be_bytes().to_vec()].concat()
 }
 
 /// The run at the end of a key.

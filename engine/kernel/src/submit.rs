@@ -124,4 +124,24 @@ mod tests {
         let child = |byte| child_key(RunId::from_bytes([byte; 16]));
         assert_ne!(child(1), child(2), "a child is never the same request as another");
     }
+
+    #[test]
+    fn each_tick_of_each_schedule_is_a_request_of_its_own() {
+        let key = |byte| DedupeKey(Digest::of_bytes(&[byte]));
+        let name = |workflow: &str, id: &str| ScheduleName {
+            workflow: workflow.to_owned(),
+            id: id.to_owned(),
+        };
+        let base = for_tick(key(1), &name("w", "s"), Instant(60));
+        assert_eq!(base, for_tick(key(1), &name("w", "s"), Instant(60)));
+        for other in [
+            key(1),
+            for_tick(key(2), &name("w", "s"), Instant(60)),
+            for_tick(key(1), &name("v", "s"), Instant(60)),
+            for_tick(key(1), &name("w", "t"), Instant(60)),
+            for_tick(key(1), &name("w", "s"), Instant(61)),
+        ] {
+            assert_ne!(base, other);
+        }
+    }
 }

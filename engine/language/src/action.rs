@@ -2,7 +2,7 @@
 //!
 //! It owns no spec and runs nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use holdfast_contract::spec::ActionSpec;
@@ -45,6 +45,8 @@ pub(crate) const SEAL: &str = "backup_set.seal";
 pub(crate) const CAPTURES: &[&str] = &["capture", "capture.command"];
 /// The action that changes a target after a plan.
 pub(crate) const APPLY: &str = "plan.apply";
+/// The action that tells people something.
+pub(crate) const NOTIFY: &str = "notify";
 /// The action whose effect class a step may promise.
 pub(crate) const COMMAND: &str = "command";
 /// The actions that start a program of the author's choice.
@@ -55,6 +57,7 @@ pub(crate) const PROGRAMS: &[&str] = &["command", "capture.command"];
 pub struct Actions {
     specs: BTreeMap<&'static str, &'static ActionSpec>,
     programs: BTreeMap<String, Writes>,
+    channels: BTreeSet<String>,
     workflows: Option<Arc<dyn Workflows>>,
 }
 
@@ -64,6 +67,7 @@ impl Actions {
         Self {
             specs: specs.into_iter().map(|spec| (spec.name, spec)).collect(),
             programs: BTreeMap::new(),
+            channels: BTreeSet::new(),
             workflows: None,
         }
     }
@@ -72,6 +76,12 @@ impl Actions {
     #[must_use]
     pub fn with_programs(self, programs: BTreeMap<String, Writes>) -> Self {
         Self { programs, ..self }
+    }
+
+    /// The same actions, with the names of the configuration's channels.
+    #[must_use]
+    pub fn with_channels(self, channels: BTreeSet<String>) -> Self {
+        Self { channels, ..self }
     }
 
     /// The same actions, with the workflows that steps may run as children.
@@ -105,6 +115,11 @@ impl Actions {
         program.and_then(|program| self.programs.get(program).copied()).unwrap_or(Writes::Target)
     }
 
+    /// The channels that a `notify` step may name besides the inbox.
+    pub(crate) const fn channels(&self) -> &BTreeSet<String> {
+        &self.channels
+    }
+
     /// Whether the language has an action of this name that is not built yet.
     pub(crate) fn is_to_come(&self, name: &str) -> bool {
         ALL.binary_search(&name).is_ok() && !self.specs.contains_key(name)
@@ -123,7 +138,7 @@ mod tests {
     #[test]
     fn the_list_of_all_actions_is_sorted_and_holds_the_special_ones() {
         assert!(ALL.is_sorted());
-        for name in [SLEEP, SEAL, APPLY, COMMAND].iter().chain(CAPTURES).chain(PROGRAMS) {
+        for name in [SLEEP, SEAL, APPLY, COMMAND, NOTIFY].iter().chain(CAPTURES).chain(PROGRAMS) {
             assert!(ALL.contains(name), "{name}");
         }
         assert!(Actions::default().is_to_come("notify"));

@@ -38,6 +38,6 @@ pub use action::Actions;
 pub use check::{Checked, check, declarations_of, name_of};
 pub use diagnostic::{Diagnostic, Severity};
 pub use program::Program;
-pub use schedule::Schedule;
+pub use schedule::{Heartbeat, Schedule};
 pub use source::Source;
 pub use template::written;

@@ -44,6 +44,8 @@ pub(crate) fn input(
             Ok(Input::TickByHand(submit))
         }
         Want::Schedule { change, by } => Ok(Input::Schedule { change, by, token }),
+        Want::Outbox(change) => Ok(Input::Outbox { change, token }),
+        Want::Acknowledge(seen) => Ok(Input::Acknowledge { seen, token }),
         Want::Keep(kept) => Ok(Input::Keep { kept, token }),
         Want::Resolve { run, step, item, verdict, by } => {
             let is_active = drive.run(run).is_some();

@@ -4,6 +4,7 @@
 //! heeded within the grace. It knows no drive; it sends events.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use holdfast_contract::action::{Action, Input, Output, Probe};
@@ -86,18 +87,44 @@ pub fn launch(launch: Launch, attempt: AttemptId, around: &Surroundings) -> Canc
         open: Mutex::new(items),
         cancelled,
         mask: launch.mask.clone(),
-        prefix: format!("{}#{}", named(&launch), attempt.0),
+        names: Names::of(&launch, Some(attempt)),
         around: around.clone(),
     });
     tasks::spawn(supervise(launch, attempt, host, stop));
     cancel
 }
 
-/// The step, with its item where the attempt takes one.
-fn named(launch: &Launch) -> String {
-    match launch.inputs.as_slice() {
-        [Input { key: Some(key), .. }] => format!("{}[{key}]", launch.facts.step),
-        _ => launch.facts.step.clone(),
+/// What an attempt, or a probe, is about, for people.
+struct Names {
+    workflow: String,
+    step: String,
+    /// The key of its item, where it takes one of a fan-out.
+    item: Option<String>,
+    /// None for a probe.
+    attempt: Option<AttemptId>,
+}
+
+impl Names {
+    fn of(launch: &Launch, attempt: Option<AttemptId>) -> Self {
+        let item = match launch.inputs.as_slice() {
+            [input] => input.key.clone(),
+            _ => None,
+        };
+        let Facts { workflow, step, .. } = &launch.facts;
+        Self { workflow: workflow.clone(), step: step.clone(), item, attempt }
+    }
+}
+
+impl fmt::Display for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.step)?;
+        if let Some(item) = &self.item {
+            write!(f, "[{item}]")?;
+        }
+        match self.attempt {
+            Some(AttemptId(number)) => write!(f, "#{number}"),
+            None => f.write_str(" probe"),
+        }
     }
 }
 
@@ -172,7 +199,7 @@ pub fn probe(launch: Launch, around: &Surroundings) {
         open: Mutex::default(),
         cancelled,
         mask: launch.mask.clone(),
-        prefix: format!("{} probe", named(&launch)),
+        names: Names::of(&launch, None),
         around: around.clone(),
     });
     tasks::spawn(async move {
@@ -202,7 +229,7 @@ struct Hosting {
     open: Mutex<BTreeSet<ItemIndex>>,
     cancelled: watch::Receiver<Option<Stop>>,
     mask: Mask,
-    prefix: String,
+    names: Names,
     around: Surroundings,
 }
 
@@ -329,7 +356,16 @@ impl Host for Hosting {
     }
 
     fn log(&self, line: &str) {
-        let line = format!("{} {} {}", clock::now().0, self.prefix, self.mask.text(line));
+        let (run, names, line) = (self.run, &self.names, self.mask.text(line));
+        tracing::debug!(
+            %run,
+            workflow = names.workflow,
+            step = names.step,
+            item = names.item,
+            attempt = names.attempt.map(|AttemptId(number)| number),
+            "{run} {names}: {line}"
+        );
+        let line = format!("{} {names} {line}", clock::now().0);
         // A log that cannot be written must not fail what it tells about.
         self.around.logs.add(self.run, &line).unwrap_or_default();
     }

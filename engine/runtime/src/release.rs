@@ -311,6 +311,7 @@ impl Executor {
             }
             _ => return,
         };
+        tracing::debug!(%run, "{run}: {told}");
         let line = format!("{} - {told}", clock::now().0);
         self.around.logs.add(run, &line).unwrap_or_default();
     }

@@ -237,7 +237,15 @@ impl Around {
             let (around, of) = (self.clone(), Arc::clone(planned));
             let found = tasks::spawn_blocking(move || around.find(&of)).await;
             // What cannot be read now, or panicked, is not lost: it is due until it is decided.
-            let Ok(Ok(found)) = found else { return retry(name) };
+            let found = match found {
+                Ok(Ok(found)) => found,
+                Ok(Err(error)) => {
+                    let workflow = name.workflow.as_str();
+                    tracing::warn!(workflow, schedule = %name, "{name} cannot be looked after: {error}");
+                    return retry(name);
+                }
+                Err(_) => return retry(name),
+            };
             let goes = match found {
                 Found::Due(tick, record) => self.decide(*tick, &record, planned).await,
                 Found::Idle(record) => return self.tell_lateness(record, planned).await,

@@ -9,6 +9,7 @@ use holdfast_drive::grants::Limits;
 use holdfast_drive::input::{Ask, Child, Submit, Tick, Token};
 use holdfast_drive::output::Reply;
 use holdfast_journal::commit::Batch;
+use holdfast_journal::outbox::{Acknowledging, OutboxChange};
 use holdfast_journal::retain::Forgotten;
 use holdfast_journal::schedule::ScheduleChange;
 use holdfast_kernel::event::{Event, Verdict};
@@ -138,6 +139,10 @@ pub enum Want {
         /// Who wants it.
         by: String,
     },
+    /// That something is stored of messages on their way to people outside.
+    Outbox(Box<OutboxChange>),
+    /// To say that notifications were seen.
+    Acknowledge(Acknowledging),
     /// That runs are forgotten.
     Forget {
         /// Which, and which notifications.

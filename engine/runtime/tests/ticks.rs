@@ -15,8 +15,10 @@ use holdfast_kernel::id::{Instant, Millis, RunId};
 use holdfast_kernel::status::RunStatus;
 use holdfast_kernel::tick::{Decided, Overlap, Policy, ScheduleName, Skipped, TickDecision};
 use holdfast_rig::{Plain, Rig, acting, chain, done};
+use holdfast_runtime::executor::End;
 use holdfast_runtime::wake::Want;
 use holdfast_simulation::disk::SimulatedDisk;
+use tokio::sync::Notify;
 
 fn name() -> ScheduleName {
     ScheduleName { workflow: "w".to_owned(), id: "s".to_owned() }
@@ -142,4 +144,28 @@ async fn what_is_wrong_with_a_schedule_is_told_once_until_it_is_right() {
     change(&rig, ScheduleChange::Seen(Box::new(other))).await;
     let seen = rig.reader.schedule(&name()).unwrap().unwrap();
     assert!(seen.decided >= record.decided && seen.first_seen > record.first_seen);
+}
+
+#[tokio::test]
+async fn no_tick_is_decided_while_the_executor_drains_and_the_next_one_finds_it_due() {
+    let disk = Arc::new(SimulatedDisk::new());
+    let started = Arc::new(Notify::new());
+    let tell = Arc::clone(&started);
+    let hanging = acting(move |_, _| {
+        tell.notify_one();
+        std::future::pending()
+    });
+    let rig = Rig::start(Arc::clone(&disk) as _, Plain::items(1), hanging, Limits::default());
+    change(&rig, ScheduleChange::Seen(Box::new(spec()))).await;
+    let first = rig.reader.schedule(&name()).unwrap().unwrap().decided;
+    rig.queue(&chain(1, EffectClass::Pure), "somebody").await;
+    started.notified().await;
+    rig.handle.drain();
+    let refused = tick(&rig, first, later(first, 1), Ok("one")).await;
+    assert_eq!(refused, Reply::Refused(Refusal::Draining));
+    assert_eq!(rig.reader.schedule(&name()).unwrap().unwrap().decided, first);
+    assert_eq!(rig.end.await.unwrap(), End::Drained { interrupted: 1 });
+    let rig = Rig::start(disk, Plain::items(1), acting(|_, _| async { done() }), Limits::default());
+    assert_eq!(rig.reader.schedule(&name()).unwrap().unwrap().decided, first);
+    fired(tick(&rig, first, later(first, 1), Ok("one")).await);
 }

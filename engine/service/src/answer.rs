@@ -8,6 +8,7 @@ use holdfast_contract::roles::Roles;
 use holdfast_drive::input::{Ask as AskOfRun, Program, Submit, Token};
 use holdfast_drive::output::Refusal;
 use holdfast_journal::lists::ListReader;
+use holdfast_journal::outbox::Acknowledging;
 use holdfast_journal::payloads::Payloads;
 use holdfast_journal::query::{Page, ReadError, Reader};
 use holdfast_journal::record::StoredDefinition;
@@ -107,6 +108,9 @@ impl Sources {
             Ask::Notifications { after, limit } => {
                 json(&reader.notifications(Page { after, limit })?)
             }
+            Ask::Unread { after, limit } => json(&reader.unread(Page { after, limit })?),
+            Ask::Channels => json(&reader.channels()?),
+            Ask::Totals => json(&reader.totals()?),
             Ask::Schedules => json(&reader.schedules()?),
             Ask::Ticks { filter, after, limit } => {
                 json(&reader.ticks(&filter, Page { after, limit })?)
@@ -188,6 +192,9 @@ pub fn want(act: Act, by: String, compile: &Compile) -> Result<Want, NoAnswer> {
             Want::Ask { run, ask: AskOfRun::Answer { step, item, word }, by }
         }
         Act::Resolve { run, step, item, verdict } => Want::Resolve { run, step, item, verdict, by },
+        Act::Acknowledge { notifications } => {
+            Want::Acknowledge(Acknowledging { notifications, by })
+        }
         Act::Forget(forgotten) => Want::Forget { forgotten, by },
         Act::Keep(kept) => match *kept {
             // What a person says of a plan is said in their own name.

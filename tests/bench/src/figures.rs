@@ -17,6 +17,14 @@ struct Series {
     values: Vec<f64>,
 }
 
+/// Minimum, median and maximum; none of nothing.
+pub(crate) fn spread(values: &[f64]) -> Option<[f64; 3]> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let median = *sorted.get(sorted.len() / 2)?;
+    Some([sorted[0], median, sorted[sorted.len() - 1]])
+}
+
 /// All figures, by the order in which they first came and their name.
 #[derive(Default)]
 pub(crate) struct Figures {
@@ -47,10 +55,7 @@ impl fmt::Display for Figures {
         writeln!(f, "{:52} {:>8} {:>8} {:>8}  goal", "figure", "minimum", "median", "maximum")?;
         for name in &self.order {
             let Series { goal, values } = &self.series[name];
-            let mut sorted = values.clone();
-            sorted.sort_by(f64::total_cmp);
-            let (least, most) = (sorted[0], sorted[sorted.len() - 1]);
-            let median = sorted[sorted.len() / 2];
+            let Some([least, median, most]) = spread(values) else { continue };
             let (goal, reached) = match *goal {
                 Goal::AtLeast(goal) => (format!(">= {goal}"), median >= goal),
                 Goal::AtMost(goal) => (format!("<= {goal}"), median <= goal),

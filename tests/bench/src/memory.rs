@@ -7,6 +7,7 @@ use std::time::Duration;
 use holdfast_rig::{Plain, fan_out};
 
 use crate::figures::{Figures, Goal};
+use crate::process::{self, PEAK};
 use crate::programs::{measure as run, per_sync};
 
 /// The argument that makes this program the process that is measured.
@@ -50,13 +51,5 @@ fn in_a_process(folder: &Path, items: u32) -> (Duration, u64) {
 /// The process that is measured: prints microseconds and bytes.
 pub(crate) fn child(folder: &Path, items: u32) {
     let took = run(folder, Plain::items(items), &fan_out(), 1);
-    println!("{} {}", took.as_micros(), peak());
-}
-
-/// The most memory this process has held, in bytes.
-fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells about a process");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    number.and_then(|number| number.trim().parse::<u64>().ok()).expect("a number of kB") * 1024
+    println!("{} {}", took.as_micros(), process::memory("self", PEAK));
 }

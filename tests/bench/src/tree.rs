@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::figures::{Figures, Goal};
+use crate::home::holdfast;
 
 /// How many files the tree has.
 const FILES: u64 = 50_000;
@@ -48,19 +49,6 @@ pub(crate) fn measure(folder: &Path, figures: &mut Figures) {
     figures.add("tree, first backup: restic's time over ours", goal, ratio(restic_first, first));
     figures.add("tree, unchanged: restic's time over ours", goal, ratio(restic_again, again));
     figures.add("tree, first backup: seconds", Goal::None, first.as_secs_f64());
-}
-
-/// The program that stands beside this one, as `cargo build --release` leaves it.
-fn holdfast(home: &Path, arguments: &[&str]) -> Command {
-    let program = std::env::current_exe().expect("the program knows where it is");
-    let mut command = Command::new(program.with_file_name("holdfast"));
-    command.args(arguments).current_dir(home).env_clear();
-    for (variable, folder) in
-        [("HOME", "."), ("XDG_STATE_HOME", "state"), ("XDG_DATA_HOME", "data")]
-    {
-        command.env(variable, home.join(folder));
-    }
-    command
 }
 
 fn restic(home: &Path, arguments: &[&str]) -> Command {

@@ -1,25 +1,10 @@
 //! What the answers of receivers mean, and what is said when there is none.
 
-use std::collections::BTreeMap;
-
-use holdfast_channels::{Channel, Hook, Ntfy, Outgoing, Secret, Undelivered, Webhook};
-use holdfast_kernel::id::Millis;
+use holdfast_channels::{Secret, Undelivered};
 use tokio::net::TcpListener;
 
-use crate::kit::{self, NOW};
+use crate::kit::{self, NOW, failed, later, refused};
 use crate::receiver::Receiver;
-
-fn refused(reason: &str) -> Result<(), Undelivered> {
-    Err(Undelivered::Refused(reason.to_owned()))
-}
-
-fn failed(reason: &str) -> Result<(), Undelivered> {
-    Err(Undelivered::Failed(reason.to_owned()))
-}
-
-fn later(seconds: u64, reason: &str) -> Result<(), Undelivered> {
-    Err(Undelivered::Later { after: Millis::seconds(seconds), reason: reason.to_owned() })
-}
 
 #[tokio::test]
 async fn an_answer_says_whether_to_try_again() {
@@ -155,29 +140,6 @@ async fn a_receiver_that_does_not_speak_tls_is_not_trusted() {
     let expect =
         format!("there is no secure connection to https://127.0.0.1:{}: ", receiver.port());
     assert!(reason.starts_with(&expect), "{reason}");
-}
-
-#[tokio::test]
-async fn every_kind_of_channel_hears_what_a_receiver_says() {
-    let of = |receiver: &Receiver| {
-        let url = receiver.url("/");
-        [
-            Channel::Webhook(Webhook::new(&url, None, &BTreeMap::new()).unwrap()),
-            Channel::Slack(Hook::new(&url).unwrap()),
-            Channel::Teams(Hook::new(&url).unwrap()),
-            Channel::Ntfy(Ntfy::new(&url, &Secret::new("topic"), None).unwrap()),
-        ]
-    };
-    let receiver = Receiver::start().await;
-    let client = kit::client();
-    for channel in of(&receiver) {
-        let outgoing = Outgoing { command: None, ..kit::outgoing() };
-        let delivered = channel.deliver(&outgoing, &client, NOW);
-        let answer = receiver.answer("429 Slowly\r\nRetry-After: 7", "slowly");
-        let (verdict, _) = kit::meet(delivered, answer).await;
-        let expect = later(7, "the receiver answers with status 429: slowly");
-        assert_eq!(verdict, expect, "{channel:?}");
-    }
 }
 
 #[test]

@@ -5,10 +5,11 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use holdfast_channels::{
-    Channel, Client, Entry, MailServer, Outgoing, Secret, Security, Undelivered, Webhook,
+    Channel, Client, Entry, Heartbeat, Hook, MailServer, Ntfy, Outgoing, Secret, Security,
+    Undelivered, Webhook,
 };
 use holdfast_contract::records::Level;
-use holdfast_kernel::id::Instant;
+use holdfast_kernel::id::{Instant, Millis};
 use tokio::time::timeout;
 
 /// 2026-11-24T17:01:40Z
@@ -100,12 +101,52 @@ pub(crate) fn mail_server(port: u16) -> MailServer {
     MailServer { host: "127.0.0.1".to_owned(), port, security: Security::None, credentials: None }
 }
 
+/// Every kind that makes requests, to one base of their addresses, each with secrets wherever it can have some.
+pub(crate) fn every_kind(base: &str) -> Vec<Channel> {
+    let url = Secret::new(format!("{base}/canary-path/canary%20part?key=canary-query"));
+    let root = Secret::new(base);
+    let token = Secret::new("canary-token");
+    let headers = BTreeMap::from([("x-token".to_owned(), token.clone())]);
+    let secret = Some(Secret::new("canary-secret"));
+    let webhook = |url: &Secret| Webhook::new(url, secret.clone(), &headers).unwrap();
+    let topic = Secret::new("canary_topic");
+    let user = Secret::new(base.replace("://", "://canary-user:canary-password@"));
+    vec![
+        Channel::Webhook(webhook(&url)),
+        Channel::Webhook(webhook(&user)),
+        Channel::Slack(Hook::new(&url).unwrap()),
+        Channel::Teams(Hook::new(&url).unwrap()),
+        Channel::Ntfy(Ntfy::new(&root, &topic, Some(&token)).unwrap()),
+        Channel::Heartbeat(Heartbeat::new(&url).unwrap()),
+    ]
+}
+
+/// The verdict that the receiver does not want the message.
+pub(crate) fn refused(reason: &str) -> Result<(), Undelivered> {
+    Err(Undelivered::Refused(reason.to_owned()))
+}
+
+/// The verdict that it may work another time.
+pub(crate) fn failed(reason: &str) -> Result<(), Undelivered> {
+    Err(Undelivered::Failed(reason.to_owned()))
+}
+
+/// The verdict that the receiver is to be left alone for so many seconds.
+pub(crate) fn later(seconds: u64, reason: &str) -> Result<(), Undelivered> {
+    Err(Undelivered::Later { after: Millis::seconds(seconds), reason: reason.to_owned() })
+}
+
+/// Waits, but not for ever.
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
+    timeout(LIMIT, future).await.unwrap()
+}
+
 /// Delivers to a receiver that comes to an end.
 pub(crate) async fn meet<T>(
     delivered: impl Future<Output = Result<(), Undelivered>>,
     receiver: impl Future<Output = T>,
 ) -> (Result<(), Undelivered>, T) {
-    timeout(LIMIT, async { tokio::join!(delivered, receiver) }).await.unwrap()
+    within(async { tokio::join!(delivered, receiver) }).await
 }
 
 /// Delivers to a receiver that never comes to an end.
@@ -119,5 +160,5 @@ pub(crate) async fn outlast(
             never = receiver => match never {},
         }
     };
-    timeout(LIMIT, outlasted).await.unwrap()
+    within(outlasted).await
 }

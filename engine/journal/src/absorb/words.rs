@@ -11,8 +11,8 @@ use super::{About, Core, Source};
 use crate::codec::encode;
 use crate::filer::FilingError;
 use crate::live::Live;
-use crate::project::wait_text;
-use crate::record::{Asks, RunRecord, Sent};
+use crate::project::{doubt_text, wait_text};
+use crate::record::{Asked, Asks, RunRecord, Sent};
 use crate::store::Table;
 
 impl Core {
@@ -29,7 +29,25 @@ impl Core {
         let is_fan_out = definition.is_some_and(|step| step.for_each.is_some());
         let text = wait_text(&live.row.record, id, ask);
         let item = is_fan_out.then_some(item);
-        let asks = Asks { step: id.to_owned(), item, plan: ask.plan.clone() };
+        let plan = ask.plan.clone();
+        let asks = Asks { what: Asked::Approval, step: id.to_owned(), item, plan };
+        let about = About { asks: Some(asks), ..About::default() };
+        self.notify(&live.row.record, text, about, at)
+    }
+
+    /// Nobody knows whether an effect happened. Of the items of one step the first is told of: the others are listed.
+    pub(super) fn notify_of_doubt(
+        &mut self,
+        live: &Live,
+        (step, item): (StepIndex, ItemIndex),
+        at: Instant,
+    ) -> Result<(), FilingError> {
+        let definition = live.definition.step(step);
+        let id = definition.map_or("", |step| step.id.as_str());
+        let is_fan_out = definition.is_some_and(|step| step.for_each.is_some());
+        let text = doubt_text(&live.row.record, id);
+        let item = is_fan_out.then_some(item);
+        let asks = Asks { what: Asked::Effect, step: id.to_owned(), item, plan: None };
         let about = About { asks: Some(asks), ..About::default() };
         self.notify(&live.row.record, text, about, at)
     }

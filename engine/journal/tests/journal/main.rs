@@ -10,4 +10,5 @@ mod history;
 mod host;
 mod lists;
 mod memory;
+mod outbox;
 mod real;

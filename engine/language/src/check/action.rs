@@ -7,8 +7,9 @@ use holdfast_kernel::definition::{EffectClass, Operation, Writes};
 use holdfast_kernel::value::Value;
 
 use super::graph::Graph;
-use crate::action::{APPLY, APPROVAL, Actions, CAPTURES, COMMAND, PROGRAMS, SEAL, SLEEP};
+use crate::action::{APPLY, APPROVAL, Actions, CAPTURES, COMMAND, NOTIFY, PROGRAMS, SEAL, SLEEP};
 use crate::code::Code;
+use crate::configuration::INBOX;
 use crate::diagnostic::Sink;
 use crate::shape::check::not_built_yet;
 use crate::suggest;
@@ -77,10 +78,24 @@ fn check_step(
         )
         .remedy("Leave it out.");
     }
+    check_channel(sink, step, spec, actions);
     check_waits(sink, step, spec);
     let writes = writes_of(step, spec, actions);
     check_operation(sink, workflow, step, spec, writes);
     Some(Used { spec, effect: effect_of(sink, step, spec), writes })
+}
+
+/// A channel that is named outright is one of the configuration's.
+fn check_channel(sink: &mut Sink<'_>, step: &StepNode<'_>, spec: &ActionSpec, actions: &Actions) {
+    let node = step.with("channel").map(|entry| &entry.value).filter(|_| spec.name == NOTIFY);
+    let Some((node, name)) = node.and_then(|node| Some((node, node.text()?))) else { return };
+    if name == INBOX || name.contains("{{") || actions.channels().contains(name) {
+        return;
+    }
+    let channels = actions.channels().iter().map(String::as_str);
+    let names: Vec<&str> = std::iter::once(INBOX).chain(channels).collect();
+    sink.error(Code::UnknownChannel, node.span, format!("There is no channel `{name}`."))
+        .remedy(suggest::remedy(name, &names));
 }
 
 fn check_inputs(sink: &mut Sink<'_>, step: &StepNode<'_>, spec: &ActionSpec) {

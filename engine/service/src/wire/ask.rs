@@ -83,6 +83,17 @@ pub enum Ask {
         /// How many at most.
         limit: usize,
     },
+    /// Notifications that nobody has acknowledged, the latest first: `Paged<Notification, u64>`.
+    Unread {
+        /// The cursor of the page before.
+        after: Option<u64>,
+        /// How many at most.
+        limit: usize,
+    },
+    /// How the channels do for which something ever waited: `Vec<ChannelRecord>`.
+    Channels,
+    /// What was counted since the state was made: `Totals`.
+    Totals,
     /// The plans whose ids begin so: `Vec<Plan>`.
     Plans {
         /// The beginning.
@@ -245,6 +256,11 @@ pub enum Act {
         request: Box<Request>,
         /// Its definition, and those of its child runs.
         stored: Vec<StoredDefinition>,
+    },
+    /// Say that notifications were seen.
+    Acknowledge {
+        /// Their numbers, at most 1,000.
+        notifications: Vec<u64>,
     },
     /// Forget runs that have ended.
     Forget(Forgotten),

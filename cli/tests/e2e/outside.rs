@@ -304,7 +304,7 @@ fn a_rule_that_is_new_does_not_tell_what_was_before() {
 }
 
 #[test]
-fn no_secret_of_a_channel_is_in_what_is_said_or_stored() {
+fn inv_13_no_secret_of_a_channel_is_in_what_is_said_or_stored() {
     let receiver = Receiver::start(Says::Broken);
     let mut clocked = with(
         "channels:\n  ops: { kind: webhook, url: { file: ./url }, secret: { file: ./ops.key }, headers: { Authorization: { file: ./token } } }\nnotify:\n  - { channel: ops }\n",

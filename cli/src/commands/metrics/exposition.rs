@@ -1,7 +1,7 @@
 //! The text format of Prometheus, version 0.0.4, written by hand.
 //!
-//! The crate `prometheus-client` writes OpenMetrics alone. There a counter's type stands under its name without
-//! `_total`: who reads this format, as node_exporter's textfile collector does, takes all counters for untyped ones
+//! The crate `prometheus-client` writes `OpenMetrics` alone. There a counter's type stands under its name without
+//! `_total`: who reads this format, as `node_exporter`'s textfile collector does, takes all counters for untyped ones
 //! without a help, and refuses a file with the type `info`. It does not escape the values of labels either.
 //!
 //! It knows no metric of ours.

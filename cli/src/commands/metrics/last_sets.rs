@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::repository;
 use crate::settings::Settings;
 
-/// How long a folder has not changed that can be told from one that changes again: clocks of file systems are coarse.
+/// How long a folder must not have changed to be remembered: a second change soon after may show the same time.
 const STILL: Millis = Millis::seconds(2);
 
 /// By the name of a target, when its newest complete set was sealed.

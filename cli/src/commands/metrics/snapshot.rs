@@ -3,7 +3,7 @@
 //! It says nothing of how they are named or written.
 
 use holdfast_journal::outbox::ChannelRecord;
-use holdfast_journal::query::{Filter, LONGEST_PAGE, Paged};
+use holdfast_journal::query::{Filter, Paged};
 use holdfast_journal::record::{RunRecord, WaitsFor};
 use holdfast_journal::schedule::ScheduleRecord;
 use holdfast_journal::totals::Totals;
@@ -18,6 +18,9 @@ use crate::commands::schedules::{self, Schedules};
 use crate::commands::status::{self, Disk};
 use crate::error::Error;
 use crate::settings::Settings;
+
+/// How many runs one answer has at most: their inputs may be long.
+const AT_ONCE: usize = 200;
 
 /// How things stand.
 pub(crate) struct Snapshot {
@@ -118,7 +121,7 @@ fn active(access: &Access) -> Result<Active, Error> {
     loop {
         let filter = Filter { statuses: statuses.to_vec(), ..Filter::default() };
         let page: Paged<RunRecord, RunId> =
-            access.ask(Ask::Runs { filter, after, limit: LONGEST_PAGE })?;
+            access.ask(Ask::Runs { filter, after, limit: AT_ONCE })?;
         page.rows.iter().for_each(|record| active.count(record));
         after = page.next;
         if after.is_none() {

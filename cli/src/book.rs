@@ -1,31 +1,35 @@
 //! The schedules of the workflow files, as the service knows them: read anew when files change, and never lost by a
 //! broken edit. It makes the requests for the runs of ticks.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+mod files;
+mod pages;
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use holdfast_calendar::cron::Cron;
 use holdfast_calendar::ticks::Calendar;
-use holdfast_calendar::zone::Zone;
 use holdfast_drive::input::{Program as Compiled, Submit, Token};
-use holdfast_journal::record::StoredDefinition;
-use holdfast_journal::schedule::{ScheduleChange, ScheduleRecord, ScheduleSpec, Trouble};
+use holdfast_journal::query::{LONGEST_PAGE, Page};
+use holdfast_journal::record::{Kind, StoredDefinition};
+use holdfast_journal::schedule::{ScheduleChange, ScheduleSpec};
 use holdfast_kernel::definition::Definition;
 use holdfast_kernel::event::{Initiator, Request};
 use holdfast_kernel::id::Instant;
 use holdfast_kernel::submit::for_tick;
 use holdfast_kernel::tick::{Overlap, ScheduleName};
 use holdfast_language::submit::Given;
-use holdfast_language::{Diagnostic, Heartbeat, Schedule, Severity, check, name_of};
+use holdfast_language::{Heartbeat, Schedule};
 use holdfast_runtime::schedule::{Planned, Requests};
 use holdfast_service::answer::Sources;
 
+use self::files::{Files, Names};
+use self::pages::Pages;
 use crate::access::Access;
 use crate::children;
 use crate::compose::{Parts, compile};
 use crate::error::Error;
-use crate::find::{self, Workflow};
+use crate::find::Workflow;
 use crate::settings::Settings;
 use crate::submission::{Pinned, request};
 
@@ -35,43 +39,20 @@ pub(crate) struct Book {
     pages: Mutex<Pages>,
 }
 
-/// What the files said when they were last read.
-struct Pages {
-    parts: Parts,
-    /// By name. One whose file was broken since stays as it was.
-    workflows: BTreeMap<String, Arc<Workflow>>,
-    /// Why no run can be made of a workflow, by name.
-    broken: BTreeMap<String, String>,
-    /// What people were told of a file, so that they are told once.
-    told: BTreeMap<PathBuf, String>,
-}
-
 /// What a reading of the files came to.
 pub(crate) struct Reading {
     /// The schedules to wait for.
     pub(crate) planned: Vec<Planned>,
     /// What is to be stored of it.
     pub(crate) changes: Vec<ScheduleChange>,
-}
-
-/// The workflow files of a folder, each read.
-#[derive(Default)]
-struct Files {
-    good: BTreeMap<String, Arc<Workflow>>,
-    /// By workflow: the file, and why it cannot be used.
-    bad: BTreeMap<String, (PathBuf, String)>,
+    /// Whether another reading may come to something else although nobody changes a file.
+    pub(crate) may_pass: bool,
 }
 
 impl Book {
     /// A book without pages.
     pub(crate) fn new(parts: Parts, sources: Sources) -> Self {
-        let pages = Pages {
-            parts,
-            workflows: BTreeMap::new(),
-            broken: BTreeMap::new(),
-            told: BTreeMap::new(),
-        };
-        Self { sources, pages: Mutex::new(pages) }
+        Self { sources, pages: Mutex::new(Pages::new(parts)) }
     }
 
     /// Reads the workflow files. It blocks.
@@ -79,15 +60,36 @@ impl Book {
     /// # Errors
     /// The folder or the store cannot be read.
     pub(crate) fn read(&self, settings: &Settings, parts: &Parts) -> Result<Reading, Error> {
-        let files = read_files(settings, parts)?;
+        let (names, is_blank) = {
+            let pages = self.pages();
+            (pages.names.clone(), pages.is_blank)
+        };
+        // Nobody who asks for a run waits for the disk.
+        let files = Files::read(settings, parts, &names)?;
         let stored = self.sources.reader.schedules().map_err(|error| {
             Error::unavailable(format!("The schedules cannot be read: {error}."))
         })?;
+        let earlier = if is_blank { self.told()? } else { Vec::new() };
+        let may_pass = files.may_pass;
         let mut pages = self.pages();
         pages.parts = parts.clone();
-        let mut changes = pages.turn(files);
-        let planned = pages.planned(&stored, &mut changes);
-        Ok(Reading { planned, changes })
+        let mut changes = pages.turn(files, &earlier);
+        let planned = pages.planned(&stored, &mut changes, &earlier);
+        drop(pages);
+        Ok(Reading { planned, changes, may_pass })
+    }
+
+    /// What people were lately told of files, by this process or one before it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    fn told(&self) -> Result<Vec<String>, Error> {
+        let page = Page { after: None, limit: LONGEST_PAGE };
+        let found = self.sources.reader.notifications(page).map_err(|error| {
+            Error::unavailable(format!("The notifications cannot be read: {error}."))
+        })?;
+        let of_files = found.rows.into_iter().filter(|note| note.kind == Kind::Definition);
+        Ok(of_files.map(|note| note.text).collect())
     }
 
     /// What is called when a run of a schedule has succeeded, and whether a partial run counts as one.
@@ -101,130 +103,6 @@ impl Book {
     fn pages(&self) -> MutexGuard<'_, Pages> {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Every workflow of the configuration's folder.
-///
-/// # Errors
-/// The folder cannot be read.
-fn read_files(settings: &Settings, parts: &Parts) -> Result<Files, Error> {
-    let folder = settings.base.join("workflows");
-    let mut files = Files::default();
-    let mut paths: BTreeMap<String, PathBuf> = BTreeMap::new();
-    for path in find::files(&folder)? {
-        let by_place = path.strip_prefix(&folder).unwrap_or(&path).with_extension("");
-        let by_place = by_place.display().to_string();
-        let source = match find::read(&path) {
-            Ok(source) => source,
-            Err(error) => {
-                files.bad.insert(by_place, (path, error.message));
-                continue;
-            }
-        };
-        let name = name_of(&source).unwrap_or(by_place);
-        if let Some(other) = paths.insert(name.clone(), path.clone()) {
-            let (one, other) = (path.display(), other.display());
-            let reason = format!("Two files have the workflow name `{name}`: {other} and {one}.");
-            files.good.remove(&name);
-            files.bad.insert(name, (path, reason));
-            continue;
-        }
-        match check(&source, &parts.actions) {
-            Ok(checked) => {
-                files.good.insert(name, Arc::new(Workflow { source, checked }));
-            }
-            Err(found) => {
-                files.bad.insert(name, (path, first_of(&found)));
-            }
-        }
-    }
-    Ok(files)
-}
-
-/// The first mistake of a file; `validate` shows all.
-fn first_of(found: &[Diagnostic]) -> String {
-    let first = found.iter().find(|found| found.severity == Severity::Error).or(found.first());
-    first.map_or_else(String::new, |found| found.message.clone())
-}
-
-impl Pages {
-    /// Takes over what was read; what people are to be told of it.
-    fn turn(&mut self, files: Files) -> Vec<ScheduleChange> {
-        let Files { good, bad } = files;
-        let mut changes = Vec::new();
-        let mut told = BTreeMap::new();
-        let mut workflows = good;
-        for (name, (path, reason)) in &bad {
-            let kept = self.workflows.get(name);
-            let text = told_of(path, reason, kept.is_some());
-            if self.told.get(path) != Some(&text) {
-                let workflow = Some(name.clone());
-                changes.push(ScheduleChange::Unusable { workflow, text: text.clone() });
-            }
-            told.insert(path.clone(), text);
-            // What it said before still holds.
-            workflows.extend(kept.map(|kept| (name.clone(), Arc::clone(kept))));
-        }
-        self.broken = bad.into_iter().map(|(name, (_, reason))| (name, reason)).collect();
-        self.workflows = workflows;
-        self.told = told;
-        changes
-    }
-
-    /// Every schedule, with the name of its workflow.
-    fn schedules(&self) -> impl Iterator<Item = (&str, &Schedule)> {
-        self.workflows.iter().flat_map(|(name, workflow)| {
-            workflow.checked.schedules.iter().map(move |schedule| (name.as_str(), schedule))
-        })
-    }
-
-    /// The schedules to wait for; and what of the stored ones has changed.
-    fn planned(
-        &self,
-        stored: &[ScheduleRecord],
-        changes: &mut Vec<ScheduleChange>,
-    ) -> Vec<Planned> {
-        let known: BTreeMap<&ScheduleName, &ScheduleRecord> =
-            stored.iter().map(|record| (&record.spec.name, record)).collect();
-        let mut planned = Vec::new();
-        let mut found = BTreeSet::new();
-        for (workflow, schedule) in self.schedules() {
-            let spec = spec(workflow, schedule);
-            found.insert(spec.name.clone());
-            let is_new = known
-                .get(&spec.name)
-                .is_none_or(|record| record.spec != spec || record.trouble.is_some());
-            if is_new {
-                changes.push(ScheduleChange::Seen(Box::new(spec.clone())));
-            }
-            let calendar = Calendar { cron: schedule.cron.clone(), zone: schedule.zone.clone() };
-            planned.push(Planned { spec, calendar });
-        }
-        for record in stored.iter().filter(|record| !found.contains(&record.spec.name)) {
-            let name = &record.spec.name;
-            if self.broken.contains_key(&name.workflow) {
-                planned.extend(as_stored(record));
-            } else if !matches!(record.trouble, Some(Trouble::Lost { .. })) {
-                changes.push(ScheduleChange::Lost(name.clone()));
-            }
-        }
-        planned
-    }
-}
-
-fn told_of(path: &std::path::Path, reason: &str, is_kept: bool) -> String {
-    let path = path.display();
-    let holds = if is_kept { "What it said before still holds." } else { "Nothing of it starts." };
-    format!(
-        "The file {path} cannot be used: {reason} {holds} `holdfast validate {path}` says more."
-    )
-}
-
-/// A schedule whose file is broken is waited for as it was known, so that its ticks are decided.
-fn as_stored(record: &ScheduleRecord) -> Option<Planned> {
-    let cron = Cron::parse(&record.spec.cron).ok()?;
-    let zone = Zone::named(&record.spec.timezone).ok()?;
-    Some(Planned { spec: record.spec.clone(), calendar: Calendar { cron, zone } })
 }
 
 /// A schedule, as it is stored.
@@ -245,7 +123,7 @@ pub(crate) fn spec(workflow: &str, schedule: &Schedule) -> ScheduleSpec {
 /// # Errors
 /// The folder cannot be read.
 pub(crate) fn of_files(settings: &Settings, parts: &Parts) -> Result<Vec<Planned>, Error> {
-    let files = read_files(settings, parts)?;
+    let files = Files::read(settings, parts, &Names::new())?;
     let of = |(name, workflow): (String, Arc<Workflow>)| {
         let planned = |schedule: &Schedule| Planned {
             spec: spec(&name, schedule),

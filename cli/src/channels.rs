@@ -2,7 +2,7 @@
 //! now, and each channel with its secrets read at the moment it is used.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use holdfast_actions::allow::AllowedCommands;
 use holdfast_channels::{
@@ -24,8 +24,10 @@ use holdfast_outbox::{
 };
 use holdfast_runtime::handle::Handle;
 use holdfast_runtime::tasks;
+use holdfast_service::answer::Sources;
 
 use crate::book::Book;
+use crate::compose::Parts;
 use crate::error::Error;
 use crate::secrets::value;
 use crate::settings::Settings;
@@ -34,7 +36,7 @@ use crate::settings::Settings;
 pub(crate) const PATIENCE: Millis = Millis::seconds(10);
 
 /// The same of one that is told to end.
-const HASTE: Millis = Millis::seconds(1);
+const HASTE: Millis = Millis::seconds(5);
 
 /// How long a heartbeat is tried: later it would say nothing of use.
 const HEARTBEAT: Millis = Millis::seconds(60 * 60);
@@ -42,8 +44,35 @@ const HEARTBEAT: Millis = Millis::seconds(60 * 60);
 /// What the outbox is told.
 pub(crate) struct Channels {
     now: Mutex<Now>,
-    book: Option<Arc<Book>>,
+    book: Shelf,
     letters: Letters,
+}
+
+/// Where the schedules with their heartbeats are known from.
+pub(crate) enum Shelf {
+    /// A book that whoever serves keeps.
+    Kept(Arc<Book>),
+    /// A book that is read once, if a run of a schedule ends.
+    Unread(Box<(Settings, Parts)>, Arc<Book>, Once),
+}
+
+impl Shelf {
+    /// One for a process that waits for no ticks.
+    pub(crate) fn unread(settings: &Settings, parts: &Parts, sources: &Sources) -> Self {
+        let book = Arc::new(Book::new(parts.clone(), sources.clone()));
+        Self::Unread(Box::new((settings.clone(), parts.clone())), book, Once::new())
+    }
+
+    fn book(&self) -> &Book {
+        match self {
+            Self::Kept(book) => book,
+            Self::Unread(from, book, once) => {
+                // What cannot be read has no heartbeats; whoever serves says so.
+                once.call_once(|| book.read(&from.0, &from.1).map(drop).unwrap_or_default());
+                book
+            }
+        }
+    }
 }
 
 /// What holds now.
@@ -70,7 +99,7 @@ fn rules(rules: &[NotifyRule]) -> Rules {
 
 impl Channels {
     /// The channels of a configuration; `book` knows of the heartbeats of schedules.
-    pub(crate) fn new(settings: &Settings, book: Option<Arc<Book>>, instance: &str) -> Self {
+    pub(crate) fn new(settings: &Settings, book: Shelf, instance: &str) -> Self {
         let installation = instance.to_owned();
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let letters = Letters { installation, host };
@@ -88,7 +117,7 @@ impl Channels {
 
     fn heartbeat(&self, name: &str) -> Option<Called> {
         let schedule = schedule_of_heartbeat(name)?;
-        self.book.as_ref()?.heartbeat(&schedule).map(|(called, _)| called)
+        self.book.book().heartbeat(&schedule).map(|(called, _)| called)
     }
 }
 
@@ -122,8 +151,7 @@ impl Directory for Channels {
     }
 
     fn wants_heartbeat(&self, schedule: &ScheduleName, status: RunStatus) -> bool {
-        let Some(book) = &self.book else { return false };
-        let Some((_, accept_partial)) = book.heartbeat(schedule) else { return false };
+        let Some((_, accept_partial)) = self.book.book().heartbeat(schedule) else { return false };
         match status {
             RunStatus::Succeeded => true,
             RunStatus::Partial => accept_partial,
@@ -141,14 +169,17 @@ pub(crate) struct Sending {
     channels: Arc<Channels>,
     nudge: Nudge,
     reader: Reader,
+    /// None once it has begun.
+    outbox: Mutex<Option<Outbox>>,
+    handle: Handle,
 }
 
 impl Sending {
-    /// Starts it. `tell` is where trouble with the store is told.
+    /// Makes it; it does nothing before it begins. `tell` is where trouble with the store is told.
     ///
     /// # Errors
     /// TLS cannot be set up.
-    pub(crate) fn start(
+    pub(crate) fn new(
         channels: Channels,
         (handle, reader): (&Handle, &Reader),
         tell: impl Fn(String) + Send + Sync + 'static,
@@ -166,8 +197,20 @@ impl Sending {
             pace: Pace::default(),
             tell: Arc::new(tell),
         });
-        tasks::spawn(outbox.run());
-        Ok(Self { channels, nudge, reader: reader.clone() })
+        let (outbox, handle) = (Mutex::new(Some(outbox)), handle.clone());
+        Ok(Self { channels, nudge, reader: reader.clone(), outbox, handle })
+    }
+
+    /// Begins, if it has not yet: the schedules and their heartbeats have to be known by then.
+    pub(crate) fn begin(&self) {
+        let outbox = self.outbox.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (Some(outbox), handle) = (outbox, self.handle.clone()) else { return };
+        tasks::spawn(async move {
+            // A process that tells nobody anything is one for the service manager to start anew.
+            if tasks::spawn(outbox.run()).await.is_err() {
+                handle.drain();
+            }
+        });
     }
 
     /// Goes by another configuration.
@@ -188,6 +231,10 @@ impl Sending {
 
     /// Lets an executor drain once what can be told in haste is told, and how far was looked is stored.
     pub(crate) fn drain(&self, handle: Handle) {
+        if self.outbox.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            // It has not begun: nothing is under way.
+            return handle.drain();
+        }
         let (reader, nudge) = (self.reader.clone(), self.nudge.clone());
         tasks::spawn(async move {
             settle(&reader, &nudge, HASTE).await.map(drop).unwrap_or_default();

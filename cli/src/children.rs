@@ -19,7 +19,8 @@ use holdfast_language::submit::{Given, child_key, resolve};
 use holdfast_language::{Actions, Checked, Program, Source, check};
 use holdfast_runtime::children::{ChildRequest, Children};
 
-use crate::find;
+use crate::error::Error;
+use crate::find::Folder;
 use crate::shipped;
 use crate::submission::Known;
 use crate::targets::LocalTargets;
@@ -27,7 +28,7 @@ use crate::targets::LocalTargets;
 /// Finds the workflows that steps run: beside the configuration, then those that ship with the program.
 #[derive(Clone, Debug)]
 pub(crate) struct LocalWorkflows {
-    folder: PathBuf,
+    files: Files,
     /// The actions without workflows.
     actions: Actions,
     /// The workflows that led here, the outermost first.
@@ -39,12 +40,31 @@ pub(crate) struct LocalWorkflows {
     found: Arc<Mutex<BTreeMap<Place, Child>>>,
 }
 
+/// Where workflow files are.
+#[derive(Clone, Debug)]
+enum Files {
+    /// In a folder, as it is whenever somebody asks.
+    In(PathBuf),
+    /// They were read once.
+    Read(Arc<Folder>),
+}
+
 type Place = (String, Option<String>, usize);
 type Child = Result<Arc<ChildWorkflow>, ChildRefusal>;
 
 impl LocalWorkflows {
+    /// Those of a folder, as it is whenever one of them is asked for.
     pub(crate) fn new(folder: PathBuf, actions: Actions) -> Self {
-        Self { folder, actions, way: Vec::new(), repository: None, found: Arc::default() }
+        Self::of(Files::In(folder), actions)
+    }
+
+    /// Those of a folder as it was read: no file is read again, however many run it.
+    pub(crate) fn read(folder: Arc<Folder>, actions: Actions) -> Self {
+        Self::of(Files::Read(folder), actions)
+    }
+
+    fn of(files: Files, actions: Actions) -> Self {
+        Self { files, actions, way: Vec::new(), repository: None, found: Arc::default() }
     }
 
     /// Checks a workflow and everything that it runs.
@@ -63,9 +83,15 @@ impl LocalWorkflows {
     }
 
     fn source(&self, name: &str) -> Result<Source, ChildRefusal> {
-        let found = find::own(name, &self.folder);
-        let found = found.map_err(|error| ChildRefusal::Invalid(error.message))?;
-        found.own.or_else(|| shipped::source(name)).ok_or(ChildRefusal::Unknown)
+        let own = self.own(name).map_err(|error| ChildRefusal::Invalid(error.message))?;
+        own.or_else(|| shipped::source(name)).ok_or(ChildRefusal::Unknown)
+    }
+
+    fn own(&self, name: &str) -> Result<Option<Source>, Error> {
+        Ok(match &self.files {
+            Files::In(folder) => Folder::read(folder)?.own(name)?.cloned(),
+            Files::Read(folder) => folder.own(name)?.cloned(),
+        })
     }
 }
 
@@ -94,10 +120,12 @@ impl Workflows for LocalWorkflows {
     }
 
     fn names(&self) -> Vec<String> {
-        let files = find::files(&self.folder).unwrap_or_default();
-        let sources = files.iter().filter_map(|path| find::read(path).ok());
-        let names = sources.filter_map(|source| holdfast_language::name_of(&source));
-        names.chain(shipped::names().map(str::to_owned)).collect()
+        let names = |folder: &Folder| folder.names().map(str::to_owned).collect();
+        let own: Vec<String> = match &self.files {
+            Files::In(folder) => Folder::read(folder).map(|read| names(&read)).unwrap_or_default(),
+            Files::Read(folder) => names(folder),
+        };
+        own.into_iter().chain(shipped::names().map(str::to_owned)).collect()
     }
 }
 

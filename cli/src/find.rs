@@ -1,5 +1,7 @@
 //! Finds workflows: a path, or a name in `workflows/` beside the configuration.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use holdfast_language::{Checked, Source, check, name_of};
@@ -45,46 +47,111 @@ pub(crate) fn workflow(
 /// # Errors
 /// There is none, there are two, or a file cannot be read.
 pub(crate) fn source_named(name: &str, settings: &Settings) -> Result<Source, Error> {
-    let folder = settings.base.join("workflows");
-    let Found { own, names, invalid } = own(name, &folder)?;
-    own.or_else(|| shipped::source(name)).ok_or_else(|| none(name, &folder, &names, &invalid))
+    let folder = Folder::read(&settings.base.join("workflows"))?;
+    let own = folder.own(name)?.cloned();
+    own.or_else(|| shipped::source(name)).ok_or_else(|| none(name, &folder))
 }
 
-/// The workflow files of a folder, as somebody looks for one of a name.
-pub(crate) struct Found {
-    /// The one that has it.
-    pub(crate) own: Option<Source>,
-    /// The names of the others.
-    names: Vec<String>,
-    /// Files whose name cannot be read.
-    invalid: Vec<PathBuf>,
+/// The workflow files of a folder and below, each read once.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    /// The files that can be read, by path.
+    pub(crate) files: Vec<WorkflowFile>,
+    /// The files that cannot.
+    pub(crate) unread: Vec<Unread>,
+    /// By name: the places of the files that say it.
+    named: BTreeMap<String, Vec<usize>>,
+    /// The places of those whose name cannot be read.
+    nameless: Vec<usize>,
 }
 
-/// Looks for a workflow of this name beside the configuration. A file of that name is never passed over because it
-/// is not valid: another workflow than the one that was asked for would run.
-///
-/// # Errors
-/// There are two, or a file cannot be read.
-pub(crate) fn own(name: &str, folder: &Path) -> Result<Found, Error> {
-    let mut found: Vec<(PathBuf, Source)> = Vec::new();
-    let (mut names, mut invalid) = (Vec::new(), Vec::new());
-    for path in files(folder)? {
-        let source = read(&path)?;
-        match name_of(&source) {
-            Some(of) if of == name => found.push((path, source)),
-            Some(of) => names.push(of),
-            // What it is called cannot be read, but it lies where that workflow would.
-            None if lies_as(&path, folder, name) => found.push((path, source)),
-            None => invalid.push(path),
+/// A workflow file, as it was read.
+#[derive(Debug)]
+pub(crate) struct WorkflowFile {
+    pub(crate) path: PathBuf,
+    pub(crate) source: Source,
+    /// Its name, if that can be read.
+    pub(crate) name: Option<String>,
+}
+
+/// A workflow file that cannot be read.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    pub(crate) path: PathBuf,
+    /// Why, a full sentence.
+    pub(crate) message: String,
+    /// Whether that may pass although nobody changes the file.
+    pub(crate) may_pass: bool,
+}
+
+impl Folder {
+    /// Reads the files. It blocks.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub(crate) fn read(path: &Path) -> Result<Self, Error> {
+        let (files, unread) = (Vec::new(), Vec::new());
+        let (named, nameless) = (BTreeMap::new(), Vec::new());
+        let mut folder = Self { path: path.to_owned(), files, unread, named, nameless };
+        for path in self::files(path)? {
+            match text(&path) {
+                Ok(source) => folder.take(path, source),
+                Err(error) => folder.unread.push(Unread {
+                    message: unreadable(&path, &error),
+                    may_pass: may_pass(&error),
+                    path,
+                }),
+            }
         }
+        Ok(folder)
     }
-    if let [(one, _), (other, _), ..] = found.as_slice() {
-        let (one, other) = (one.display(), other.display());
-        let message = format!("Two files have the workflow name `{name}`: {one} and {other}.");
-        return Err(Error::usage(message).hint("Give one of them another `name`."));
+
+    fn take(&mut self, path: PathBuf, source: Source) {
+        let (name, place) = (name_of(&source), self.files.len());
+        match &name {
+            Some(name) => self.named.entry(name.clone()).or_default().push(place),
+            None => self.nameless.push(place),
+        }
+        self.files.push(WorkflowFile { path, source, name });
     }
-    let own = found.pop().map(|(_, source)| source);
-    Ok(Found { own, names, invalid })
+
+    /// The text of the workflow of this name. A file of that name is never passed over because it is not valid:
+    /// another workflow than the one that was asked for would run.
+    ///
+    /// # Errors
+    /// There are two, or a file cannot be read.
+    pub(crate) fn own(&self, name: &str) -> Result<Option<&Source>, Error> {
+        if let Some(unread) = self.unread.first() {
+            return Err(Error::usage(unread.message.clone()));
+        }
+        let named = self.named.get(name).into_iter().flatten();
+        let named = named.filter_map(|place| self.files.get(*place));
+        // What it is called cannot be read, but it lies where that workflow would.
+        let lies = self.nameless().filter(|file| lies_as(&file.path, &self.path, name));
+        let mut found: Vec<&WorkflowFile> = named.chain(lies).collect();
+        found.sort_unstable_by_key(|file| &file.path);
+        if let [one, other, ..] = found.as_slice() {
+            let (one, other) = (one.path.display(), other.path.display());
+            let message = format!("Two files have the workflow name `{name}`: {one} and {other}.");
+            return Err(Error::usage(message).hint("Give one of them another `name`."));
+        }
+        Ok(found.pop().map(|file| &file.source))
+    }
+
+    fn nameless(&self) -> impl Iterator<Item = &WorkflowFile> {
+        self.nameless.iter().filter_map(|place| self.files.get(*place))
+    }
+
+    /// Where a file lies below the folder, without its ending: what it would be called.
+    pub(crate) fn place_of(&self, path: &Path) -> String {
+        path.strip_prefix(&self.path).unwrap_or(path).with_extension("").display().to_string()
+    }
+
+    /// The names that files say, each once.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.named.keys().map(String::as_str)
+    }
 }
 
 /// Whether a file lies where a workflow of this name would.
@@ -132,10 +199,10 @@ pub(crate) fn in_repository(
     }
 }
 
-fn none(name: &str, folder: &Path, names: &[String], invalid: &[PathBuf]) -> Error {
-    let place = folder.display();
+fn none(name: &str, folder: &Folder) -> Error {
+    let place = folder.path.display();
     let mut error = Error::usage(format!("There is no file and no workflow `{name}` in {place}."));
-    let names: Vec<&str> = names.iter().map(String::as_str).chain(shipped::names()).collect();
+    let names: Vec<&str> = folder.names().chain(shipped::names()).collect();
     let near = names.iter().max_by(|a, b| strsim::jaro(name, a).total_cmp(&strsim::jaro(name, b)));
     if let Some(near) = near.filter(|near| strsim::jaro(name, near) > 0.7) {
         error = error.hint(format!("Did you mean `{near}`?"));
@@ -145,7 +212,7 @@ fn none(name: &str, folder: &Path, names: &[String], invalid: &[PathBuf]) -> Err
     }
     error =
         error.hint(format!("Workflows that ship with holdfast: {}.", shipped::names().join(", ")));
-    for path in invalid {
+    for WorkflowFile { path, .. } in folder.nameless() {
         error = error.hint(format!("{0} is not valid: `holdfast validate {0}`.", path.display()));
     }
     error
@@ -156,7 +223,7 @@ fn none(name: &str, folder: &Path, names: &[String], invalid: &[PathBuf]) -> Err
 /// # Errors
 /// The folder cannot be read.
 pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let unreadable = |error: std::io::Error| {
+    let unreadable = |error: io::Error| {
         Error::usage(format!("The folder {} cannot be read: {error}.", folder.display()))
     };
     let mut found = Vec::new();
@@ -181,8 +248,24 @@ pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
 /// # Errors
 /// It cannot be read, or is no text.
 pub(crate) fn read(path: &Path) -> Result<Source, Error> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        Error::usage(format!("The file {} cannot be read: {error}.", path.display()))
-    })?;
-    Ok(Source::new(path.display().to_string(), text))
+    text(path).map_err(|error| Error::usage(unreadable(path, &error)))
+}
+
+fn text(path: &Path) -> io::Result<Source> {
+    Ok(Source::new(path.display().to_string(), std::fs::read_to_string(path)?))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> String {
+    format!("The file {} cannot be read: {error}.", path.display())
+}
+
+/// Whether a file may be read later although nobody changes it.
+fn may_pass(error: &io::Error) -> bool {
+    !matches!(
+        error.kind(),
+        io::ErrorKind::InvalidData
+            | io::ErrorKind::IsADirectory
+            | io::ErrorKind::NotFound
+            | io::ErrorKind::PermissionDenied
+    )
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::access::Access;
 use crate::error::Error;
-use crate::output::clean;
+use crate::output::{clean, counted};
 use crate::settings::Settings;
 use crate::time;
 
@@ -97,9 +97,9 @@ fn line(record: &ChannelRecord) -> String {
     };
     let how = match (&record.failing, record.delivered) {
         (Some(failing), _) => format!(
-            ", fails since {} ({} attempts, the next at {}): {}",
+            ", fails since {} ({}, the next at {}): {}",
             time::local(failing.since),
-            failing.attempts,
+            counted(failing.attempts, "attempt"),
             time::local(failing.again),
             clean(&failing.error).replace('\n', " ")
         ),

@@ -21,7 +21,8 @@ use tokio::task::JoinHandle;
 
 use crate::access::Access;
 use crate::arguments::Submission;
-use crate::channels::{Channels, PATIENCE, Sending};
+use crate::channels::{Channels, PATIENCE, Sending, Shelf};
+use crate::commands::state::Kept;
 use crate::commands::watch::Followed;
 use crate::commands::{show, state, watch};
 use crate::compose::{Engine, Opening, Parts, State, compile, engine, open_state, parts};
@@ -32,6 +33,9 @@ use crate::settings::Settings;
 use crate::signals;
 use crate::submission::{self, Prepared};
 use crate::watch::{Several, Watch, ended};
+
+/// How many pages of old runs are forgotten in a row.
+const PAGES: usize = 20;
 
 /// How long clients have for their last line when the process ends.
 pub(super) const FAREWELL: Duration = Duration::from_secs(2);
@@ -120,7 +124,7 @@ fn here(
     with_runtime(async {
         let engine = engine(state, settings, parts);
         announce(&engine, output);
-        let mut driven = Driven::start(engine, settings, output, Several::No)?;
+        let mut driven = Driven::start(engine, (settings, parts), output, Several::No)?;
         let run = match wanted {
             Ok(run) => Ok(run),
             Err(want) => match driven.handle.ask(want).await {
@@ -228,7 +232,7 @@ pub(crate) fn resume(settings: &Settings, output: Output) -> Result<ExitCode, Er
         }
         announce(&engine, output);
         let active = engine.active.clone();
-        let mut driven = Driven::start(engine, settings, output, Several::Yes)?;
+        let mut driven = Driven::start(engine, (settings, &parts), output, Several::Yes)?;
         let idle = driven.watch.until_idle(active).await;
         if idle {
             driven.tell_people(output).await;
@@ -283,14 +287,16 @@ struct Driven {
 impl Driven {
     fn start(
         engine: Engine,
-        settings: &Settings,
+        (settings, parts): (&Settings, &Parts),
         output: Output,
         several: Several,
     ) -> Result<Self, Error> {
         let Engine { executor, handle, lock, service, instance, .. } = engine;
-        let channels = Channels::new(settings, None, &instance);
+        let shelf = Shelf::unread(settings, parts, &service.sources);
+        let channels = Channels::new(settings, shelf, &instance);
         let reader = service.sources.reader.clone();
-        let sending = Sending::start(channels, (&handle, &reader), move |text| output.talk(text))?;
+        let sending = Sending::new(channels, (&handle, &reader), move |text| output.talk(text))?;
+        sending.begin();
         let access = Access::owner(service.sources.clone());
         let service_access = Access::owner(service.sources.clone());
         let watch = Watch::new(handle.watch(), access, output, several);
@@ -362,20 +368,34 @@ impl Driven {
 /// Lets the state forget what the configuration does not keep. Runs matter more: a failure is only told.
 pub(super) fn forget_old(handle: &Handle, settings: &Settings, access: Access, output: Output) {
     let (handle, kept) = (handle.clone(), settings.kept());
-    if kept.is_for_ever() {
-        return;
+    if !kept.is_for_ever() {
+        tasks::spawn(forget_pages(handle, kept, access, output));
     }
-    tasks::spawn(async move {
-        let due = tasks::spawn_blocking(move || state::due(&access, kept)).await;
-        match due {
-            Ok(Ok(Some(forgotten))) => {
-                let by = environment::user();
-                handle.ask(Want::Forget { forgotten, by }).await.map(drop).unwrap_or_default();
-            }
-            Ok(Ok(None)) | Err(_) => {}
-            Ok(Err(error)) => output.talk(format!("Old runs stay for now. {error}")),
+}
+
+/// Forgets page after page, until there is nothing old any more or it was enough for now.
+async fn forget_pages(handle: Handle, kept: Kept, mut access: Access, output: Output) {
+    for _ in 0..PAGES {
+        let due = tasks::spawn_blocking(move || (state::due(&access, kept), access)).await;
+        let Ok((due, back)) = due else { return };
+        access = back;
+        let forgotten = match due {
+            Ok(Some(forgotten)) => forgotten,
+            Ok(None) => return,
+            Err(error) => return output.talk(format!("Old runs stay for now. {error}")),
+        };
+        let runs = forgotten.runs.len();
+        let reply = handle.ask(Want::Forget { forgotten, by: environment::user() }).await;
+        if !matches!(reply, Ok(Reply::Done)) {
+            return;
         }
-    });
+        tracing::debug!("forgot {}", counted(runs, "run"));
+        if runs < state::AT_ONCE {
+            return;
+        }
+        // Whoever else has something to do comes first.
+        tokio::task::yield_now().await;
+    }
 }
 
 pub(super) fn stopped(reason: &str) -> Error {

@@ -1,17 +1,19 @@
 //! `schedules`: which there are, where they stand, and when their next ticks are; `pause` and `unpause`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use holdfast_calendar::cron::Cron;
 use holdfast_calendar::ticks::Calendar;
 use holdfast_calendar::zone::Zone;
 use holdfast_drive::output::Reply;
+use holdfast_journal::record::RunRecord;
 use holdfast_journal::schedule::{Paused, ScheduleRecord, ScheduleSpec, Trouble};
 use holdfast_kernel::id::{Instant, Millis};
-use holdfast_kernel::tick::{ScheduleName, delay};
+use holdfast_kernel::tick::{Due, ScheduleName};
 use holdfast_runtime::clock;
 use holdfast_runtime::schedule::Planned;
+use holdfast_runtime::schedule::dues;
 use holdfast_service::wire::ask::{Act, Ask};
 use serde::Serialize;
 
@@ -41,6 +43,7 @@ pub(super) struct Shown {
     pub(super) next: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_run: Option<String>,
+    /// Where that run is; none if it is forgotten.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_status: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,18 +127,30 @@ impl Schedules {
     }
 
     /// What is said of every schedule, by name.
-    pub(super) fn shown(&self, now: Instant) -> Vec<Shown> {
-        let known = self.known.iter().map(|record| self.known(record, now));
-        let is_new =
-            |name: &&ScheduleName| !self.known.iter().any(|record| record.spec.name == **name);
-        let new = self.files.keys().filter(is_new).filter_map(|name| self.files.get(name));
-        let new = new.map(|planned| plain(&planned.spec, "not_seen", next(&planned.spec, now)));
-        let mut all: Vec<Shown> = known.chain(new).collect();
+    ///
+    /// # Errors
+    /// The state cannot be read.
+    pub(super) fn shown(&self, access: &Access, now: Instant) -> Result<Vec<Shown>, Error> {
+        let mut all = Vec::new();
+        for record in &self.known {
+            all.push(self.known(record, access, now)?);
+        }
+        let known: BTreeSet<&ScheduleName> =
+            self.known.iter().map(|record| &record.spec.name).collect();
+        let new = self.files.iter().filter(|(name, _)| !known.contains(name));
+        all.extend(
+            new.map(|(_, planned)| plain(&planned.spec, "not_seen", next(&planned.spec, now))),
+        );
         all.sort_unstable_by(|one, other| one.schedule.cmp(&other.schedule));
-        all
+        Ok(all)
     }
 
-    fn known(&self, record: &ScheduleRecord, now: Instant) -> Shown {
+    fn known(
+        &self,
+        record: &ScheduleRecord,
+        access: &Access,
+        now: Instant,
+    ) -> Result<Shown, Error> {
         let paused = record.paused.iter().chain(&self.pause).find(|paused| paused.lasts());
         let (state, why) = match (&record.trouble, paused) {
             (Some(Trouble::Lost { since }), _) => {
@@ -149,14 +164,19 @@ impl Schedules {
             (None, None) => ("waits", None),
         };
         let next = next_tick(record, now);
-        Shown {
+        // How the last of its runs that ended has ended may be said of another run than the last.
+        let last: Option<RunRecord> = match record.last_run {
+            Some(run) => access.ask(Ask::Run { run })?,
+            None => None,
+        };
+        Ok(Shown {
             why,
             last_run: record.last_run.map(|run| run.to_string()),
-            last_status: record.last_end.map(|(status, _)| status.word()),
+            last_status: last.map(|run| run.status.word()),
             last_success: record.last_success.map(time::utc),
             late_since: record.late_since.map(time::utc),
             ..plain(&record.spec, state, next)
-        }
+        })
     }
 }
 
@@ -217,7 +237,7 @@ pub(crate) fn perform(
     let mut access = Access::open(settings, &parts)?;
     let schedules = Schedules::read(settings, &parts, &access)?;
     match &command.what {
-        None => list(&schedules, output)?,
+        None => list(&schedules, &access, output)?,
         Some(SchedulesWhat::Next { schedule, count }) => {
             next_of(&schedules, schedule.as_deref(), usize::from(*count), output)?;
         }
@@ -235,8 +255,8 @@ pub(crate) fn perform(
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(schedules: &Schedules, output: Output) -> Result<(), Error> {
-    let shown = schedules.shown(clock::now());
+fn list(schedules: &Schedules, access: &Access, output: Output) -> Result<(), Error> {
+    let shown = schedules.shown(access, clock::now())?;
     if output.is_json() {
         return output.json(&shown);
     }
@@ -305,14 +325,14 @@ fn next_of(
     let mut all = Vec::new();
     for (spec, after) in from.into_values() {
         let Some(calendar) = calendar(spec) else { continue };
-        all.extend(calendar.ticks_after(after).take(count).map(|tick| {
+        all.extend(dues(&calendar, spec, after).take(count).map(|Due { tick, at }| {
             (
                 tick,
                 Next {
                     schedule: spec.name.to_string(),
                     tick: time::utc(tick),
                     local: calendar.zone.show(tick),
-                    delay: delay(&spec.name, tick, spec.jitter),
+                    delay: at.since(tick),
                 },
             )
         }));
@@ -363,13 +383,17 @@ pub(crate) fn unpause(
     let mut access = Access::open(settings, &parts)?;
     let schedules = Schedules::read(settings, &parts, &access)?;
     let schedule = unpause.schedule.as_deref().map(|text| schedules.named(text)).transpose()?;
+    let then = clock::now();
     done(access.act(Act::Unpause { schedule: schedule.clone() })?)?;
     output.talk(match &schedule {
         Some(name) => format!("The schedule {name} goes on."),
         None => "Everything goes on.".to_owned(),
     });
     match schedule.filter(|_| unpause.catch_up) {
-        Some(name) => ticks::run_last(&name, (&schedules, settings), (&parts, &mut access), output),
+        Some(name) => {
+            let at = (&schedules, then);
+            ticks::catch_up(&name, at, settings, (&parts, &mut access), output)
+        }
         None => Ok(ExitCode::SUCCESS),
     }
 }

@@ -26,7 +26,7 @@ use crate::time;
 const SHOWN: usize = 10_000;
 
 /// How many runs one record lets go of at most.
-const AT_ONCE: usize = 500;
+pub(super) const AT_ONCE: usize = 500;
 
 /// Exports or prunes the state.
 ///
@@ -185,7 +185,7 @@ fn prune(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Lets go of what the configuration does not keep, as much as one record takes: at the start of an owner.
+/// What of the state the configuration does not keep, as much as one record lets go of.
 ///
 /// # Errors
 /// The store cannot be read.

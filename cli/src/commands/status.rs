@@ -119,7 +119,7 @@ pub(crate) fn perform(settings: &Settings, output: Output) -> Result<ExitCode, E
         paused: schedules
             .standstill()
             .map(|paused| format!("by {} since {}", paused.by, time::local(paused.from))),
-        schedules: schedules.shown(now),
+        schedules: schedules.shown(&access, now)?,
         channels: channels::shown(settings, &access)?,
         unread: access.ask::<Totals>(Ask::Totals)?.unread,
         repositories: disks(settings),

@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
+use holdfast_calendar::ticks::Calendar;
 use holdfast_contract::duration;
 use holdfast_drive::output::Reply;
 use holdfast_drive::ticking::BY_HAND;
-use holdfast_journal::query::Paged;
-use holdfast_journal::schedule::TickRecord;
+use holdfast_journal::query::{LONGEST_PAGE, Paged};
+use holdfast_journal::schedule::{ScheduleRecord, TickRecord};
 use holdfast_journal::ticks::{TickFilter, TickPlace};
-use holdfast_kernel::id::Instant;
+use holdfast_kernel::id::{Instant, Millis};
 use holdfast_kernel::tick::{Decided, ScheduleName, Skipped, TickDecision};
 use holdfast_runtime::clock;
 use holdfast_service::wire::ask::{Act, Ask};
@@ -62,9 +63,14 @@ pub(crate) fn perform(
             let name = schedules.named(schedule)?;
             let now = clock::now();
             let until = until.as_deref().map(|text| instant(text, now)).transpose()?.unwrap_or(now);
-            let ticks = match since {
-                Some(since) => between(&schedules, &name, instant(since, now)?, until)?,
-                None => vec![last(&schedules, &name, now)?],
+            let ticks = if let Some(since) = since {
+                between(&schedules, &name, instant(since, now)?, until)?
+            } else {
+                let calendar = calendar(schedules.spec(&name)?);
+                let last = last(&calendar.ok_or_else(|| unreadable(&name))?, now);
+                vec![last.ok_or_else(|| {
+                    Error::usage(format!("The schedule {name} has had no tick yet."))
+                })?]
             };
             if *dry_run {
                 for tick in &ticks {
@@ -155,18 +161,61 @@ fn shown(record: &TickRecord) -> Shown {
     }
 }
 
-/// Starts the run of the last tick by hand.
+/// Starts the run of the last tick that a pause skipped, by hand. `schedules` are as they were then, while it lasted.
 ///
 /// # Errors
 /// It cannot be started.
-pub(super) fn run_last(
+pub(super) fn catch_up(
     name: &ScheduleName,
-    (schedules, settings): (&Schedules, &Settings),
+    (schedules, then): (&Schedules, Instant),
+    settings: &Settings,
     (parts, access): (&Parts, &mut Access),
     output: Output,
 ) -> Result<ExitCode, Error> {
-    let tick = last(schedules, name, clock::now())?;
-    run(name, &[tick], settings, (parts, access), output)
+    let filter = TickFilter { schedule: Some(name.clone()), since: None };
+    let found: Paged<TickRecord, TickPlace> =
+        access.ask(Ask::Ticks { filter, after: None, limit: LONGEST_PAGE })?;
+    let record = schedules.known.iter().find(|record| record.spec.name == *name);
+    let undecided = record.and_then(|record| undecided(record, then));
+    if let Some(tick) = skipped(&found.rows, undecided) {
+        return run(name, &[tick], settings, (parts, access), output);
+    }
+    if output.is_json() {
+        let none: [String; 0] = [];
+        output.json(&none)?;
+    }
+    output.talk(format!(
+        "No tick of {name} was skipped by a pause since its last run was started: no run is started."
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The last tick that a pause which lasts until now takes in, and that nobody was there to decide about.
+fn undecided(record: &ScheduleRecord, now: Instant) -> Option<Instant> {
+    let paused = record.paused.as_ref().filter(|paused| paused.lasts())?;
+    // One that may be waiting for its share of the jitter still starts its run after the pause.
+    let Millis(jitter) = record.spec.jitter;
+    let jitter = i64::try_from(jitter.saturating_mul(1_000)).unwrap_or(i64::MAX);
+    let tick = last(&calendar(&record.spec)?, Instant(now.0.saturating_sub(jitter)))?;
+    (record.decided < tick && paused.from <= tick).then_some(tick)
+}
+
+/// The last tick that a pause skipped, also of those that are undecided; none if a run was started for it or for one
+/// after it.
+fn skipped(rows: &[TickRecord], undecided: Option<Instant>) -> Option<Instant> {
+    let (mut skipped, mut done): (_, Option<Instant>) = (undecided, None);
+    for TickRecord { ticks, .. } in rows {
+        match &ticks.decision {
+            TickDecision::Skipped(Skipped::Paused) => skipped = skipped.max(Some(ticks.last)),
+            TickDecision::Fired(_) | TickDecision::ByHand { .. } => {
+                done = done.max(Some(ticks.last));
+            }
+            TickDecision::Skipped(Skipped::Overlap(_) | Skipped::Definition(_))
+            | TickDecision::Missed
+            | TickDecision::Coalesced => {}
+        }
+    }
+    skipped.filter(|_| done < skipped)
 }
 
 /// Starts the runs of ticks, in their order.
@@ -209,19 +258,12 @@ fn run(
 }
 
 /// The last tick until now.
-fn last(schedules: &Schedules, name: &ScheduleName, now: Instant) -> Result<Instant, Error> {
-    // Further back than that no schedule of a backup reaches: a year and a day.
-    let mut from = now;
-    for days in [1, 8, 32, 367, 4 * 366, 41 * 366] {
-        from.0 = now.0.saturating_sub(days * 86_400_000_000);
-        let spec = schedules.spec(name)?;
-        let calendar = calendar(spec).ok_or_else(|| unreadable(name))?;
-        let ticks = calendar.ticks_after(from).take_while(|tick| *tick <= now);
-        if let Some(last) = ticks.last() {
-            return Ok(last);
-        }
-    }
-    Err(Error::usage(format!("The schedule {name} has had no tick yet.")))
+fn last(calendar: &Calendar, now: Instant) -> Option<Instant> {
+    // A leap day may be one of a certain day of the week.
+    [1, 8, 32, 367, 4 * 366, 41 * 366].into_iter().find_map(|days| {
+        let from = Instant(now.0.saturating_sub(days * 86_400_000_000));
+        calendar.ticks_after(from).take_while(|tick| *tick <= now).last()
+    })
 }
 
 fn between(
@@ -260,4 +302,38 @@ fn instant(text: &str, now: Instant) -> Result<Instant, Error> {
             "Write how long ago, such as `3d`, or a date, such as `2026-11-30` or `2026-11-30T02:15:00Z`.",
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use holdfast_kernel::id::RunId;
+
+    use super::*;
+
+    #[test]
+    fn what_a_pause_skipped_is_caught_up_with_once_and_never_what_was_done() {
+        let run = RunId::from_bytes([7; 16]);
+        let by_hand = || TickDecision::ByHand { run, by: "ann".to_owned() };
+        let paused = || TickDecision::Skipped(Skipped::Paused);
+        let check = |rows: &[(i64, TickDecision)], undecided: Option<i64>, expect: Option<i64>| {
+            let row = |(tick, decision): &(i64, TickDecision)| TickRecord {
+                schedule: ScheduleName { workflow: "w".to_owned(), id: "s".to_owned() },
+                ticks: Decided::one(Instant(*tick), decision.clone()),
+                at: Instant(*tick),
+            };
+            let rows: Vec<TickRecord> = rows.iter().map(row).collect();
+            assert_eq!(skipped(&rows, undecided.map(Instant)), expect.map(Instant), "{rows:#?}");
+        };
+        check(&[], None, None);
+        check(&[(1, TickDecision::Fired(run))], None, None);
+        check(&[(2, paused()), (1, TickDecision::Fired(run))], None, Some(2));
+        check(&[(3, paused()), (2, paused())], None, Some(3));
+        check(&[(2, paused())], Some(3), Some(3));
+        check(&[(2, by_hand()), (2, paused())], None, None);
+        check(&[(3, TickDecision::Fired(run)), (2, paused())], None, None);
+        // An earlier one that somebody started by hand is another one.
+        check(&[(1, by_hand()), (2, paused())], None, Some(2));
+        check(&[(3, by_hand())], Some(3), None);
+        check(&[(4, TickDecision::Missed), (2, paused())], None, Some(2));
+    }
 }

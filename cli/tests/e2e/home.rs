@@ -149,6 +149,12 @@ impl Started {
         Self(Some(child))
     }
 
+    /// Starts a command whose talk is heard.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        Self::of(child.expect("the program starts"))
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.0.as_ref().expect("it has not ended").id()
     }

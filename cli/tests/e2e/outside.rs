@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::clocked::{Clocked, HOUR, MINUTE, end};
-use crate::home::Home;
+use crate::home::{Home, Started, hold};
 use crate::receivers::{MailSink, Receiver, Request, Says, free_port};
 
 /// A workflow of three items of which one fails: its run is partial.
@@ -164,7 +164,12 @@ fn a_dead_channel_delays_no_run_and_gives_up_with_a_notification() {
     }
     wait_until(&mut clocked, |channel| channel["failing"].is_object());
     assert!(clocked.notifications("channel").is_empty());
-    clocked.pass(2 * HOUR);
+    // It is tried all the time: nobody gives up what was not tried for long.
+    for _ in 0..3 {
+        let before = channel(&clocked)["failing"]["attempts"].as_u64();
+        clocked.pass(21 * MINUTE);
+        wait_until(&mut clocked, |channel| channel["failing"]["attempts"].as_u64() > before);
+    }
     let channel = wait_until(&mut clocked, |channel| channel["waiting"] == 0);
     assert_eq!(channel["given_up"], 3, "{channel}");
     let told = clocked.notifications("channel");
@@ -346,6 +351,30 @@ fn a_heartbeat_is_called_after_each_run_that_succeeds() {
     assert!(receiver.next().line.starts_with("GET /hook "));
     end(serving);
     assert!(receiver.rest().is_empty(), "a run that failed calls nobody");
+}
+
+#[test]
+fn a_heartbeat_is_called_by_whoever_ends_the_run_of_its_schedule() {
+    let receiver = Receiver::start(Says::Yes);
+    let heartbeat = format!("id: s, cron: '* * * * *', heartbeat_url: '{}'", receiver.url());
+    let mut clocked = Clocked::new(&[]);
+    let pipe = clocked.home.pipe("pipe");
+    clocked.workflow(&[&heartbeat], &format!("read line < {} || true", pipe.display()));
+    let text = clocked.home.read("workflows/w.yaml");
+    let text = text.replace("    uses: command", "    effect: idempotent\n    uses: command");
+    clocked.home.write("workflows/w.yaml", &text);
+    clocked.pass_to_the_hour(30);
+    let serving = clocked.serve();
+    clocked.pass(MINUTE);
+    let held = hold(&pipe);
+    serving.signal(Signal::KILL);
+    serving.end();
+    drop(held);
+    let resuming = clocked.clocked(clocked.home.command(&["resume"]));
+    let resuming = Started::spawn(resuming);
+    drop(hold(&pipe));
+    resuming.end().with_code(0);
+    assert_eq!(receiver.rest().len(), 1, "before it ends");
 }
 
 #[test]

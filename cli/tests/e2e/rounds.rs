@@ -110,16 +110,16 @@ impl Manager {
 }
 
 /// Sees which files are opened in a folder.
-struct Opened(OwnedFd);
+pub(crate) struct Opened(OwnedFd);
 
 impl Opened {
-    fn of(folder: &Path) -> Self {
+    pub(crate) fn of(folder: &Path) -> Self {
         let seen = inotify::init(inotify::CreateFlags::CLOEXEC).unwrap();
         inotify::add_watch(&seen, folder, inotify::WatchFlags::OPEN).unwrap();
         Self(seen)
     }
 
-    fn wait_for(&self, files: u64) {
+    pub(crate) fn wait_for(&self, files: u64) {
         let mut bytes = [MaybeUninit::uninit(); 4_096];
         let mut seen = inotify::Reader::new(&self.0, &mut bytes);
         for _ in 0..files {
@@ -223,7 +223,10 @@ impl Rounds {
             Sent::Kill => &[Signal::KILL],
             Sent::HangUp if listens => {
                 serving.signal(Signal::HUP);
-                manager.wait_for("RELOADING=1");
+                // What is heard before the files are read for the first time is heard by that reading.
+                if !matches!(moment, Moment::Opening(_)) {
+                    manager.wait_for("RELOADING=1");
+                }
                 manager.wait_for("READY=1");
                 // It went on meanwhile: what is in flight ends in its own time.
                 self.let_go(held);

@@ -329,7 +329,13 @@ fn status_says_what_waits_what_is_late_and_what_comes_next() {
     clocked.holdfast(&["submit", "ask"]).with_code(0);
     serving.wait_for_talk("running");
     clocked.pass(HOUR);
-    serving.wait_for_lines(&[&["w:s", "fired"], &["w:late is without a success for too long"]]);
+    // What is said of a run is less than what is said of its step.
+    serving.wait_for_lines(&[
+        &["w:s", "fired"],
+        &["w:late is without a success for too long"],
+        &[" a: succeeded"],
+        &[" succeeded"],
+    ]);
     clocked.holdfast(&["pause", "w:s"]).with_code(0);
     let said = clocked.holdfast(&["status"]).with_code(0).out;
     for text in [

@@ -63,7 +63,7 @@ fn inv_12_signals_at_any_moment_lose_no_tick_and_no_run() {
 }
 
 #[test]
-fn a_signal_that_comes_while_the_state_is_opened_is_heard_once_it_serves() {
+fn a_signal_that_comes_while_the_state_is_opened_is_heard() {
     let mut rounds = Rounds::new();
     for files in 1..=4 {
         for sent in [Sent::Terminate, Sent::HangUp, Sent::HangUpThenTerminate] {

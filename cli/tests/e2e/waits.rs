@@ -39,8 +39,7 @@ fn three(clocked: &mut Clocked) -> (String, String) {
 
 #[test]
 fn status_shows_a_run_a_question_and_a_schedule_that_is_late_and_a_restart_changes_nothing() {
-    let mut clocked =
-        Clocked::new(&["id: nightly, cron: '30 2 * * *', expect_success_within: 2h"]);
+    let mut clocked = Clocked::new(&["id: nightly, cron: '30 2 * * *', expect_success_within: 2h"]);
     let (asking, long) = three(&mut clocked);
     let mut serving = clocked.serve();
     let held = hold(&clocked.home.path("pipe"));

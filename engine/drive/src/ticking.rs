@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use holdfast_journal::schedule::{ScheduleChange, ScheduleRecord, ScheduleSpec};
+use holdfast_journal::schedule::{Paused, ScheduleChange, ScheduleRecord, ScheduleSpec};
 use holdfast_kernel::event::Initiator;
 use holdfast_kernel::id::Instant;
 use holdfast_kernel::state::Phase;
@@ -40,11 +40,14 @@ struct Known {
     cron: String,
     timezone: String,
     decided: Instant,
+    /// Whether somebody paused it.
+    pause: Standstill,
 }
 
 impl Known {
     fn of(spec: &ScheduleSpec, decided: Instant) -> Self {
-        Self { cron: spec.cron.clone(), timezone: spec.timezone.clone(), decided }
+        let (cron, timezone) = (spec.cron.clone(), spec.timezone.clone());
+        Self { cron, timezone, decided, pause: Standstill::No }
     }
 
     fn is(&self, spec: &ScheduleSpec) -> bool {
@@ -56,7 +59,11 @@ impl Drive {
     /// Knows of what is stored of schedules, and whether everything is paused.
     pub fn know_schedules(&mut self, schedules: &[ScheduleRecord], pause: Standstill) {
         let known = |record: &ScheduleRecord| {
-            (record.spec.name.clone(), Known::of(&record.spec, record.decided))
+            let mut known = Known::of(&record.spec, record.decided);
+            if record.paused.as_ref().is_some_and(Paused::lasts) {
+                known.pause = Standstill::Paused;
+            }
+            (record.spec.name.clone(), known)
         };
         self.ticking.known = schedules.iter().map(known).collect();
         self.ticking.pause = pause;
@@ -79,15 +86,11 @@ impl Drive {
                 self.note(by, format!("Let the schedule {name} be forgotten."));
             }
             ScheduleChange::Paused { schedule, .. } => {
-                if schedule.is_none() {
-                    self.ticking.pause = Standstill::Paused;
-                }
+                self.set_pause(schedule.as_ref(), Standstill::Paused);
                 self.note(by, format!("Paused {}.", named(schedule.as_ref())));
             }
             ScheduleChange::Unpaused { schedule, .. } => {
-                if schedule.is_none() {
-                    self.ticking.pause = Standstill::No;
-                }
+                self.set_pause(schedule.as_ref(), Standstill::No);
                 self.note(by, format!("Ended the pause of {}.", named(schedule.as_ref())));
             }
             ScheduleChange::Decided { .. }
@@ -99,6 +102,17 @@ impl Drive {
         }
         self.record_schedule(change);
         self.reply(token, Reply::Done);
+    }
+
+    fn set_pause(&mut self, schedule: Option<&ScheduleName>, pause: Standstill) {
+        match schedule {
+            None => self.ticking.pause = pause,
+            Some(name) => {
+                if let Some(known) = self.ticking.known.get_mut(name) {
+                    known.pause = pause;
+                }
+            }
+        }
     }
 
     /// Why a change is refused: it names a schedule that nobody knows, or decides about ticks in passing.
@@ -125,7 +139,10 @@ impl Drive {
         let at = self.now();
         match self.ticking.known.get_mut(&spec.name) {
             Some(known) if known.is(spec) => {}
-            Some(known) => *known = Known::of(spec, known.decided.max(at)),
+            Some(known) => {
+                let pause = known.pause;
+                *known = Known { pause, ..Known::of(spec, known.decided.max(at)) };
+            }
             None => drop(self.ticking.known.insert(spec.name.clone(), Known::of(spec, at))),
         }
     }
@@ -155,7 +172,7 @@ impl Drive {
             return self.reply(token, Reply::Ticked(None));
         };
         if let Some(known) = self.ticking.known.get_mut(&schedule) {
-            known.decided = last;
+            known.decided = known.decided.max(last);
         }
         self.record_schedule(ScheduleChange::Decided { schedule, decided });
         self.reply(token, Reply::Ticked(fired));
@@ -163,7 +180,8 @@ impl Drive {
 
     /// Starts the run of a tick, or says why it starts none.
     fn fire(&mut self, schedule: &ScheduleName, fires: Fires) -> TickDecision {
-        if self.ticking.pause == Standstill::Paused {
+        let of_schedule = self.ticking.known.get(schedule).map(|known| known.pause);
+        if [Some(self.ticking.pause), of_schedule].contains(&Some(Standstill::Paused)) {
             return TickDecision::Skipped(Skipped::Paused);
         }
         let submit = match fires.submit {

@@ -415,12 +415,13 @@ impl Drive {
         forgotten.runs.retain(|run| !self.runs.contains_key(run));
         self.forgotten.extend(&forgotten.runs);
         if !forgotten.is_empty() {
-            let what = told_forgotten(&forgotten.runs);
+            let what = told_forgotten(&forgotten);
             self.open.audit.push(AuditEntry { by, what, run: None });
             let open = self.open.forgotten.get_or_insert_default();
             open.runs.extend(forgotten.runs);
             open.notifications_before =
                 open.notifications_before.max(forgotten.notifications_before);
+            open.ticks_before = open.ticks_before.max(forgotten.ticks_before);
         }
         self.reply(token, Reply::Done);
     }
@@ -567,9 +568,15 @@ impl Drive {
 const NAMED: usize = 500;
 
 /// What is written of runs that are forgotten: afterwards nothing else knows of them.
-fn told_forgotten(runs: &[RunId]) -> String {
+fn told_forgotten(forgotten: &Forgotten) -> String {
+    let runs = &forgotten.runs;
     if runs.is_empty() {
-        return "Let old notifications be forgotten.".to_owned();
+        let old = match (forgotten.notifications_before, forgotten.ticks_before) {
+            (_, None) => "notifications",
+            (None, Some(_)) => "ticks",
+            (Some(_), Some(_)) => "notifications and ticks",
+        };
+        return format!("Let old {old} be forgotten.");
     }
     let named: Vec<String> = runs.iter().take(NAMED).map(ToString::to_string).collect();
     let more = runs.len().saturating_sub(NAMED);

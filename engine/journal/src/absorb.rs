@@ -303,7 +303,8 @@ impl Core {
             self.end_of_tick(source, &schedule, (run, status_now), at)?;
         }
         if status_now != status_before {
-            live.row.record.status = status_now;
+            // What is told of its end has the counts and the failures of its end.
+            update_record(&mut live.row.record, &live.definition, &live.state);
             self.count(status_now);
             let text = notification_text(&live.row.record, Some(event));
             self.notify(&live.row.record, text, About::default(), at)?;

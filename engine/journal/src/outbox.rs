@@ -101,6 +101,9 @@ pub enum OutboxChange {
         places: Vec<Place>,
         /// Why, without secrets.
         error: String,
+        /// Whether the receiver said so: then the channel itself is well.
+        #[serde(default)]
+        refused: bool,
     },
 }
 

@@ -112,6 +112,14 @@ impl Reader {
         })
     }
 
+    /// How a channel does; none: nothing ever waited for it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn channel(&self, name: &str) -> Result<Option<ChannelRecord>, ReadError> {
+        self.look(|core, source| Ok(core.view(source).get(Table::Channels, name.as_bytes())?))
+    }
+
     /// What was counted since the state was made.
     ///
     /// # Errors

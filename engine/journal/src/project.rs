@@ -173,11 +173,42 @@ pub(crate) fn notification_text(record: &RunRecord, event: Option<&Event>) -> St
         (RunStatus::Running, _) => format!("{name} has started."),
         (RunStatus::Succeeded, _) => format!("{name} has succeeded."),
         (RunStatus::Partial, _) => {
-            format!("{name} is partial: something is missing, and it is listed.")
+            format!("{name} is partial: {}.{}", counted(&record.counts), first_error(record))
         }
-        (RunStatus::Failed, Some(reason)) => format!("{name} has failed: {}.", reason.word()),
-        (RunStatus::Failed, None) => format!("{name} has failed."),
+        (RunStatus::Failed, Some(reason)) => {
+            format!("{name} has failed: {}.{}", reason.word(), first_error(record))
+        }
+        (RunStatus::Failed, None) => format!("{name} has failed.{}", first_error(record)),
     }
+}
+
+/// How many items came to what, in words.
+fn counted(counts: &Counts) -> String {
+    let parts = [
+        (counts.succeeded, "succeeded"),
+        (counts.partial, "are partial"),
+        (counts.failed, "failed"),
+        (counts.unknown, "are in doubt"),
+        (counts.untried, "were not tried"),
+    ];
+    let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what}")).collect();
+    if parts.is_empty() {
+        return "something is missing".to_owned();
+    }
+    format!("of {} items {}", counts.wanted(), parts.join(", "))
+}
+
+/// The most characters of a failure in a notification: `show` has all of it.
+const LONGEST_ERROR: usize = 200;
+
+/// The first failure of a run, as the next sentence.
+fn first_error(record: &RunRecord) -> String {
+    let Some(error) = record.errors.first() else { return String::new() };
+    let place = error.step.as_deref().map_or("outputs".to_owned(), |step| format!("step {step}"));
+    let message = error.message.lines().next().unwrap_or_default();
+    let message: String = message.chars().take(LONGEST_ERROR).collect();
+    format!(" First failure, at {place}: {message}")
 }
 
 /// The wait for a person in words.

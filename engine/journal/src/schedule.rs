@@ -87,7 +87,7 @@ impl Paused {
 
     /// Which ticks it takes in.
     pub fn pause(&self) -> Pause {
-        self.until.map_or(Pause::Lasts, Pause::Until)
+        self.until.map_or(Pause::Lasts, |until| Pause::Was { from: self.from, until })
     }
 }
 

@@ -194,41 +194,58 @@ pub struct Sifted {
 pub enum Pause {
     /// It is not, and never was.
     None,
-    /// It was: ticks up to then start nothing.
-    Until(Instant),
+    /// It was: what was to start between these instants starts nothing.
+    Was {
+        /// When it began.
+        from: Instant,
+        /// When it ended.
+        until: Instant,
+    },
     /// It is.
     Lasts,
 }
 
 impl Pause {
-    fn takes_in(self, tick: Instant) -> bool {
+    /// Whether what is to start at an instant starts nothing.
+    fn takes_in(self, at: Instant) -> bool {
         match self {
             Self::None => false,
-            Self::Until(until) => tick <= until,
+            Self::Was { from, until } => from <= at && at <= until,
             Self::Lasts => true,
-        }
-    }
-
-    /// What two pauses together come to.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Lasts, _) | (_, Self::Lasts) => Self::Lasts,
-            (Self::None, pause) | (pause, Self::None) => pause,
-            (Self::Until(one), Self::Until(another)) => Self::Until(one.max(another)),
         }
     }
 }
 
+/// When each tick is to start its run: later by its share of the jitter, and never before an earlier one.
+///
+/// `ticks` is ascending. For those that are more than `jitter` after its first one the answer does not depend on where
+/// it began.
+pub fn spread(
+    name: &ScheduleName,
+    jitter: Millis,
+    ticks: impl Iterator<Item = Instant>,
+) -> impl Iterator<Item = Due> {
+    ticks.scan(Instant(i64::MIN), move |latest, tick| {
+        *latest = tick.plus(delay(name, tick, jitter)).max(*latest);
+        Some(Due { tick, at: *latest })
+    })
+}
+
 /// Decides about the ticks that are due, up to the first one that starts a run. Those after it are due still.
 ///
-/// `due` is ascending and ends with what is due by `now`.
-pub fn sift(policy: &Policy, pause: Pause, due: impl Iterator<Item = Due>, now: Instant) -> Sifted {
+/// `due` is ascending in both of its instants and ends with what is due by `now`. What any of `pauses` takes in starts
+/// nothing.
+pub fn sift(
+    policy: &Policy,
+    pauses: &[Pause],
+    due: impl Iterator<Item = Due>,
+    now: Instant,
+) -> Sifted {
     let mut sifted = Sifted::default();
     let mut latest: Option<Instant> = None;
     for Due { tick, at } in due {
         let late = now.since(at);
-        if pause.takes_in(tick) {
+        if pauses.iter().any(|pause| pause.takes_in(at)) {
             sifted.pass(tick, TickDecision::Skipped(Skipped::Paused));
             continue;
         }
@@ -326,7 +343,7 @@ mod tests {
     fn late_ticks_are_caught_up_with_as_the_schedule_says() {
         let check = |catch_up, ticks: &[i64], now, passed: Vec<Decided>, fires: Option<i64>| {
             let due = ticks.iter().map(|minute| Due { tick: at(*minute), at: at(*minute) });
-            let sifted = sift(&policy(catch_up, 60), Pause::None, due, at(now));
+            let sifted = sift(&policy(catch_up, 60), &[Pause::None], due, at(now));
             let expect = Sifted { passed, fires: fires.map(at) };
             assert_eq!(sifted, expect, "{catch_up:?} {ticks:?} at {now}");
         };
@@ -366,22 +383,64 @@ mod tests {
         );
         assert_eq!(delay(&name, at(1), Millis::ZERO), Millis::ZERO);
         let due = [Due { tick: at(90), at: at(100) }];
-        let sifted = sift(&policy(CatchUp::None, 60), Pause::None, due.into_iter(), at(100));
+        let sifted = sift(&policy(CatchUp::None, 60), &[], due.into_iter(), at(100));
         assert_eq!(sifted.fires, Some(at(90)));
     }
 
     #[test]
     fn nothing_starts_of_a_schedule_that_is_paused() {
         let due = [10, 99, 100].map(|minute| Due { tick: at(minute), at: at(minute) });
-        let sifted = sift(&policy(CatchUp::All, 6_000), Pause::Lasts, due.into_iter(), at(100));
+        let sifted = sift(&policy(CatchUp::All, 6_000), &[Pause::Lasts], due.into_iter(), at(100));
         let paused = decided(10, 100, 3, TickDecision::Skipped(Skipped::Paused));
         assert_eq!(sifted, Sifted { passed: vec![paused], fires: None });
         let policy = policy(CatchUp::All, 6_000);
-        let sifted = sift(&policy, Pause::Until(at(99)), due.into_iter(), at(100));
+        let was = |from, until| Pause::Was { from: at(from), until: at(until) };
+        let sifted = sift(&policy, &[was(5, 9), was(10, 99)], due.into_iter(), at(100));
         let paused = decided(10, 99, 2, TickDecision::Skipped(Skipped::Paused));
+        assert_eq!(sifted, Sifted { passed: vec![paused.clone()], fires: Some(at(100)) });
+        // What was to start before a pause is not of the pause, and of two each takes in its own.
+        let sifted = sift(&policy, &[Pause::None, was(11, 99)], due.into_iter(), at(100));
+        assert_eq!(sifted, Sifted { passed: vec![], fires: Some(at(10)) });
+        let sifted = sift(&policy, &[was(99, 99), was(10, 10)], due.into_iter(), at(100));
         assert_eq!(sifted, Sifted { passed: vec![paused], fires: Some(at(100)) });
-        assert_eq!(Pause::Until(at(3)).and(Pause::Until(at(5))), Pause::Until(at(5)));
-        assert_eq!(Pause::None.and(Pause::Lasts), Pause::Lasts);
+    }
+
+    #[test]
+    fn jitter_that_is_longer_than_the_interval_keeps_the_order_and_loses_nothing() {
+        let name = ScheduleName { workflow: "w".to_owned(), id: "s".to_owned() };
+        for (interval, jitter) in [(60, 360), (1, 5), (10, 7), (60, 0)] {
+            let delayed = Millis::seconds(jitter * 60);
+            let ticks = |from: i64| (from..400).map(move |number| at(number * interval));
+            let all: Vec<Due> = spread(&name, delayed, ticks(0)).collect();
+            for pair in all.windows(2) {
+                assert!(pair[0].at <= pair[1].at, "{pair:?}");
+            }
+            for due in &all {
+                let latest = due.tick.plus(delayed).max(Instant(due.tick.0 + 1));
+                assert!(due.tick <= due.at && due.at < latest, "{due:?}");
+            }
+            // Whoever begins later says the same, once the jitter is over.
+            let begun = 200;
+            let same = all.iter().filter(|due| due.tick >= at(begun * interval).plus(delayed));
+            let later: Vec<Due> = spread(&name, delayed, ticks(begun)).collect();
+            assert!(same.clone().count() > 50 && same.clone().all(|due| later.contains(due)));
+            // Somebody who looks at every start has every tick start, in order, whatever is caught up with.
+            for catch_up in CatchUp::ALL {
+                assert_eq!(looked_at(&all, catch_up), ticks(0).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    /// The ticks that fire if somebody looks whenever one is to start.
+    fn looked_at(all: &[Due], catch_up: CatchUp) -> Vec<Instant> {
+        let mut fired = Vec::new();
+        for (place, first) in all.iter().enumerate() {
+            let due = all[place..].iter().copied().take_while(|due| due.at <= first.at);
+            let sifted = sift(&policy(catch_up, 60), &[], due, first.at);
+            assert_eq!(sifted.passed, [], "{catch_up:?} {first:?}");
+            fired.extend(sifted.fires);
+        }
+        fired
     }
 
     #[test]

@@ -69,7 +69,8 @@ impl Carrier {
             Found::Until(at) => Ok(Went::Idle(Next::At(at))),
             Found::Hopeless(places, error) => {
                 let channel = channel.to_owned();
-                self.store(OutboxChange::GivenUp { channel, places, error }).await?;
+                self.store(OutboxChange::GivenUp { channel, places, error, refused: false })
+                    .await?;
                 Ok(Went::On)
             }
             Found::Message(message) => self.deliver(channel, *message).await,
@@ -83,7 +84,7 @@ impl Carrier {
         let (change, went) = match tried {
             Ok(()) => (OutboxChange::Delivered { channel, places }, Went::On),
             Err(Undelivered::Refused(error)) => {
-                (OutboxChange::GivenUp { channel, places, error }, Went::On)
+                (OutboxChange::GivenUp { channel, places, error, refused: true }, Went::On)
             }
             Err(Undelivered::Failed(error)) => {
                 (self.failed(name, message, error, None), Went::Wrong)

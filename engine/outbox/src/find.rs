@@ -52,12 +52,12 @@ pub(crate) fn find(
 ) -> Result<Found, ReadError> {
     let now = clock::now();
     let Some(head) = reader.outbox(channel, 1)?.pop() else { return Ok(Found::Nothing) };
-    let mut channels = reader.channels()?.into_iter();
-    let failing = channels.find(|record| record.name == channel).and_then(|of| of.failing);
+    let failing = reader.channel(channel)?.and_then(|of| of.failing);
+    // What is old is tried once more before it is given up: whoever it is for may be back.
+    let limit = directory.give_up_after(channel).unwrap_or(UNKNOWN);
     if let Some(failing) = &failing
-        && pace::was_tried_lately(failing.again, now)
+        && pace::is_over_with(failing, limit, now)
     {
-        let limit = directory.give_up_after(channel).unwrap_or(UNKNOWN);
         let mut old = reader.outbox(channel, MOST)?;
         old.retain(|row| pace::is_too_old(row, limit, now));
         if !old.is_empty() {

@@ -49,6 +49,7 @@ impl Making {
             directory.channel(&made.name)
         });
         let made = made.await;
-        made.unwrap_or_else(|error| Err(error.to_string()))
+        // What a panic says may hold a secret.
+        made.unwrap_or_else(|_| Err("a bug in holdfast".to_owned()))
     }
 }

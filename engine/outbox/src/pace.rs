@@ -4,7 +4,7 @@
 //! It is told what time it is. A wall clock may be set back: nothing is given up early for it, and nothing waits
 //! until the clock has come so far again.
 
-use holdfast_journal::outbox::OutboxRow;
+use holdfast_journal::outbox::{Failing, OutboxRow};
 use holdfast_kernel::id::{Instant, Millis};
 
 /// How long a receiver may ask for, and how far a message is put back: what is due later than that by the clock was
@@ -13,6 +13,9 @@ const FARTHEST: Millis = Millis::seconds(60 * 60);
 
 /// The same of what is gathered: a day of a digest, quiet hours of another, and the changes of clocks.
 const FARTHEST_GATHERED: Millis = Millis::seconds(50 * 60 * 60);
+
+/// How long a channel fails before it is believed that nobody is there.
+const A_WHILE: Millis = Millis::seconds(10 * 60);
 
 /// How messages are paced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,10 +90,11 @@ pub(crate) fn rests_until(again: Instant, now: Instant) -> Option<Instant> {
     (again > now && again.since(now) <= FARTHEST).then_some(again)
 }
 
-/// Whether a channel that was to be tried again then was tried lately. Otherwise nobody was there to try it, or the
-/// clock was put forward, and nothing is too old before it was tried once more.
-pub(crate) fn was_tried_lately(again: Instant, now: Instant) -> bool {
-    now.since(again) <= FARTHEST
+/// Whether what is too old may be given up: the channel has failed just now, and for a while. Right after a machine was
+/// off, or its clock was put forward, everything is old, and nothing was tried.
+pub(crate) fn is_over_with(failing: &Failing, give_up_after: Millis, now: Instant) -> bool {
+    let is_resting = rests_until(failing.again, now).is_some();
+    is_resting && now.since(failing.since) >= A_WHILE.min(give_up_after)
 }
 
 /// Whether a message that does not get through is given up.
@@ -187,12 +191,18 @@ mod tests {
     }
 
     #[test]
-    fn whoever_was_away_for_long_tries_once_more() {
-        let check = |again, expect| assert_eq!(was_tried_lately(again, NOW), expect);
-        check(minutes(5), true);
-        check(minutes(-60), true);
-        check(minutes(-62), false);
-        check(Instant(i64::MIN), false);
+    fn nothing_is_given_up_before_it_was_tried_for_a_while() {
+        let check = |since, again, give_up_after: u64, expect| {
+            let failing = Failing { since, attempts: 1, error: String::new(), again };
+            let limit = Millis::seconds(give_up_after * 60);
+            assert_eq!(is_over_with(&failing, limit, NOW), expect, "{failing:?}");
+        };
+        check(minutes(-10), minutes(1), 60, true);
+        check(minutes(-9), minutes(1), 60, false);
+        check(minutes(-2), minutes(1), 2, true);
+        // It rests no longer: it is tried first.
+        check(minutes(-100), minutes(0), 60, false);
+        check(minutes(-100), minutes(-70), 60, false);
     }
 
     #[test]

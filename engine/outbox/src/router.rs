@@ -113,7 +113,7 @@ impl Router {
         tokio::select! {
             feed = committed(news) => {
                 if feed == Feed::Open {
-                    clock::wait(self.setup.pace.gather).await;
+                    self.gather().await;
                 }
                 feed
             }
@@ -121,6 +121,14 @@ impl Router {
                 self.is_asked |= order == Order::Store;
                 Feed::Open
             }
+        }
+    }
+
+    /// Lets news gather, unless somebody asks for a look.
+    async fn gather(&mut self) {
+        tokio::select! {
+            Some(order) = self.orders.recv() => self.is_asked |= order == Order::Store,
+            () = clock::wait(self.setup.pace.gather) => {}
         }
     }
 

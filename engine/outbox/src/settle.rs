@@ -9,7 +9,7 @@ use crate::pace;
 use crate::store::{Stop, read};
 
 /// How long is waited between two looks.
-const NAP: Millis = Millis(50);
+const NAP: Millis = Millis(10);
 
 /// What is stored cannot be read; a fragment that fits after "cannot …:".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -21,7 +21,8 @@ pub(crate) async fn read<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, ReadError> + Send + 'static,
 ) -> Result<T, Stop> {
     let read = tasks::spawn_blocking(read).await;
-    let read = read.map_err(|error| Stop::Failed(error.to_string()))?;
+    // What a panic says may hold anything.
+    let read = read.map_err(|_panic| Stop::Failed("a bug in holdfast".to_owned()))?;
     read.map_err(|error| Stop::Failed(error.to_string()))
 }
 

@@ -231,6 +231,9 @@ impl Executor {
 
     /// A drained executor ends when nothing is in flight and everything is durable.
     fn end_if_idle(&mut self) {
+        if matches!(self.ending, Ending::No | Ending::Over(_)) {
+            return;
+        }
         let in_flight = self.drive.active().any(|state| !state.in_flight.is_empty());
         let end = match &self.ending {
             Ending::Draining(_) if !in_flight => End::Drained { interrupted: 0 },

@@ -13,7 +13,7 @@ use holdfast_drive::output::{Refusal, Reply};
 use holdfast_journal::query::{ReadError, Reader};
 use holdfast_journal::schedule::{Paused, ScheduleChange, ScheduleRecord, ScheduleSpec, Trouble};
 use holdfast_kernel::id::{Instant, Millis};
-use holdfast_kernel::tick::{Due, Pause, ScheduleName, Skipped, TickDecision, delay, sift};
+use holdfast_kernel::tick::{Due, Pause, ScheduleName, Skipped, TickDecision, sift, spread};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::clock;
@@ -67,6 +67,14 @@ struct Looked {
     deadline: Option<Instant>,
 }
 
+/// What is heard of a schedule that is looked after.
+enum Told {
+    /// The look is over.
+    Looked(Looked),
+    /// What its request needs does not answer: others have its turn until it does.
+    Hangs(ScheduleName),
+}
+
 /// Tells a scheduler which schedules there are.
 #[derive(Clone, Debug)]
 pub struct Plans(UnboundedSender<Vec<Planned>>);
@@ -87,11 +95,13 @@ pub struct Scheduler {
     /// Where each schedule stands in the queue.
     places: BTreeMap<ScheduleName, [Option<Instant>; 2]>,
     busy: BTreeSet<ScheduleName>,
+    /// Those of them that hang: they take no turn.
+    hanging: BTreeSet<ScheduleName>,
     /// Those of them that were planned anew meanwhile.
     again: BTreeSet<ScheduleName>,
     plans: UnboundedReceiver<Vec<Planned>>,
-    looked: UnboundedReceiver<Looked>,
-    tell: UnboundedSender<Looked>,
+    told: UnboundedReceiver<Told>,
+    tell: UnboundedSender<Told>,
 }
 
 /// What is needed to look after a schedule.
@@ -106,16 +116,17 @@ impl Scheduler {
     /// A scheduler that waits for nothing yet, and what tells it for what.
     pub fn new(handle: Handle, reader: Reader, requests: Arc<dyn Requests>) -> (Self, Plans) {
         let (set, plans) = unbounded_channel();
-        let (tell, looked) = unbounded_channel();
+        let (tell, told) = unbounded_channel();
         let scheduler = Self {
             around: Around { handle, reader, requests },
             planned: BTreeMap::new(),
             queue: BTreeSet::new(),
             places: BTreeMap::new(),
             busy: BTreeSet::new(),
+            hanging: BTreeSet::new(),
             again: BTreeSet::new(),
             plans,
-            looked,
+            told,
             tell,
         };
         (scheduler, Plans(set))
@@ -132,7 +143,10 @@ impl Scheduler {
                     None => return,
                 },
                 // It has a sender itself, so there is always one.
-                Some(looked) = self.looked.recv() => self.look_again(looked),
+                Some(told) = self.told.recv() => match told {
+                    Told::Looked(looked) => self.look_again(looked),
+                    Told::Hangs(name) => drop(self.hanging.insert(name)),
+                },
                 () = clock::wait(wait) => {}
             }
         }
@@ -140,12 +154,17 @@ impl Scheduler {
 
     /// How long nothing is due, by the wall clock: never long, for that may jump.
     fn wait(&self) -> Millis {
-        let first = self.queue.first().filter(|_| self.busy.len() < AT_ONCE);
+        let first = self.queue.first().filter(|_| self.has_turns());
         let until = first.map_or_else(clock::longest_nap, |(due, _, _)| {
             // A millisecond is not waited for less than it lasts.
             Millis(due.since(clock::now()).0.saturating_add(1))
         });
         until.min(clock::longest_nap())
+    }
+
+    /// Whether another schedule may be looked after beside those that are.
+    fn has_turns(&self) -> bool {
+        self.busy.len() < AT_ONCE.saturating_add(self.hanging.len())
     }
 
     /// Waits for these schedules. Each is looked at once: its ticks may be due since the last process ended.
@@ -184,7 +203,7 @@ impl Scheduler {
     /// Looks after the schedules whose time has come, as many at once as may be.
     fn look_after_what_is_due(&mut self) {
         let now = clock::now();
-        while self.busy.len() < AT_ONCE {
+        while self.has_turns() {
             let Some((due, name, _)) = self.queue.first() else { return };
             if *due > now {
                 return;
@@ -198,9 +217,9 @@ impl Scheduler {
             }
             let (around, tell) = (self.around.clone(), self.tell.clone());
             tasks::spawn(async move {
-                let looked = around.look_after(&planned).await;
+                let looked = around.look_after(&planned, &tell).await;
                 // Without a scheduler nobody waits any more.
-                tell.send(looked).unwrap_or_default();
+                tell.send(Told::Looked(looked)).unwrap_or_default();
             });
         }
     }
@@ -208,6 +227,7 @@ impl Scheduler {
     fn look_again(&mut self, looked: Looked) {
         let Looked { name, tick, deadline } = looked;
         self.busy.remove(&name);
+        self.hanging.remove(&name);
         if !self.planned.contains_key(&name) {
             return;
         }
@@ -227,15 +247,16 @@ enum Found {
     Idle(ScheduleRecord),
     /// Nothing is known of the schedule.
     Unknown,
+    /// What was planned is not what is stored.
+    Stale,
 }
 
 impl Around {
     /// Has everything decided that is due of a schedule.
-    async fn look_after(&self, planned: &Arc<Planned>) -> Looked {
+    async fn look_after(&self, planned: &Arc<Planned>, tell: &UnboundedSender<Told>) -> Looked {
         let name = planned.spec.name.clone();
         for _ in 0..IN_A_ROW {
-            let (around, of) = (self.clone(), Arc::clone(planned));
-            let found = tasks::spawn_blocking(move || around.find(&of)).await;
+            let found = self.find_patiently(planned, tell).await;
             // What cannot be read now, or panicked, is not lost: it is due until it is decided.
             let found = match found {
                 Ok(Ok(found)) => found,
@@ -250,12 +271,37 @@ impl Around {
                 Found::Due(tick, record) => self.decide(*tick, &record, planned).await,
                 Found::Idle(record) => return self.tell_lateness(record, planned).await,
                 Found::Unknown => return Looked { name, tick: None, deadline: None },
+                Found::Stale => return retry(name),
             };
             if goes == Goes::Wrong {
                 return retry(name);
             }
         }
         Looked { name, tick: Some(clock::now()), deadline: None }
+    }
+
+    /// What is due of a schedule. Where that needs something that does not answer, others have its turn meanwhile, and
+    /// people are told all the same that nothing succeeds.
+    async fn find_patiently(
+        &self,
+        planned: &Arc<Planned>,
+        tell: &UnboundedSender<Told>,
+    ) -> Result<Result<Found, ReadError>, tokio::task::JoinError> {
+        let (around, of) = (self.clone(), Arc::clone(planned));
+        let mut finding = tasks::spawn_blocking(move || around.find(&of));
+        loop {
+            tokio::select! {
+                found = &mut finding => return found,
+                () = clock::wait(clock::longest_nap()) => {}
+            }
+            let name = planned.spec.name.clone();
+            tell.send(Told::Hangs(name.clone())).unwrap_or_default();
+            let reader = self.reader.clone();
+            let record = tasks::spawn_blocking(move || reader.schedule(&name)).await;
+            if let Ok(Ok(Some(record))) = record {
+                self.tell_lateness(record, planned).await;
+            }
+        }
     }
 
     /// What is due of a schedule. It blocks.
@@ -265,11 +311,13 @@ impl Around {
         let everything = self.reader.pause()?.as_ref().map_or(Pause::None, Paused::pause);
         let pause = record.paused.as_ref().map_or(Pause::None, Paused::pause);
         let now = clock::now();
-        let due = planned.calendar.ticks_after(record.decided);
+        // The file was read anew meanwhile: what its ticks were is no longer asked.
+        if !is_same(&record.spec, &planned.spec) {
+            return Ok(Found::Stale);
+        }
         let due =
-            due.map(|tick| Due { tick, at: tick.plus(delay(name, tick, planned.spec.jitter)) });
-        let due = due.take_while(|due| due.at <= now);
-        let sifted = sift(&planned.spec.policy, pause.and(everything), due, now);
+            dues(&planned.calendar, &planned.spec, record.decided).take_while(|due| due.at <= now);
+        let sifted = sift(&planned.spec.policy, &[pause, everything], due, now);
         if sifted.passed.is_empty() && sifted.fires.is_none() {
             return Ok(Found::Idle(record));
         }
@@ -323,7 +371,8 @@ impl Around {
                 }
                 ScheduleChange::Broken { schedule, reason }
             }
-            (Some(TickDecision::Fired(_)), Some(_)) => {
+            // Another spec is another reading's: it says for itself that it is seen.
+            (Some(TickDecision::Fired(_)), Some(_)) if record.spec == planned.spec => {
                 ScheduleChange::Seen(Box::new(planned.spec.clone()))
             }
             (_, _) => return,
@@ -334,8 +383,7 @@ impl Around {
     /// Nothing is due: what is left is to tell people that nothing succeeds.
     async fn tell_lateness(&self, record: ScheduleRecord, planned: &Planned) -> Looked {
         let spec = &planned.spec;
-        let next = planned.calendar.next_after(record.decided);
-        let tick = next.map(|tick| tick.plus(delay(&spec.name, tick, spec.jitter)));
+        let tick = dues(&planned.calendar, &planned.spec, record.decided).next().map(|due| due.at);
         let deadline = match record.late_since {
             None => record.deadline(),
             // People know: once something succeeds there is another deadline.
@@ -357,6 +405,24 @@ impl Around {
         // Whoever drives no more tells nobody anything; the next process does.
         self.handle.ask(want).await.map(drop).unwrap_or_default();
     }
+}
+
+/// Whether two say the same of when there are ticks.
+fn is_same(one: &ScheduleSpec, other: &ScheduleSpec) -> bool {
+    one.cron == other.cron && one.timezone == other.timezone
+}
+
+/// The ticks of a schedule after an instant, each with when it is to start its run. Those before it that may hold one
+/// back are seen too.
+pub fn dues<'a>(
+    calendar: &'a Calendar,
+    spec: &'a ScheduleSpec,
+    after: Instant,
+) -> impl Iterator<Item = Due> + 'a {
+    let ScheduleSpec { name, jitter, .. } = spec;
+    let back = i64::try_from(jitter.0.saturating_mul(1_000)).unwrap_or(i64::MAX);
+    let ticks = calendar.ticks_after(Instant(after.0.saturating_sub(back)));
+    spread(name, *jitter, ticks).skip_while(move |due| due.tick <= after)
 }
 
 /// Whether a schedule can be looked after further now.

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use holdfast_drive::grants::Limits;
 use holdfast_drive::input::{Fires, Tick, Token};
 use holdfast_drive::output::{Refusal, Reply};
+use holdfast_journal::query::Page;
+use holdfast_journal::retain::Forgotten;
 use holdfast_journal::schedule::{ScheduleChange, ScheduleSpec, Trouble};
 use holdfast_kernel::definition::EffectClass;
 use holdfast_kernel::event::Initiator;
@@ -134,7 +136,7 @@ async fn what_is_wrong_with_a_schedule_is_told_once_until_it_is_right() {
     assert_eq!(record.trouble, None);
     assert_eq!(record.last_run, Some(run));
     assert_eq!(record.last_end.map(|(status, _)| status), Some(RunStatus::Succeeded));
-    let page = holdfast_journal::query::Page { after: None, limit: 100 };
+    let page = Page { after: None, limit: 100 };
     let notes = rig.reader.notifications(page).unwrap().rows;
     let of_schedule: Vec<_> = notes.iter().filter(|note| note.run.is_none()).collect();
     // Broken, lost, and waited for again.
@@ -168,4 +170,63 @@ async fn no_tick_is_decided_while_the_executor_drains_and_the_next_one_finds_it_
     let rig = Rig::start(disk, Plain::items(1), acting(|_, _| async { done() }), Limits::default());
     assert_eq!(rig.reader.schedule(&name()).unwrap().unwrap().decided, first);
     fired(tick(&rig, first, later(first, 1), Ok("one")).await);
+}
+
+#[tokio::test]
+async fn a_schedule_that_was_paused_while_its_tick_was_prepared_starts_nothing() {
+    let (rig, first) = seen().await;
+    let (schedule, by) = (Some(name()), "ann".to_owned());
+    let pause = ScheduleChange::Paused { schedule: schedule.clone(), by: by.clone() };
+    assert_eq!(change(&rig, pause).await, Reply::Done);
+    let skipped = Reply::Ticked(Some(TickDecision::Skipped(Skipped::Paused)));
+    assert_eq!(tick(&rig, first, later(first, 1), Ok("one")).await, skipped);
+    // Another pattern is no end of it.
+    let other = ScheduleSpec { cron: "30 * * * *".to_owned(), ..spec() };
+    assert_eq!(change(&rig, ScheduleChange::Seen(Box::new(other))).await, Reply::Done);
+    let decided = rig.reader.schedule(&name()).unwrap().unwrap().decided;
+    assert_eq!(tick(&rig, decided, later(decided, 1), Ok("two")).await, skipped);
+    assert_eq!(change(&rig, ScheduleChange::Unpaused { schedule, by }).await, Reply::Done);
+    fired(tick(&rig, later(decided, 1), later(decided, 2), Ok("three")).await);
+}
+
+#[tokio::test]
+async fn an_unpause_too_many_is_no_longer_pause() {
+    let (rig, _) = seen().await;
+    let (schedule, by) = (Some(name()), "ann".to_owned());
+    let pause = ScheduleChange::Paused { schedule: schedule.clone(), by: by.clone() };
+    let unpause = ScheduleChange::Unpaused { schedule, by };
+    for change_of in [pause, unpause.clone()] {
+        assert_eq!(change(&rig, change_of).await, Reply::Done);
+    }
+    let paused = || rig.reader.schedule(&name()).unwrap().unwrap().paused.unwrap();
+    let before = paused();
+    assert!(!before.lasts());
+    // A record of its own comes later than the one before.
+    rig.queue(&chain(1, EffectClass::Pure), "somebody").await;
+    assert_eq!(change(&rig, unpause).await, Reply::Done);
+    assert_eq!(paused(), before);
+}
+
+#[tokio::test]
+async fn old_ticks_are_forgotten_through_the_executor() {
+    let (rig, first) = seen().await;
+    fired(tick(&rig, first, later(first, 1), Ok("one")).await);
+    let end = Instant(i64::MAX / 2);
+    assert!(rig.reader.has_ticks_before(end).unwrap());
+    let forgotten = Forgotten { ticks_before: Some(end), ..Forgotten::default() };
+    let want = Want::Forget { forgotten, by: "tester".to_owned() };
+    assert_eq!(rig.handle.ask(want).await.unwrap(), Reply::Done);
+    assert!(!rig.reader.has_ticks_before(end).unwrap());
+    let audit = rig.reader.audit(Page { after: None, limit: 1 }).unwrap();
+    assert_eq!(audit.rows[0].entry.what, "Let old ticks be forgotten.");
+}
+
+#[tokio::test]
+async fn what_cannot_run_does_not_hide_that_a_schedule_is_lost() {
+    let (rig, _) = seen().await;
+    assert_eq!(change(&rig, ScheduleChange::Lost(name())).await, Reply::Done);
+    let broken = ScheduleChange::Broken { schedule: name(), reason: "late look".to_owned() };
+    assert_eq!(change(&rig, broken).await, Reply::Done);
+    let trouble = rig.reader.schedule(&name()).unwrap().unwrap().trouble;
+    assert!(matches!(trouble, Some(Trouble::Lost { .. })), "{trouble:?}");
 }

@@ -88,7 +88,11 @@ pub(crate) fn measure(folder: &Path, notifications: usize, figures: &mut Figures
     figures.add("dead-channel: MB more than at a tenth", Goal::None, with);
     figures.add("dead-channel: MB more than at a tenth without one", Goal::None, without);
     // Both stores grow, and what the system keeps of them for the process; the rest is the channel's.
-    figures.add("dead-channel: MB that the channel takes of it", Goal::AtMost(10.0), with - without);
+    figures.add(
+        "dead-channel: MB that the channel takes of it",
+        Goal::AtMost(10.0),
+        with - without,
+    );
     let waiting = dead.end();
     let name = "dead-channel: notifications that wait for it";
     figures.add(name, Goal::AtLeast(notifications as f64), waiting as f64);

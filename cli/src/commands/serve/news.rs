@@ -218,7 +218,7 @@ fn tell_of_channel(change: &OutboxChange) {
                 "The channel {name} cannot deliver: {error}. It is tried again at {again}."
             );
         }
-        OutboxChange::GivenUp { channel, places, error } => {
+        OutboxChange::GivenUp { channel, places, error, refused: _ } => {
             let (name, messages) = (channel.as_str(), places.len());
             let counted = counted(messages, "message");
             tracing::warn!(

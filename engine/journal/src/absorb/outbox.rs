@@ -1,6 +1,6 @@
 //! Messages on their way to people outside, and what people have seen: rows from what changed.
 
-use holdfast_kernel::id::Instant;
+use holdfast_kernel::id::{Instant, Millis};
 
 use super::{Core, Source};
 use crate::codec::encode;
@@ -51,10 +51,13 @@ impl Core {
                 record.failing = Some(failing(record.failing.take(), error, *again, at));
                 self.put_channel(&record)
             }
-            OutboxChange::GivenUp { channel, places, error } => {
+            OutboxChange::GivenUp { channel, places, error, refused } => {
                 let mut record = self.channel(source, channel)?;
                 let is_first = record.given_up == 0;
                 record.given_up += self.take_messages(source, &mut record, places)?;
+                if *refused {
+                    record.failing = None;
+                }
                 self.put_channel(&record)?;
                 if is_first && record.given_up > 0 {
                     self.tell_of_channel(channel, error, at)?;
@@ -177,7 +180,11 @@ impl Core {
     }
 }
 
+/// Who was not tried for so long fails anew: nobody was there to try.
+const AWAY: Millis = Millis::seconds(60 * 60);
+
 fn failing(before: Option<Failing>, error: &str, again: Instant, at: Instant) -> Failing {
+    let before = before.filter(|before| at.since(before.again) <= AWAY);
     let (since, attempts) = before.map_or((at, 0), |before| (before.since, before.attempts));
     Failing { since, attempts: attempts.saturating_add(1), error: error.to_owned(), again }
 }

@@ -42,8 +42,9 @@ impl Core {
                 self.pause(source, schedule.as_ref(), |_| Some(paused.clone()))
             }
             ScheduleChange::Unpaused { schedule, .. } => {
-                let until = Some(at);
-                self.pause(source, schedule.as_ref(), |paused| Some(Paused { until, ..paused? }))
+                // One that has ended before ended then: what came after it is not of it.
+                let end = |paused: Paused| Paused { until: paused.until.or(Some(at)), ..paused };
+                self.pause(source, schedule.as_ref(), |paused| paused.map(end))
             }
             ScheduleChange::Lost(schedule) => {
                 self.trouble(source, schedule, Trouble::Lost { since: at }, at)
@@ -181,7 +182,8 @@ impl Core {
     ) -> Result<(), FilingError> {
         let Some(mut record) = self.schedule(source, schedule)? else { return Ok(()) };
         let text = match (&trouble, &record.trouble) {
-            (Trouble::Lost { .. }, Some(Trouble::Lost { .. })) => return Ok(()),
+            // A look that began while its file was there says nothing about one that is gone.
+            (_, Some(Trouble::Lost { .. })) => return Ok(()),
             (Trouble::Broken { reason, .. }, Some(Trouble::Broken { reason: known, .. }))
                 if reason == known =>
             {

@@ -101,7 +101,7 @@ fn who_dies_between_a_delivery_and_its_record_counts_nothing_twice() {
         channel: "ops".to_owned(),
         places: vec![first],
         error: "no route to host".to_owned(),
-        again: Instant(50),
+        again: LATER,
         put_back,
     };
     change(&mut host, failed(None));
@@ -112,7 +112,7 @@ fn who_dies_between_a_delivery_and_its_record_counts_nothing_twice() {
     assert_eq!((row.first_due, row.attempts), (Instant(1), 2), "its age is not forgotten");
     let channel = host.opened.reader.channels().unwrap().remove(0);
     let failing = channel.failing.unwrap();
-    assert_eq!((failing.attempts, failing.again), (2, Instant(50)));
+    assert_eq!((failing.attempts, failing.again), (2, LATER));
     let delivered =
         OutboxChange::Delivered { channel: "ops".to_owned(), places: vec![second, second, first] };
     change(&mut host, delivered.clone());
@@ -120,6 +120,36 @@ fn who_dies_between_a_delivery_and_its_record_counts_nothing_twice() {
     let channel = host.opened.reader.channels().unwrap().remove(0);
     assert_eq!((channel.waiting, channel.failing), (1, None));
     assert_eq!(channel.delivered, Some(LATER));
+}
+
+#[test]
+fn a_channel_fails_anew_after_nobody_was_there_and_is_well_if_it_only_refuses() {
+    let disk = Memory::new(Fault::None);
+    let mut host = one(&disk);
+    routed(&mut host, 3, vec![row("ops", place(1, 1)), row("ops", place(1, 2))]);
+    let failed = |again| OutboxChange::Failed {
+        channel: "ops".to_owned(),
+        places: vec![place(1, 1)],
+        error: "no route to host".to_owned(),
+        again,
+        put_back: None,
+    };
+    let attempts = |host: &Host| {
+        let channel = host.opened.reader.channel("ops").unwrap().unwrap();
+        channel.failing.map(|failing| failing.attempts)
+    };
+    // Long before the time of the records.
+    change(&mut host, failed(Instant(0)));
+    change(&mut host, failed(LATER));
+    assert_eq!(attempts(&host), Some(1));
+    change(&mut host, failed(LATER));
+    assert_eq!(attempts(&host), Some(2));
+    let (channel, error) = ("ops".to_owned(), "too large".to_owned());
+    change(
+        &mut host,
+        OutboxChange::GivenUp { channel, places: vec![place(1, 1)], error, refused: true },
+    );
+    assert_eq!(attempts(&host), None);
 }
 
 #[test]
@@ -135,7 +165,7 @@ fn a_channel_that_gives_up_says_so_once_until_it_delivers_something() {
     };
     let give_up = |host: &mut Host, place: Place| {
         let (channel, error) = ("ops".to_owned(), "it is gone".to_owned());
-        change(host, OutboxChange::GivenUp { channel, places: vec![place], error });
+        change(host, OutboxChange::GivenUp { channel, places: vec![place], error, refused: false });
     };
     give_up(&mut host, all[0]);
     give_up(&mut host, all[1]);

@@ -127,7 +127,8 @@ impl Pages {
     fn is_over(&self, record: &ScheduleRecord, earlier: &[String]) -> bool {
         let workflow = &record.spec.name.workflow;
         match &record.trouble {
-            None => false,
+            // A file says nothing of the clock.
+            None | Some(Trouble::Ahead { .. }) => false,
             Some(Trouble::Lost { .. }) => true,
             Some(Trouble::Broken { reason, .. }) => {
                 let was_told =

@@ -228,7 +228,9 @@ pub(crate) fn resume(settings: &Settings, output: Output) -> Result<ExitCode, Er
         let engine = engine(state, settings, &parts);
         if engine.active.is_empty() {
             output.talk("No run is unfinished.");
-            return Ok(ExitCode::SUCCESS);
+            if !has_messages(&engine) {
+                return Ok(ExitCode::SUCCESS);
+            }
         }
         announce(&engine, output);
         let active = engine.active.clone();
@@ -244,6 +246,12 @@ pub(crate) fn resume(settings: &Settings, output: Output) -> Result<ExitCode, Er
             End::Drained { .. } | End::Stopped => Ok(interrupted(output)),
         }
     })
+}
+
+/// Whether something waits for people outside. What cannot be read waits for whoever can read it.
+fn has_messages(engine: &Engine) -> bool {
+    let channels = engine.service.sources.reader.channels().unwrap_or_default();
+    channels.iter().any(|channel| channel.waiting > 0)
 }
 
 /// Runs asynchronous work to its end.

@@ -35,7 +35,7 @@ pub(super) struct Shown {
     timezone: String,
     overlap: &'static str,
     catch_up: &'static str,
-    /// `waits`, `paused`, `lost`, `broken` or `not_seen`.
+    /// `waits`, `paused`, `lost`, `broken`, `ahead` or `not_seen`.
     pub(super) state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
@@ -157,6 +157,14 @@ impl Schedules {
                 ("lost", Some(format!("no workflow file has it since {}", time::local(*since))))
             }
             (Some(Trouble::Broken { reason, .. }), _) => ("broken", Some(reason.clone())),
+            (Some(Trouble::Ahead { decided, .. }), _) => {
+                let (name, until) = (&record.spec.name, time::local(*decided));
+                let why = format!(
+                    "the clock was ahead, and ticks until {until} are decided; `holdfast schedules forget {name}` lets \
+                     it begin anew"
+                );
+                ("ahead", Some(why))
+            }
             (None, Some(paused)) => {
                 let since = time::local(paused.from);
                 ("paused", Some(format!("by {} since {since}", paused.by)))
@@ -216,7 +224,9 @@ pub(super) fn calendar(spec: &ScheduleSpec) -> Option<Calendar> {
 pub(super) fn next_tick(record: &ScheduleRecord, now: Instant) -> Option<Instant> {
     match record.trouble {
         Some(Trouble::Lost { .. }) => None,
-        Some(Trouble::Broken { .. }) | None => next(&record.spec, now.max(record.decided)),
+        Some(Trouble::Broken { .. } | Trouble::Ahead { .. }) | None => {
+            next(&record.spec, now.max(record.decided))
+        }
     }
 }
 
@@ -243,7 +253,13 @@ pub(crate) fn perform(
         }
         Some(SchedulesWhat::Forget { schedule }) => {
             let schedule = schedules.named(schedule)?;
-            if schedules.files.contains_key(&schedule) {
+            // One whose ticks were decided while the clock was ahead is to begin anew.
+            let is_ahead = |record: &ScheduleRecord| {
+                record.spec.name == schedule
+                    && matches!(record.trouble, Some(Trouble::Ahead { .. }))
+            };
+            let is_ahead = schedules.known.iter().any(is_ahead);
+            if schedules.files.contains_key(&schedule) && !is_ahead {
                 let message = format!("The schedule {schedule} is in a workflow file.");
                 return Err(Error::usage(message)
                     .hint("Take it out of the file first; `holdfast pause` lets it rest."));

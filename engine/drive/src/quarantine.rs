@@ -55,6 +55,7 @@ impl Drive {
         self.quarantined.remove(&run);
         if let Some(active) = self.runs.remove(&run) {
             self.claims.remove(&active.state.request.dedupe_key);
+            self.ticking.leave(&active.state);
             self.queued.remove(&(active.state.queued_at, run));
             self.queued_children.remove(&(active.state.queued_at, run));
         }

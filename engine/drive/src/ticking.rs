@@ -3,12 +3,12 @@
 //! Which ticks are due, and which of them are passed over, the host has found out with the kernel's help; what is
 //! seen here is whether somebody else was faster, and what is active. Nothing here knows a calendar.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use holdfast_journal::schedule::{Paused, ScheduleChange, ScheduleRecord, ScheduleSpec};
 use holdfast_kernel::event::Initiator;
-use holdfast_kernel::id::Instant;
-use holdfast_kernel::state::Phase;
+use holdfast_kernel::id::{Instant, RunId};
+use holdfast_kernel::state::{Phase, RunState};
 use holdfast_kernel::tick::{
     Decided, Earlier, Overlap, ScheduleName, Skipped, TickDecision, in_the_way,
 };
@@ -21,8 +21,52 @@ use crate::turn::{Drive, Intake};
 #[derive(Debug, Default)]
 pub(crate) struct Ticking {
     known: BTreeMap<ScheduleName, Known>,
+    /// The active runs of each schedule that has some.
+    runs: BTreeMap<ScheduleName, Runs>,
     /// Whether somebody paused everything.
     pub(crate) pause: Standstill,
+}
+
+/// The active runs that a schedule started.
+#[derive(Debug, Default)]
+struct Runs {
+    started: BTreeSet<RunId>,
+    waiting: BTreeSet<RunId>,
+}
+
+impl Ticking {
+    /// Knows where a run stands, if a schedule started it.
+    pub(crate) fn follow(&mut self, state: &RunState) {
+        self.leave(state);
+        let Some(schedule) = state.request.initiator.schedule() else { return };
+        if state.is_finished() {
+            return;
+        }
+        let runs = self.runs.entry(schedule.clone()).or_default();
+        let of_phase =
+            if state.phase == Phase::Queued { &mut runs.waiting } else { &mut runs.started };
+        of_phase.insert(state.run());
+    }
+
+    /// Knows that a run is active no more.
+    pub(crate) fn leave(&mut self, state: &RunState) {
+        let Some(schedule) = state.request.initiator.schedule() else { return };
+        let Some(runs) = self.runs.get_mut(schedule) else { return };
+        runs.started.remove(&state.run());
+        runs.waiting.remove(&state.run());
+        if runs.started.is_empty() && runs.waiting.is_empty() {
+            self.runs.remove(schedule);
+        }
+    }
+
+    /// The active runs that a schedule started.
+    fn earlier(&self, schedule: &ScheduleName) -> Earlier {
+        let runs = self.runs.get(schedule);
+        Earlier {
+            started: runs.and_then(|runs| runs.started.last().copied()),
+            waiting: runs.and_then(|runs| runs.waiting.last().copied()),
+        }
+    }
 }
 
 /// Whether somebody paused everything.
@@ -79,8 +123,13 @@ impl Drive {
         if let Some(refusal) = self.unknown(&change) {
             return self.reply(token, Reply::Refused(refusal));
         }
+        let mut begun = None;
         match &change {
-            ScheduleChange::Seen(spec) => self.see(spec),
+            // A newer reading of its file may have been faster.
+            ScheduleChange::Unseen(spec) if self.ticking.known.contains_key(&spec.name) => {
+                return self.reply(token, Reply::Done);
+            }
+            ScheduleChange::Seen(spec) | ScheduleChange::Unseen(spec) => begun = self.see(spec),
             ScheduleChange::Forgotten(name) => {
                 self.ticking.known.remove(name);
                 self.note(by, format!("Let the schedule {name} be forgotten."));
@@ -98,9 +147,15 @@ impl Drive {
             | ScheduleChange::Unusable { .. }
             | ScheduleChange::Lost(_)
             | ScheduleChange::Broken { .. }
+            | ScheduleChange::Begun { .. }
+            | ScheduleChange::Mended(_)
+            | ScheduleChange::Ahead { .. }
             | ScheduleChange::Late(_) => {}
         }
         self.record_schedule(change);
+        if let Some(begun) = begun {
+            self.record_schedule(begun);
+        }
         self.reply(token, Reply::Done);
     }
 
@@ -119,32 +174,49 @@ impl Drive {
     fn unknown(&self, change: &ScheduleChange) -> Option<Refusal> {
         let name = match change {
             ScheduleChange::Seen(_)
+            | ScheduleChange::Unseen(_)
             | ScheduleChange::Unusable { .. }
             | ScheduleChange::Paused { schedule: None, .. }
             | ScheduleChange::Unpaused { schedule: None, .. } => return None,
             ScheduleChange::Decided { .. } | ScheduleChange::ByHand { .. } => {
                 return Some(Refusal::Invalid("ticks are decided with their runs".to_owned()));
             }
+            ScheduleChange::Begun { .. } => {
+                return Some(Refusal::Invalid("a schedule begins when it is seen".to_owned()));
+            }
             ScheduleChange::Paused { schedule: Some(name), .. }
             | ScheduleChange::Unpaused { schedule: Some(name), .. }
             | ScheduleChange::Lost(name)
             | ScheduleChange::Broken { schedule: name, .. }
+            | ScheduleChange::Ahead { schedule: name, .. }
+            | ScheduleChange::Mended(name)
             | ScheduleChange::Late(name)
             | ScheduleChange::Forgotten(name) => name,
         };
         (!self.ticking.known.contains_key(name)).then_some(Refusal::NoSuchSchedule)
     }
 
-    fn see(&mut self, spec: &ScheduleSpec) {
-        let at = self.now();
-        match self.ticking.known.get_mut(&spec.name) {
-            Some(known) if known.is(spec) => {}
-            Some(known) => {
-                let pause = known.pause;
-                *known = Known { pause, ..Known::of(spec, known.decided.max(at)) };
+    /// Sees what a file says. Where the schedule begins by the clock, if the instants of the journal are ahead of it:
+    /// otherwise it begins with this record.
+    fn see(&mut self, spec: &ScheduleSpec) -> Option<ScheduleChange> {
+        let (at, seen) = (self.now(), self.clock());
+        let (by_record, known) = match self.ticking.known.get(&spec.name) {
+            Some(known) if known.is(spec) => return None,
+            Some(&Known { decided, pause, .. }) => {
+                // Later than it in any case: whoever still decides from it is refused.
+                let begins = seen.max(Instant(decided.0.saturating_add(1)));
+                (decided.max(at), Known { pause, ..Known::of(spec, begins) })
             }
-            None => drop(self.ticking.known.insert(spec.name.clone(), Known::of(spec, at))),
-        }
+            None => (at, Known::of(spec, seen)),
+        };
+        let decided = known.decided;
+        self.ticking.known.insert(spec.name.clone(), known);
+        let schedule = spec.name.clone();
+        ((seen, decided) != (at, by_record)).then_some(ScheduleChange::Begun {
+            schedule,
+            seen,
+            decided,
+        })
     }
 
     /// Decides about ticks: those that are passed over, and the one after them that is to start a run.
@@ -168,7 +240,8 @@ impl Drive {
             decided.push(Decided::one(tick, decision.clone()));
             decision
         });
-        let Some(last) = decided.last().map(|ticks| ticks.last) else {
+        // As the journal counts it: whoever reads that decides from there.
+        let Some(last) = decided.iter().map(|ticks| ticks.last).max() else {
             return self.reply(token, Reply::Ticked(None));
         };
         if let Some(known) = self.ticking.known.get_mut(&schedule) {
@@ -191,7 +264,7 @@ impl Drive {
         if let Err(error) = submit.program.definition.check() {
             return TickDecision::Skipped(Skipped::Definition(error.to_string()));
         }
-        let active = in_the_way(fires.overlap, self.earlier(schedule));
+        let active = in_the_way(fires.overlap, self.ticking.earlier(schedule));
         let active = active.or_else(|| self.claims.get(&submit.request.dedupe_key).copied());
         if let Some(run) = active {
             return TickDecision::Skipped(Skipped::Overlap(run));
@@ -224,23 +297,6 @@ impl Drive {
             let decided = Decided::one(tick, TickDecision::ByHand { run, by });
             self.record_schedule(ScheduleChange::ByHand { schedule, decided });
         }
-    }
-
-    /// The active runs that the schedule started.
-    fn earlier(&self, schedule: &ScheduleName) -> Earlier {
-        let mut earlier = Earlier::default();
-        for active in self.runs.values() {
-            let state = &active.state;
-            if state.request.initiator.schedule() != Some(schedule) {
-                continue;
-            }
-            if state.phase == Phase::Queued {
-                earlier.waiting = Some(state.run());
-            } else {
-                earlier.started = Some(state.run());
-            }
-        }
-        earlier
     }
 }
 

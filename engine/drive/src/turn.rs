@@ -48,6 +48,8 @@ pub struct Drive {
     /// The runs that were forgotten since this drive began: who read one before that comes too late.
     pub(crate) forgotten: BTreeSet<RunId>,
     at: Instant,
+    /// What the clock of the host showed when it last handed something in.
+    clock: Instant,
     open: Open,
     sequence: u64,
     committing: VecDeque<(u64, Vec<Output>)>,
@@ -150,6 +152,7 @@ impl Drive {
             quarantined: BTreeMap::new(),
             forgotten: BTreeSet::new(),
             at: highest.unwrap_or(Instant(i64::MIN)),
+            clock: Instant(i64::MIN),
             open: Open::default(),
             sequence,
             committing: VecDeque::new(),
@@ -272,6 +275,7 @@ impl Drive {
 
     /// Instants never go back, and all of one batch share one.
     pub(crate) fn begin(&mut self, now: Instant) {
+        self.clock = now;
         if self.open.at.is_none() {
             self.at = self.at.max(now);
             self.open.at = Some(self.at);
@@ -490,6 +494,7 @@ impl Drive {
         if active.indexed.as_ref() == Some(&now) {
             return;
         }
+        self.ticking.follow(state);
         let place = (state.queued_at, run);
         let (key, phase) = (state.request.dedupe_key, state.phase.clone());
         // One that is only looked at again, because a person resolved something in it, has told its end before.
@@ -543,6 +548,11 @@ impl Drive {
         self.at
     }
 
+    /// What the clock shows: the instant of the batch, unless the clock is behind it.
+    pub(crate) fn clock(&self) -> Instant {
+        self.clock.min(self.at)
+    }
+
     /// How many events are gathered for the next batch.
     pub(crate) const fn gathered(&self) -> u64 {
         self.open.events
@@ -567,19 +577,17 @@ impl Drive {
 /// The most runs that the audit names in one entry.
 const NAMED: usize = 500;
 
-/// What is written of runs that are forgotten: afterwards nothing else knows of them.
+/// What is written of what is forgotten: afterwards nothing else knows of the runs.
 fn told_forgotten(forgotten: &Forgotten) -> String {
+    let mut what = Vec::new();
     let runs = &forgotten.runs;
-    if runs.is_empty() {
-        let old = match (forgotten.notifications_before, forgotten.ticks_before) {
-            (_, None) => "notifications",
-            (None, Some(_)) => "ticks",
-            (Some(_), Some(_)) => "notifications and ticks",
-        };
-        return format!("Let old {old} be forgotten.");
+    if !runs.is_empty() {
+        let named: Vec<String> = runs.iter().take(NAMED).map(ToString::to_string).collect();
+        let more = runs.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        what.push(format!("{} runs ({}{more})", runs.len(), named.join(", ")));
     }
-    let named: Vec<String> = runs.iter().take(NAMED).map(ToString::to_string).collect();
-    let more = runs.len().saturating_sub(NAMED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("Let {} runs be forgotten: {}{more}.", runs.len(), named.join(", "))
+    what.extend(forgotten.notifications_before.map(|_| "old notifications".to_owned()));
+    what.extend(forgotten.ticks_before.map(|_| "old ticks".to_owned()));
+    format!("Let {} be forgotten.", what.join(" and "))
 }

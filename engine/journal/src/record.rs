@@ -15,6 +15,7 @@ use holdfast_kernel::value::Value;
 use serde::{Deserialize, Serialize};
 
 use crate::outbox::Acknowledged;
+use crate::schedule::Turn;
 
 /// A run, as lists and pages show it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -164,6 +165,9 @@ pub struct Notification {
     /// How a step of the run sent it, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<Sent>,
+    /// What has become of the schedule, if that is what it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<Turn>,
     /// The channel it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
@@ -191,6 +195,7 @@ impl Notification {
             text,
             asks: None,
             message: None,
+            turn: None,
             channel: None,
             acknowledged: None,
             at,

@@ -42,7 +42,7 @@ pub struct ScheduleRecord {
     /// Its last pause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,
-    /// What is wrong with its file, if something is.
+    /// What keeps it from starting runs, if something does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Trouble>,
     /// The last run that it started.
@@ -91,7 +91,21 @@ impl Paused {
     }
 }
 
-/// What is wrong with the file of a schedule.
+/// The turn that a schedule has taken, of which people are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Turn {
+    /// No file has it any more.
+    Lost,
+    /// It starts nothing.
+    Broken,
+    /// It is waited for again.
+    WaitedFor,
+    /// A run of it has succeeded after too long a time.
+    Well,
+}
+
+/// What keeps a schedule from starting runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trouble {
@@ -106,6 +120,13 @@ pub enum Trouble {
         since: Instant,
         /// Why.
         reason: String,
+    },
+    /// Its ticks were decided while the clock was far ahead: until it has come so far nothing starts.
+    Ahead {
+        /// Since when.
+        since: Instant,
+        /// The last tick that is decided.
+        decided: Instant,
     },
 }
 
@@ -166,6 +187,27 @@ pub enum ScheduleChange {
     },
     /// It is not waited for any more, and nothing of it is kept but its ticks.
     Forgotten(ScheduleName),
+    /// It is waited for, and was forgotten: its file, which was read before, says this. Nothing if it is known.
+    Unseen(Box<ScheduleSpec>),
+    /// It was seen for the first time, in its present pattern and zone, while the instants of the journal were ahead of
+    /// the clock.
+    Begun {
+        /// The schedule.
+        schedule: ScheduleName,
+        /// What the clock showed then.
+        seen: Instant,
+        /// Its ticks up to this instant count as decided.
+        decided: Instant,
+    },
+    /// What kept it from starting runs is over. That its file is gone is another matter.
+    Mended(ScheduleName),
+    /// Its ticks are decided up to an instant that is far ahead of the clock.
+    Ahead {
+        /// The schedule.
+        schedule: ScheduleName,
+        /// The last tick that is decided.
+        decided: Instant,
+    },
 }
 
 /// Ticks as they are kept.

@@ -231,6 +231,23 @@ pub fn spread(
     })
 }
 
+/// One that is caught up with, unless a later one stands for it.
+struct Latest {
+    tick: Instant,
+    /// What is passed over after it.
+    after: Vec<Decided>,
+}
+
+impl Latest {
+    /// A later one stands for it.
+    fn coalesce(self, passed: &mut Vec<Decided>) {
+        pass(passed, Decided::one(self.tick, TickDecision::Coalesced));
+        for ticks in self.after {
+            pass(passed, ticks);
+        }
+    }
+}
+
 /// Decides about the ticks that are due, up to the first one that starts a run. Those after it are due still.
 ///
 /// `due` is ascending in both of its instants and ends with what is due by `now`. What any of `pauses` takes in starts
@@ -241,49 +258,48 @@ pub fn sift(
     due: impl Iterator<Item = Due>,
     now: Instant,
 ) -> Sifted {
-    let mut sifted = Sifted::default();
-    let mut latest: Option<Instant> = None;
+    let mut passed = Vec::new();
+    let mut latest: Option<Latest> = None;
     for Due { tick, at } in due {
-        let late = now.since(at);
-        if pauses.iter().any(|pause| pause.takes_in(at)) {
-            sifted.pass(tick, TickDecision::Skipped(Skipped::Paused));
+        if let Some(decision) = passed_over(policy, pauses, at, now) {
+            let to = latest.as_mut().map_or(&mut passed, |latest| &mut latest.after);
+            pass(to, Decided::one(tick, decision));
             continue;
         }
-        if late <= ON_TIME {
-            sifted.coalesce(latest.take());
-            sifted.fires = Some(tick);
-            return sifted;
+        if let Some(earlier) = latest.take() {
+            earlier.coalesce(&mut passed);
         }
-        let is_outside = late > policy.catch_up_window;
-        match policy.catch_up {
-            _ if is_outside => sifted.pass(tick, TickDecision::Missed),
-            CatchUp::None => sifted.pass(tick, TickDecision::Missed),
-            CatchUp::Latest => sifted.coalesce(latest.replace(tick)),
-            CatchUp::All => {
-                sifted.fires = Some(tick);
-                return sifted;
-            }
+        if now.since(at) <= ON_TIME || policy.catch_up == CatchUp::All {
+            return Sifted { passed, fires: Some(tick) };
         }
+        latest = Some(Latest { tick, after: Vec::new() });
     }
-    sifted.fires = latest;
-    sifted
+    Sifted { passed, fires: latest.map(|latest| latest.tick) }
 }
 
-impl Sifted {
-    fn coalesce(&mut self, tick: Option<Instant>) {
-        if let Some(tick) = tick {
-            self.pass(tick, TickDecision::Coalesced);
-        }
+/// Why what is to start at an instant starts nothing, if that is clear without an earlier or a later one.
+fn passed_over(
+    policy: &Policy,
+    pauses: &[Pause],
+    at: Instant,
+    now: Instant,
+) -> Option<TickDecision> {
+    if pauses.iter().any(|pause| pause.takes_in(at)) {
+        return Some(TickDecision::Skipped(Skipped::Paused));
     }
+    let late = now.since(at);
+    let is_outside = late > policy.catch_up_window || policy.catch_up == CatchUp::None;
+    (late > ON_TIME && is_outside).then_some(TickDecision::Missed)
+}
 
-    fn pass(&mut self, tick: Instant, decision: TickDecision) {
-        match self.passed.last_mut().filter(|last| last.decision == decision) {
-            Some(last) => {
-                last.last = tick;
-                last.count = last.count.saturating_add(1);
-            }
-            None => self.passed.push(Decided::one(tick, decision)),
+/// Adds ticks to those that are passed over: to the last of them, if they were decided alike.
+fn pass(passed: &mut Vec<Decided>, ticks: Decided) {
+    match passed.last_mut().filter(|last| last.decision == ticks.decision) {
+        Some(last) => {
+            last.last = ticks.last;
+            last.count = last.count.saturating_add(ticks.count);
         }
+        None => passed.push(ticks),
     }
 }
 
@@ -324,6 +340,7 @@ mod tests {
     use super::*;
     use alloc::borrow::ToOwned as _;
     use alloc::vec;
+    use proptest::prelude::*;
 
     const MINUTE: i64 = 60_000_000;
 
@@ -441,6 +458,66 @@ mod tests {
             fired.extend(sifted.fires);
         }
         fired
+    }
+
+    #[test]
+    fn what_a_pause_takes_in_between_ticks_that_are_caught_up_with_keeps_the_order() {
+        let check = |minutes: &[i64], now, passed: Vec<Decided>, fires| {
+            let due = minutes.iter().map(|minute| Due { tick: at(*minute), at: at(*minute) });
+            let pause = Pause::Was { from: at(20), until: at(30) };
+            let sifted = sift(&policy(CatchUp::Latest, 600), &[pause], due, at(now));
+            assert_eq!(sifted, Sifted { passed, fires: Some(at(fires)) }, "{minutes:?} at {now}");
+        };
+        let paused = TickDecision::Skipped(Skipped::Paused);
+        let between = decided(20, 30, 2, paused);
+        let first = decided(10, 10, 1, TickDecision::Coalesced);
+        // One before the pause starts its run before it is said what the pause skipped.
+        check(&[10, 20, 30], 100, vec![], 10);
+        check(&[20, 30, 40], 100, vec![between.clone()], 40);
+        check(&[10, 20, 30, 40], 100, vec![first.clone(), between.clone()], 40);
+        check(&[10, 20, 30, 100], 100, vec![first, between], 100);
+    }
+
+    /// Decides about everything that is due, as whoever looks now does; how many are decided then.
+    fn looked(all: &[Due], decided: usize, how: (&Policy, &[Pause]), now: Instant) -> usize {
+        let (mut count, (policy, pauses)) = (decided, how);
+        loop {
+            let due = all[count..].iter().copied().take_while(|due| due.at <= now);
+            let Sifted { passed, fires } = sift(policy, pauses, due, now);
+            let fired = fires.map(|tick| Decided::one(tick, TickDecision::Missed));
+            let before = count;
+            for ticks in passed.into_iter().chain(fired) {
+                assert_eq!(ticks.first, all[count].tick, "in order, and none is left out");
+                count += ticks.count as usize;
+                assert_eq!(ticks.last, all[count - 1].tick);
+            }
+            if count == before {
+                return count;
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_tick_is_decided_once_and_in_order_whenever_somebody_looks(
+            (interval, jitter, window) in (1_i64..90, 0_u64..300, 0_u64..600),
+            catch_up in prop::sample::select(CatchUp::ALL.to_vec()),
+            (from, long) in (0_i64..2_000, 0_i64..500),
+            looks in prop::collection::vec(1_u64..700, 1..20),
+        ) {
+            let name = ScheduleName { workflow: "w".to_owned(), id: "s".to_owned() };
+            let ticks = (0..40).map(|number| at(number * interval));
+            let all: Vec<Due> = spread(&name, Millis::seconds(jitter * 60), ticks).collect();
+            let pauses = [Pause::None, Pause::Was { from: at(from), until: at(from + long) }];
+            let policy = policy(catch_up, window);
+            let (mut now, mut count) = (at(0), 0);
+            // At last everything has come.
+            for minutes in looks.into_iter().chain([100_000]) {
+                now = now.plus(Millis::seconds(minutes * 60));
+                count = looked(&all, count, (&policy, &pauses), now);
+            }
+            prop_assert_eq!(count, all.len());
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use holdfast_contract::records::Level;
 use holdfast_journal::record::{Asked, Asks, Kind, Notification};
+use holdfast_journal::schedule::Turn;
 use holdfast_kernel::id::RunId;
 use holdfast_kernel::status::RunStatus;
 
@@ -21,7 +22,7 @@ pub(crate) fn level(notification: &Notification) -> Level {
         },
         Kind::Message => notification.message.as_ref().map_or(Level::Info, |sent| sent.level),
         Kind::Late => Level::Error,
-        Kind::Schedule => Turn::of(notification).level(),
+        Kind::Schedule => level_of(notification.turn),
         Kind::Wait | Kind::Definition | Kind::Channel => Level::Warning,
     }
 }
@@ -41,7 +42,7 @@ pub(crate) fn title(notification: &Notification) -> String {
             Some(_) | None => format!("{about}: a message"),
         },
         Kind::Late => format!("{about}: no success for too long"),
-        Kind::Schedule => format!("{about}: {}", Turn::of(notification).words()),
+        Kind::Schedule => format!("{about}: {}", words_of(notification.turn)),
         Kind::Definition => format!("{about}: a file cannot be used"),
         Kind::Channel => format!("{about}: gave up a message"),
     }
@@ -113,46 +114,22 @@ fn answer(asks: &Asks, run: RunId, item: Option<&str>) -> Option<String> {
     })
 }
 
-/// The turn that a schedule has taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
-    Lost,
-    Broken,
-    WaitedFor,
-    Well,
+/// How much the turn matters that a schedule has taken.
+const fn level_of(turn: Option<Turn>) -> Level {
+    match turn {
+        Some(Turn::Lost) => Level::Error,
+        Some(Turn::Broken) | None => Level::Warning,
+        Some(Turn::WaitedFor | Turn::Well) => Level::Info,
+    }
 }
 
-impl Turn {
-    /// Of the kinds of news about schedules the journal keeps no more than the sentence.
-    fn of(notification: &Notification) -> Self {
-        let name = notification.schedule.as_ref().map(ToString::to_string).unwrap_or_default();
-        let said = notification.text.strip_prefix("The schedule ");
-        let said = said.and_then(|said| said.strip_prefix(name.as_str())).unwrap_or_default();
-        if said.starts_with(" is lost") {
-            Self::Lost
-        } else if said.starts_with(" is well again") {
-            Self::Well
-        } else if said.starts_with(" is waited for again") {
-            Self::WaitedFor
-        } else {
-            Self::Broken
-        }
-    }
-
-    const fn level(self) -> Level {
-        match self {
-            Self::Lost => Level::Error,
-            Self::Broken => Level::Warning,
-            Self::WaitedFor | Self::Well => Level::Info,
-        }
-    }
-
-    const fn words(self) -> &'static str {
-        match self {
-            Self::Lost => "lost",
-            Self::Broken => "starts nothing",
-            Self::WaitedFor => "waited for again",
-            Self::Well => "well again",
-        }
+/// The same in words.
+const fn words_of(turn: Option<Turn>) -> &'static str {
+    match turn {
+        Some(Turn::Lost) => "lost",
+        Some(Turn::Broken) => "starts nothing",
+        Some(Turn::WaitedFor) => "waited for again",
+        Some(Turn::Well) => "well again",
+        None => "has news",
     }
 }

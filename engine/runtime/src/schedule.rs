@@ -1,35 +1,28 @@
 //! Waits for the ticks of schedules, and has them decided.
 //!
-//! What is due is sifted by the kernel; the request for a run is made beside the executor, for it may have to look at
-//! a repository; the drive decides, and stores the tick with its run in one record. After a death the ticks that
-//! were not stored are due still. The wall clock may jump: it is looked at anew at every step, and no wait is long.
+//! Here is who is looked after when; what a look does is in `look`, the order in `line`. That nothing succeeds is looked
+//! after apart from the ticks: it needs no request, which may hang. The wall clock may jump: it is looked at anew at
+//! every step, and no wait is long.
+
+mod line;
+mod look;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use holdfast_calendar::ticks::Calendar;
-use holdfast_drive::input::{Fires, Submit, Tick, Token};
-use holdfast_drive::output::{Refusal, Reply};
-use holdfast_journal::query::{ReadError, Reader};
-use holdfast_journal::schedule::{Paused, ScheduleChange, ScheduleRecord, ScheduleSpec, Trouble};
+use holdfast_drive::input::Submit;
+use holdfast_journal::query::Reader;
+use holdfast_journal::schedule::ScheduleSpec;
 use holdfast_kernel::id::{Instant, Millis};
-use holdfast_kernel::tick::{Due, Pause, ScheduleName, Skipped, TickDecision, sift, spread};
+use holdfast_kernel::tick::{Due, ScheduleName, spread};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use self::line::Line;
+use self::look::{Around, Unknown};
 use crate::clock;
 use crate::handle::Handle;
-use crate::rehearsal;
 use crate::tasks;
-use crate::wake::Want;
-
-/// How many schedules are looked after at once.
-const AT_ONCE: usize = 16;
-
-/// How many ticks of one schedule are decided before others have their turn.
-const IN_A_ROW: usize = 100;
-
-/// Who a change is put down to that nobody asked for.
-const BY: &str = "holdfast";
 
 /// A schedule that is waited for.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,30 +42,74 @@ pub trait Requests: Send + Sync {
     fn request(&self, schedule: &ScheduleName, tick: Instant) -> Result<Submit, String>;
 }
 
-/// What is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// How patient a scheduler is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// How long a request may take before others have the turn of its schedule.
+    pub request: Millis,
+    /// After how long a schedule is looked at again that could not be looked after.
+    pub nap: Millis,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { request: Millis::seconds(60), nap: clock::longest_nap() }
+    }
+}
+
+/// What is looked after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
-    /// Its next tick.
-    Tick,
+    /// Its ticks.
+    Ticks,
     /// That it is without a success for too long.
-    Deadline,
+    Lateness,
 }
 
-type Place = (Instant, ScheduleName, What);
-
-/// What a look at a schedule came to: when it is to be looked at again.
-struct Looked {
-    name: ScheduleName,
-    tick: Option<Instant>,
-    deadline: Option<Instant>,
+/// When a schedule is to be looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    At(Instant),
+    /// Not before it is planned anew.
+    Never,
+    /// Nothing is known of it.
+    Unknown,
 }
 
-/// What is heard of a schedule that is looked after.
+/// What is heard of a look.
+#[derive(Debug, PartialEq, Eq)]
 enum Told {
-    /// The look is over.
-    Looked(Looked),
-    /// What its request needs does not answer: others have its turn until it does.
+    /// What it needs does not answer: others have its turn until it does.
     Hangs(ScheduleName),
+    /// It is over.
+    Over { name: ScheduleName, what: What, again: Again },
+}
+
+/// A look that goes on: whatever becomes of it, the scheduler hears that it is over.
+struct Going {
+    name: ScheduleName,
+    what: What,
+    /// None: what it came to is not known.
+    again: Option<Again>,
+    patience: Patience,
+    tell: UnboundedSender<Told>,
+}
+
+impl Drop for Going {
+    fn drop(&mut self) {
+        // After a panic what was due is due still.
+        let again = self.again.unwrap_or_else(|| self.patience.again());
+        let told = Told::Over { name: self.name.clone(), what: self.what, again };
+        // Without a scheduler nobody waits any more.
+        self.tell.send(told).unwrap_or_default();
+    }
+}
+
+impl Patience {
+    /// Looks again after a while.
+    fn again(self) -> Again {
+        Again::At(clock::now().plus(self.nap))
+    }
 }
 
 /// Tells a scheduler which schedules there are.
@@ -91,25 +128,13 @@ impl Plans {
 pub struct Scheduler {
     around: Around,
     planned: BTreeMap<ScheduleName, Arc<Planned>>,
-    queue: BTreeSet<Place>,
-    /// Where each schedule stands in the queue.
-    places: BTreeMap<ScheduleName, [Option<Instant>; 2]>,
-    busy: BTreeSet<ScheduleName>,
-    /// Those of them that hang: they take no turn.
-    hanging: BTreeSet<ScheduleName>,
-    /// Those of them that were planned anew meanwhile.
-    again: BTreeSet<ScheduleName>,
+    ticks: Line,
+    lateness: Line,
+    /// Those of whom nothing was known when they were last looked at.
+    unknown: BTreeSet<ScheduleName>,
     plans: UnboundedReceiver<Vec<Planned>>,
     told: UnboundedReceiver<Told>,
     tell: UnboundedSender<Told>,
-}
-
-/// What is needed to look after a schedule.
-#[derive(Clone)]
-struct Around {
-    handle: Handle,
-    reader: Reader,
-    requests: Arc<dyn Requests>,
 }
 
 impl Scheduler {
@@ -118,18 +143,23 @@ impl Scheduler {
         let (set, plans) = unbounded_channel();
         let (tell, told) = unbounded_channel();
         let scheduler = Self {
-            around: Around { handle, reader, requests },
+            around: Around { handle, reader, requests, patience: Patience::default() },
             planned: BTreeMap::new(),
-            queue: BTreeSet::new(),
-            places: BTreeMap::new(),
-            busy: BTreeSet::new(),
-            hanging: BTreeSet::new(),
-            again: BTreeSet::new(),
+            ticks: Line::default(),
+            lateness: Line::default(),
+            unknown: BTreeSet::new(),
             plans,
             told,
             tell,
         };
         (scheduler, Plans(set))
+    }
+
+    /// The same, more or less patient.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.around.patience = patience;
+        self
     }
 
     /// Waits, until nobody can tell it of schedules any more.
@@ -143,10 +173,7 @@ impl Scheduler {
                     None => return,
                 },
                 // It has a sender itself, so there is always one.
-                Some(told) = self.told.recv() => match told {
-                    Told::Looked(looked) => self.look_again(looked),
-                    Told::Hangs(name) => drop(self.hanging.insert(name)),
-                },
+                Some(told) = self.told.recv() => self.hear(told),
                 () = clock::wait(wait) => {}
             }
         }
@@ -154,262 +181,83 @@ impl Scheduler {
 
     /// How long nothing is due, by the wall clock: never long, for that may jump.
     fn wait(&self) -> Millis {
-        let first = self.queue.first().filter(|_| self.has_turns());
-        let until = first.map_or_else(clock::longest_nap, |(due, _, _)| {
-            // A millisecond is not waited for less than it lasts.
-            Millis(due.since(clock::now()).0.saturating_add(1))
-        });
-        until.min(clock::longest_nap())
-    }
-
-    /// Whether another schedule may be looked after beside those that are.
-    fn has_turns(&self) -> bool {
-        self.busy.len() < AT_ONCE.saturating_add(self.hanging.len())
+        let (now, longest) = (clock::now(), clock::longest_nap());
+        let due = [&self.ticks, &self.lateness].into_iter().filter_map(Line::due).min();
+        // A millisecond is not waited for less than it lasts.
+        let until = due.map(|due| Millis(due.since(now).0.saturating_add(1)));
+        until.map_or(longest, |until| until.min(longest))
     }
 
     /// Waits for these schedules. Each is looked at once: its ticks may be due since the last process ended.
     fn plan(&mut self, planned: Vec<Planned>) {
-        self.planned = planned
-            .into_iter()
-            .map(|planned| (planned.spec.name.clone(), Arc::new(planned)))
-            .collect();
-        self.queue.clear();
-        self.places.clear();
+        let by_name = |planned: Planned| (planned.spec.name.clone(), Arc::new(planned));
+        self.planned = planned.into_iter().map(by_name).collect();
+        self.unknown.clear();
         let now = clock::now();
-        let names: Vec<ScheduleName> = self.planned.keys().cloned().collect();
-        for name in names {
-            self.place(name, [Some(now), None]);
-        }
+        let names = self.planned.keys().cloned();
+        self.ticks.set(names.map(|name| (now, name)));
+        let late = |planned: &&Arc<Planned>| planned.spec.expect_success_within.is_some();
+        let expecting = self.planned.values().filter(late);
+        self.lateness.set(expecting.map(|planned| (now, planned.spec.name.clone())));
     }
 
-    fn place(&mut self, name: ScheduleName, at: [Option<Instant>; 2]) {
-        let [tick, deadline] = at;
-        let both = [(tick, What::Tick), (deadline, What::Deadline)];
-        for (at, what) in both {
-            self.queue.extend(at.map(|at| (at, name.clone(), what)));
-        }
-        self.places.insert(name, at);
-    }
-
-    fn take_from_queue(&mut self, name: &ScheduleName) {
-        let [tick, deadline] = self.places.remove(name).unwrap_or_default();
-        for (at, what) in [(tick, What::Tick), (deadline, What::Deadline)] {
-            if let Some(at) = at {
-                self.queue.remove(&(at, name.clone(), what));
-            }
+    fn line(&mut self, what: What) -> &mut Line {
+        match what {
+            What::Ticks => &mut self.ticks,
+            What::Lateness => &mut self.lateness,
         }
     }
 
     /// Looks after the schedules whose time has come, as many at once as may be.
     fn look_after_what_is_due(&mut self) {
         let now = clock::now();
-        while self.has_turns() {
-            let Some((due, name, _)) = self.queue.first() else { return };
-            if *due > now {
-                return;
+        for what in [What::Ticks, What::Lateness] {
+            while let Some(name) = self.line(what).next(now) {
+                self.look_after(what, name);
             }
-            let name = name.clone();
-            self.take_from_queue(&name);
-            let Some(planned) = self.planned.get(&name).map(Arc::clone) else { continue };
-            if !self.busy.insert(name.clone()) {
-                self.again.insert(name);
-                continue;
-            }
-            let (around, tell) = (self.around.clone(), self.tell.clone());
-            tasks::spawn(async move {
-                let looked = around.look_after(&planned, &tell).await;
-                // Without a scheduler nobody waits any more.
-                tell.send(Told::Looked(looked)).unwrap_or_default();
+        }
+    }
+
+    fn look_after(&self, what: What, name: ScheduleName) {
+        let patience = self.around.patience;
+        let planned = self.planned.get(&name).map(Arc::clone);
+        let is_unknown = self.unknown.contains(&name);
+        let unknown = if is_unknown { Unknown::Begins } else { Unknown::Waits };
+        let (around, tell) = (self.around.clone(), self.tell.clone());
+        let going = Going { name, what, again: None, patience, tell };
+        tasks::spawn(async move {
+            // All of it is here, so that it is dropped here.
+            let mut going = going;
+            going.again = Some(match (planned, what) {
+                (Some(planned), What::Ticks) => {
+                    around.look_after_ticks(&planned, unknown, &going.tell).await
+                }
+                (Some(planned), What::Lateness) => around.look_after_lateness(&planned).await,
+                (None, _) => Again::Never,
             });
-        }
-    }
-
-    fn look_again(&mut self, looked: Looked) {
-        let Looked { name, tick, deadline } = looked;
-        self.busy.remove(&name);
-        self.hanging.remove(&name);
-        if !self.planned.contains_key(&name) {
-            return;
-        }
-        // What was found of one that was planned anew meanwhile is found by what it was before.
-        let is_planned_anew = self.again.remove(&name) || self.places.contains_key(&name);
-        self.take_from_queue(&name);
-        let tick = if is_planned_anew { Some(clock::now()) } else { tick };
-        self.place(name, [tick, deadline]);
-    }
-}
-
-/// What is found about the ticks of a schedule at one moment.
-enum Found {
-    /// These are to be decided about.
-    Due(Box<Tick>, ScheduleRecord),
-    /// None is due.
-    Idle(ScheduleRecord),
-    /// Nothing is known of the schedule.
-    Unknown,
-    /// What was planned is not what is stored.
-    Stale,
-}
-
-impl Around {
-    /// Has everything decided that is due of a schedule.
-    async fn look_after(&self, planned: &Arc<Planned>, tell: &UnboundedSender<Told>) -> Looked {
-        let name = planned.spec.name.clone();
-        for _ in 0..IN_A_ROW {
-            let found = self.find_patiently(planned, tell).await;
-            // What cannot be read now, or panicked, is not lost: it is due until it is decided.
-            let found = match found {
-                Ok(Ok(found)) => found,
-                Ok(Err(error)) => {
-                    let workflow = name.workflow.as_str();
-                    tracing::warn!(workflow, schedule = %name, "{name} cannot be looked after: {error}");
-                    return retry(name);
-                }
-                Err(_) => return retry(name),
-            };
-            let goes = match found {
-                Found::Due(tick, record) => self.decide(*tick, &record, planned).await,
-                Found::Idle(record) => return self.tell_lateness(record, planned).await,
-                Found::Unknown => return Looked { name, tick: None, deadline: None },
-                Found::Stale => return retry(name),
-            };
-            if goes == Goes::Wrong {
-                return retry(name);
-            }
-        }
-        Looked { name, tick: Some(clock::now()), deadline: None }
-    }
-
-    /// What is due of a schedule. Where that needs something that does not answer, others have its turn meanwhile, and
-    /// people are told all the same that nothing succeeds.
-    async fn find_patiently(
-        &self,
-        planned: &Arc<Planned>,
-        tell: &UnboundedSender<Told>,
-    ) -> Result<Result<Found, ReadError>, tokio::task::JoinError> {
-        let (around, of) = (self.clone(), Arc::clone(planned));
-        let mut finding = tasks::spawn_blocking(move || around.find(&of));
-        loop {
-            tokio::select! {
-                found = &mut finding => return found,
-                () = clock::wait(clock::longest_nap()) => {}
-            }
-            let name = planned.spec.name.clone();
-            tell.send(Told::Hangs(name.clone())).unwrap_or_default();
-            let reader = self.reader.clone();
-            let record = tasks::spawn_blocking(move || reader.schedule(&name)).await;
-            if let Ok(Ok(Some(record))) = record {
-                self.tell_lateness(record, planned).await;
-            }
-        }
-    }
-
-    /// What is due of a schedule. It blocks.
-    fn find(&self, planned: &Planned) -> Result<Found, ReadError> {
-        let name = &planned.spec.name;
-        let Some(record) = self.reader.schedule(name)? else { return Ok(Found::Unknown) };
-        let everything = self.reader.pause()?.as_ref().map_or(Pause::None, Paused::pause);
-        let pause = record.paused.as_ref().map_or(Pause::None, Paused::pause);
-        let now = clock::now();
-        // The file was read anew meanwhile: what its ticks were is no longer asked.
-        if !is_same(&record.spec, &planned.spec) {
-            return Ok(Found::Stale);
-        }
-        let due =
-            dues(&planned.calendar, &planned.spec, record.decided).take_while(|due| due.at <= now);
-        let sifted = sift(&planned.spec.policy, &[pause, everything], due, now);
-        if sifted.passed.is_empty() && sifted.fires.is_none() {
-            return Ok(Found::Idle(record));
-        }
-        rehearsal::point("tick_due");
-        let fires = sifted.fires.map(|tick| {
-            let submit = self.requests.request(name, tick).map(Box::new);
-            Fires { tick, overlap: planned.spec.policy.overlap, submit }
         });
-        rehearsal::point("tick_prepared");
-        let tick = Tick {
-            schedule: name.clone(),
-            after: record.decided,
-            passed: sifted.passed,
-            fires,
-            token: Token(0),
-        };
-        Ok(Found::Due(Box::new(tick), record))
     }
 
-    async fn decide(&self, tick: Tick, record: &ScheduleRecord, planned: &Planned) -> Goes {
-        let Ok(reply) = self.handle.ask(Want::Tick(Box::new(tick))).await else {
-            return Goes::Wrong;
+    fn hear(&mut self, told: Told) {
+        let (name, what, again) = match told {
+            Told::Hangs(name) => return self.ticks.hangs(name),
+            Told::Over { name, what, again } => (name, what, again),
         };
-        rehearsal::point("tick_decided");
-        match reply {
-            Reply::Ticked(decision) => {
-                self.tell_trouble(decision, record, planned).await;
-                Goes::On
-            }
-            // Somebody else was faster: what they left is found at the next look.
-            Reply::Refused(Refusal::Decided) => Goes::On,
-            Reply::Refused(_) | Reply::Queued(_) | Reply::Deduplicated { .. } | Reply::Done => {
-                Goes::Wrong
-            }
+        let (is_planned, now) = (self.planned.contains_key(&name), clock::now());
+        if what == What::Ticks {
+            self.unknown.remove(&name);
         }
-    }
-
-    /// A schedule that starts nothing because of its workflow is never silent about it.
-    async fn tell_trouble(
-        &self,
-        decision: Option<TickDecision>,
-        record: &ScheduleRecord,
-        planned: &Planned,
-    ) {
-        let schedule = planned.spec.name.clone();
-        let change = match (decision, &record.trouble) {
-            (Some(TickDecision::Skipped(Skipped::Definition(reason))), trouble) => {
-                let known = |trouble: &Trouble| matches!(trouble, Trouble::Broken { reason: known, .. } if *known == reason);
-                if trouble.as_ref().is_some_and(known) {
-                    return;
-                }
-                ScheduleChange::Broken { schedule, reason }
+        let at = match again {
+            _ if !is_planned => None,
+            Again::At(at) => Some(at),
+            Again::Never => None,
+            Again::Unknown => {
+                self.unknown.insert(name.clone());
+                Some(now.plus(self.around.patience.nap))
             }
-            // Another spec is another reading's: it says for itself that it is seen.
-            (Some(TickDecision::Fired(_)), Some(_)) if record.spec == planned.spec => {
-                ScheduleChange::Seen(Box::new(planned.spec.clone()))
-            }
-            (_, _) => return,
         };
-        self.change(change).await;
+        self.line(what).over(&name, at, now);
     }
-
-    /// Nothing is due: what is left is to tell people that nothing succeeds.
-    async fn tell_lateness(&self, record: ScheduleRecord, planned: &Planned) -> Looked {
-        let spec = &planned.spec;
-        let tick = dues(&planned.calendar, &planned.spec, record.decided).next().map(|due| due.at);
-        let deadline = match record.late_since {
-            None => record.deadline(),
-            // People know: once something succeeds there is another deadline.
-            Some(_) => spec.expect_success_within.map(|within| clock::now().plus(within)),
-        };
-        let looked = |deadline| Looked { name: spec.name.clone(), tick, deadline };
-        match deadline {
-            Some(deadline) if deadline <= clock::now() => {
-                self.change(ScheduleChange::Late(spec.name.clone())).await;
-                // A success after this one is not old before then.
-                looked(spec.expect_success_within.map(|within| clock::now().plus(within)))
-            }
-            deadline => looked(deadline),
-        }
-    }
-
-    async fn change(&self, change: ScheduleChange) {
-        let want = Want::Schedule { change: Box::new(change), by: BY.to_owned() };
-        // Whoever drives no more tells nobody anything; the next process does.
-        self.handle.ask(want).await.map(drop).unwrap_or_default();
-    }
-}
-
-/// Whether two say the same of when there are ticks.
-fn is_same(one: &ScheduleSpec, other: &ScheduleSpec) -> bool {
-    one.cron == other.cron && one.timezone == other.timezone
 }
 
 /// The ticks of a schedule after an instant, each with when it is to start its run. Those before it that may hold one
@@ -425,15 +273,32 @@ pub fn dues<'a>(
     spread(name, *jitter, ticks).skip_while(move |due| due.tick <= after)
 }
 
-/// Whether a schedule can be looked after further now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Goes {
-    On,
-    Wrong,
-}
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Looks again after a while.
-fn retry(name: ScheduleName) -> Looked {
-    let tick = Some(clock::now().plus(clock::longest_nap()));
-    Looked { name, tick, deadline: None }
+    use super::*;
+
+    fn panic_in(going: Going) {
+        panic!("{:?} of {} panics", going.what, going.name);
+    }
+
+    #[test]
+    fn a_look_that_panics_is_over_all_the_same_and_comes_again() {
+        let (tell, mut told) = unbounded_channel();
+        let name = ScheduleName { workflow: "w".to_owned(), id: "s".to_owned() };
+        let patience = Patience { request: Millis::ZERO, nap: Millis::seconds(600) };
+        let before = clock::now();
+        let (what, again) = (What::Ticks, None);
+        let going = Going { name: name.clone(), what, again, patience, tell };
+        let panicked = catch_unwind(AssertUnwindSafe(move || panic_in(going)));
+        assert!(panicked.is_err());
+        let Ok(Told::Over { name: of, what: What::Ticks, again: Again::At(at) }) = told.try_recv()
+        else {
+            panic!("nobody says that it is over");
+        };
+        assert_eq!(of, name);
+        assert!(at >= before.plus(Millis::seconds(600)));
+        assert!(told.try_recv().is_err(), "once");
+    }
 }

@@ -230,3 +230,63 @@ async fn what_cannot_run_does_not_hide_that_a_schedule_is_lost() {
     let trouble = rig.reader.schedule(&name()).unwrap().unwrap().trouble;
     assert!(matches!(trouble, Some(Trouble::Lost { .. })), "{trouble:?}");
 }
+
+#[tokio::test]
+async fn whatever_the_order_of_ticks_drive_and_journal_go_on_from_the_same_one() {
+    let (rig, first) = seen().await;
+    let passed = vec![Decided::one(later(first, 2), TickDecision::Missed)];
+    let submit = Err("It is broken.".to_owned());
+    let fires = Some(Fires { tick: later(first, 1), overlap: Overlap::Skip, submit });
+    let ticks = Tick { schedule: name(), after: first, passed, fires, token: Token(0) };
+    let reply = rig.handle.ask(Want::Tick(Box::new(ticks))).await.unwrap();
+    assert!(matches!(reply, Reply::Ticked(Some(_))), "{reply:?}");
+    let decided = rig.reader.schedule(&name()).unwrap().unwrap().decided;
+    assert_eq!(decided, later(first, 2));
+    fired(tick(&rig, decided, later(first, 3), Ok("three")).await);
+}
+
+#[tokio::test]
+async fn whoever_pauses_what_is_paused_does_not_let_its_pause_begin_anew() {
+    let (rig, _) = seen().await;
+    let paused = || rig.reader.schedule(&name()).unwrap().unwrap().paused.unwrap();
+    let pause = |by: &str| ScheduleChange::Paused { schedule: Some(name()), by: by.to_owned() };
+    assert_eq!(change(&rig, pause("ann")).await, Reply::Done);
+    let before = paused();
+    rig.queue(&chain(1, EffectClass::Pure), "somebody").await;
+    assert_eq!(change(&rig, pause("bob")).await, Reply::Done);
+    assert_eq!(paused(), before);
+}
+
+#[tokio::test]
+async fn a_run_is_in_the_way_until_it_has_ended() {
+    let go = Arc::new(Notify::new());
+    let waits = Arc::clone(&go);
+    let waiting = acting(move |_, _| {
+        let waits = Arc::clone(&waits);
+        async move {
+            waits.notified().await;
+            done()
+        }
+    });
+    let disk = Arc::new(SimulatedDisk::new());
+    let mut rig = Rig::start(disk, Plain::items(1), waiting, Limits::default());
+    change(&rig, ScheduleChange::Seen(Box::new(spec()))).await;
+    let first = rig.reader.schedule(&name()).unwrap().unwrap().decided;
+    let run = fired(tick(&rig, first, later(first, 1), Ok("one")).await);
+    let skipped = TickDecision::Skipped(Skipped::Overlap(run));
+    let second = tick(&rig, later(first, 1), later(first, 2), Ok("two")).await;
+    assert_eq!(second, Reply::Ticked(Some(skipped)));
+    go.notify_one();
+    rig.ended(run).await;
+    fired(tick(&rig, later(first, 2), later(first, 3), Ok("three")).await);
+}
+
+#[tokio::test]
+async fn what_was_mended_says_nothing_of_a_file_that_is_gone() {
+    let (rig, _) = seen().await;
+    for change_of in [ScheduleChange::Lost(name()), ScheduleChange::Mended(name())] {
+        assert_eq!(change(&rig, change_of).await, Reply::Done);
+    }
+    let trouble = rig.reader.schedule(&name()).unwrap().unwrap().trouble;
+    assert!(matches!(trouble, Some(Trouble::Lost { .. })), "{trouble:?}");
+}

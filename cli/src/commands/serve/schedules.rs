@@ -17,7 +17,7 @@ pub(super) fn tell(change: &ScheduleChange) {
                 tell_of_ticks(schedule, ticks);
             }
         }
-        ScheduleChange::Seen(spec) => {
+        ScheduleChange::Seen(spec) | ScheduleChange::Unseen(spec) => {
             let (schedule, workflow) = (&spec.name, spec.name.workflow.as_str());
             tracing::info!(workflow, %schedule, "{schedule} is waited for");
         }
@@ -33,12 +33,21 @@ pub(super) fn tell(change: &ScheduleChange) {
             let workflow = schedule.workflow.as_str();
             tracing::warn!(workflow, %schedule, "{schedule} starts nothing: {reason}");
         }
+        ScheduleChange::Ahead { schedule, decided } => {
+            let (workflow, decided) = (schedule.workflow.as_str(), time::utc(*decided));
+            tracing::warn!(workflow, %schedule, "{schedule} starts nothing before {decided}: the clock was ahead");
+        }
+        ScheduleChange::Mended(schedule) => {
+            let workflow = schedule.workflow.as_str();
+            tracing::info!(workflow, %schedule, "{schedule} is waited for again");
+        }
         ScheduleChange::Unusable { workflow, text } => {
             tracing::warn!(workflow = workflow.as_deref(), "{text}");
         }
         ScheduleChange::ByHand { .. }
         | ScheduleChange::Paused { .. }
         | ScheduleChange::Unpaused { .. }
+        | ScheduleChange::Begun { .. }
         | ScheduleChange::Forgotten(_) => {}
     }
 }

@@ -1,5 +1,6 @@
 //! Schedules and their ticks: rows from what changed, and what people are told of it.
 
+use holdfast_contract::time::written;
 use holdfast_kernel::id::{Instant, RunId};
 use holdfast_kernel::status::RunStatus;
 use holdfast_kernel::tick::{Decided, ScheduleName, TickDecision};
@@ -9,7 +10,9 @@ use crate::codec::encode;
 use crate::commit::Batch;
 use crate::filer::FilingError;
 use crate::record::{Kind, Notification};
-use crate::schedule::{Paused, ScheduleChange, ScheduleRecord, ScheduleSpec, TickRecord, Trouble};
+use crate::schedule::{
+    Paused, ScheduleChange, ScheduleRecord, ScheduleSpec, TickRecord, Trouble, Turn,
+};
 use crate::store::{PAUSE, Table, schedule_key, tick_index, tick_key};
 
 impl Core {
@@ -33,13 +36,22 @@ impl Core {
     ) -> Result<(), FilingError> {
         match change {
             ScheduleChange::Seen(spec) => self.see(source, spec, at),
+            ScheduleChange::Unseen(spec) => match self.schedule(source, &spec.name)? {
+                Some(_) => Ok(()),
+                None => self.see(source, spec, at),
+            },
+            ScheduleChange::Begun { schedule, seen, decided } => {
+                self.begin(source, schedule, *seen, *decided)
+            }
             ScheduleChange::Decided { schedule, decided } => {
                 self.keep_ticks(source, schedule, decided, at)
             }
             ScheduleChange::ByHand { schedule, decided } => self.keep_tick(schedule, decided, at),
             ScheduleChange::Paused { schedule, by } => {
                 let paused = Paused { by: by.clone(), from: at, until: None };
-                self.pause(source, schedule.as_ref(), |_| Some(paused.clone()))
+                // One that lasts began before.
+                let begin = |known: Option<Paused>| known.filter(Paused::lasts).or(Some(paused));
+                self.pause(source, schedule.as_ref(), begin)
             }
             ScheduleChange::Unpaused { schedule, .. } => {
                 // One that has ended before ended then: what came after it is not of it.
@@ -57,6 +69,11 @@ impl Core {
                 workflow: workflow.clone(),
                 ..Notification::new(Kind::Definition, text.clone(), at)
             }),
+            ScheduleChange::Ahead { schedule, decided } => {
+                let trouble = Trouble::Ahead { since: at, decided: *decided };
+                self.trouble(source, schedule, trouble, at)
+            }
+            ScheduleChange::Mended(schedule) => self.mend(source, schedule, at),
             ScheduleChange::Late(schedule) => self.late(source, schedule, at),
             ScheduleChange::Forgotten(schedule) => {
                 self.fresh.take_away(Table::Schedules, schedule_key(schedule));
@@ -104,7 +121,10 @@ impl Core {
         };
         let is_same = known.spec.cron == spec.cron && known.spec.timezone == spec.timezone;
         let was_in_trouble = known.trouble.is_some();
-        let mut record = ScheduleRecord { spec, trouble: None, ..known };
+        // A file says nothing of the clock.
+        let trouble = known.trouble.filter(|trouble| matches!(trouble, Trouble::Ahead { .. }));
+        let is_mended = was_in_trouble && trouble.is_none();
+        let mut record = ScheduleRecord { spec, trouble, ..known };
         if !is_same {
             record.first_seen = at;
             record.decided = record.decided.max(at);
@@ -113,11 +133,19 @@ impl Core {
             record.late_since = None;
         }
         self.put_schedule(&record)?;
-        if was_in_trouble {
-            let text = format!("The schedule {} is waited for again.", record.spec.name);
-            self.tell_of(&record.spec.name, Kind::Schedule, text, at)?;
-        }
-        Ok(())
+        if is_mended { self.tell_mended(&record.spec.name, at) } else { Ok(()) }
+    }
+
+    /// A schedule begins by the clock, which is behind the instants of the journal.
+    fn begin(
+        &mut self,
+        source: &Source<'_>,
+        schedule: &ScheduleName,
+        seen: Instant,
+        decided: Instant,
+    ) -> Result<(), FilingError> {
+        let Some(record) = self.schedule(source, schedule)? else { return Ok(()) };
+        self.put_schedule(&ScheduleRecord { first_seen: seen, decided, ..record })
     }
 
     fn keep_ticks(
@@ -184,6 +212,11 @@ impl Core {
         let text = match (&trouble, &record.trouble) {
             // A look that began while its file was there says nothing about one that is gone.
             (_, Some(Trouble::Lost { .. })) => return Ok(()),
+            // Nor does one from before its ticks were decided so far.
+            (Trouble::Broken { .. } | Trouble::Ahead { .. }, Some(Trouble::Ahead { .. })) => {
+                return Ok(());
+            }
+            (Trouble::Ahead { decided, .. }, _) if *decided != record.decided => return Ok(()),
             (Trouble::Broken { reason, .. }, Some(Trouble::Broken { reason: known, .. }))
                 if reason == known =>
             {
@@ -196,10 +229,42 @@ impl Core {
             (Trouble::Broken { reason, .. }, _) => {
                 format!("The schedule {schedule} starts nothing: {reason}")
             }
+            (Trouble::Ahead { decided, .. }, _) => format!(
+                "The schedule {schedule} starts nothing before {}: its ticks up to then were decided while the clock was \
+                 ahead. If the clock is right now, say `holdfast schedules forget {schedule}`: it then begins anew.",
+                written(*decided)
+            ),
+        };
+        let turn = match &trouble {
+            Trouble::Lost { .. } => Turn::Lost,
+            Trouble::Broken { .. } | Trouble::Ahead { .. } => Turn::Broken,
         };
         record.trouble = Some(trouble);
         self.put_schedule(&record)?;
-        self.tell_of(schedule, Kind::Schedule, text, at)
+        self.tell_of(schedule, Some(turn), text, at)
+    }
+
+    /// What kept a schedule from starting runs is over.
+    fn mend(
+        &mut self,
+        source: &Source<'_>,
+        schedule: &ScheduleName,
+        at: Instant,
+    ) -> Result<(), FilingError> {
+        let Some(mut record) = self.schedule(source, schedule)? else { return Ok(()) };
+        match record.trouble {
+            None | Some(Trouble::Lost { .. }) => Ok(()),
+            Some(Trouble::Broken { .. } | Trouble::Ahead { .. }) => {
+                record.trouble = None;
+                self.put_schedule(&record)?;
+                self.tell_mended(schedule, at)
+            }
+        }
+    }
+
+    fn tell_mended(&mut self, schedule: &ScheduleName, at: Instant) -> Result<(), FilingError> {
+        let text = format!("The schedule {schedule} is waited for again.");
+        self.tell_of(schedule, Some(Turn::WaitedFor), text, at)
     }
 
     fn late(
@@ -222,7 +287,7 @@ impl Core {
         let text = format!(
             "No run of the schedule {schedule} has succeeded {since}: have a look at `holdfast ticks --schedule {schedule}`."
         );
-        self.tell_of(schedule, Kind::Late, text, at)
+        self.tell_of(schedule, None, text, at)
     }
 
     /// A run that a schedule started has ended.
@@ -250,22 +315,24 @@ impl Core {
         self.put_schedule(&record)?;
         if is_well {
             let text = format!("The schedule {schedule} is well again: {run} has succeeded.");
-            self.tell_of(schedule, Kind::Schedule, text, at)?;
+            self.tell_of(schedule, Some(Turn::Well), text, at)?;
         }
         Ok(())
     }
 
-    /// Tells people something of a schedule.
+    /// Tells people of the turn that a schedule has taken; without one, that it is late.
     fn tell_of(
         &mut self,
         schedule: &ScheduleName,
-        kind: Kind,
+        turn: Option<Turn>,
         text: String,
         at: Instant,
     ) -> Result<(), FilingError> {
+        let kind = if turn.is_some() { Kind::Schedule } else { Kind::Late };
         self.put_notification(Notification {
             workflow: Some(schedule.workflow.clone()),
             schedule: Some(schedule.clone()),
+            turn,
             ..Notification::new(kind, text, at)
         })
     }

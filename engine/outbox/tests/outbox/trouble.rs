@@ -1,8 +1,8 @@
-//! What the journal says of schedules is understood: only its sentences tell one kind of news from another.
+//! What the journal says of schedules is understood.
 
 use holdfast_contract::records::Level;
-use holdfast_journal::record::Kind;
-use holdfast_journal::schedule::{ScheduleChange, ScheduleSpec};
+use holdfast_journal::record::{Kind, Notification};
+use holdfast_journal::schedule::{ScheduleChange, ScheduleSpec, Turn};
 use holdfast_kernel::id::Millis;
 use holdfast_kernel::tick::Policy;
 use holdfast_outbox::Letters;
@@ -44,9 +44,8 @@ async fn what_happens_to_a_schedule_is_told_as_what_it_is() {
 
 #[test]
 fn a_schedule_that_is_well_again_is_good_news() {
-    let name = schedule();
-    let run = crate::kit::run();
-    let text = format!("The schedule {name} is well again: {run} has succeeded.");
-    let letter = Letters::default().letter(&of_schedule(Kind::Schedule, &text), None);
-    assert_eq!((letter.level, letter.title), (Level::Info, format!("schedule {name}: well again")));
+    let notification = Notification { turn: Some(Turn::Well), ..of_schedule(Kind::Schedule, "a") };
+    let letter = Letters::default().letter(&notification, None);
+    let title = format!("schedule {}: well again", schedule());
+    assert_eq!((letter.level, letter.title), (Level::Info, title));
 }
